@@ -1,0 +1,193 @@
+"""A claim in the paper's own terms: contenders, hypotheses, and the verdict they end in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from harness.errors import ClaimsError
+from harness.spec import STRICT
+
+VerdictName = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT VERIFIABLE", "NOT RUN"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, config=STRICT)
+class Contender:
+    """A model as the paper names it, with what it was pre-trained on."""
+
+    architecture: str
+    """The paper's name, e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16"."""
+    pretrained_on: str
+    """"ImageNet-1k", "ImageNet-21k" or "JFT-300M"."""
+    variant: str = "orig"
+    """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
+
+    def __str__(self) -> str:
+        variant = "" if self.variant == "orig" else f", {self.variant}"
+        return f"{self.architecture} ({self.pretrained_on}{variant})"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Known:
+    """What a source of evidence is recorded to say against a hypothesis; a change of it is a failure."""
+
+    verdict: Literal["REFUTED", "INCONCLUSIVE"]
+    reason: str
+    """With the figures."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Better:
+    """The top-1 accuracy of `a` is higher than that of `than` on one dataset."""
+
+    a: Contender
+    than: Contender
+    on: str
+    known: tuple[tuple[str, Known], ...] = ()
+    """(source of evidence, record) pairs."""
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """The sides, in the order of the comparison."""
+        return (self.a, self.than)
+
+    @property
+    def id(self) -> str:
+        """The hypothesis in one line."""
+        return f"{self.a} > {self.than} on {self.on}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Increasing:
+    """Top-1 accuracy rises from each contender to the next on one dataset."""
+
+    steps: Annotated[tuple[Contender, ...], Field(min_length=2)]
+    on: str
+    known: tuple[tuple[str, Known], ...] = ()
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """The sides, lowest expected accuracy first."""
+        return self.steps
+
+    @property
+    def id(self) -> str:
+        """The hypothesis in one line."""
+        return f"{' < '.join(map(str, self.steps))} on {self.on}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Close:
+    """The top-1 accuracy of `a` lies within a tolerance of a published figure."""
+
+    a: Contender
+    to: Annotated[float, Field(ge=0, le=100)]
+    """Percent."""
+    on: str
+    within: tuple[tuple[str, float], ...]
+    """(recipe, tolerance in percentage points) pairs: the recipes under which the comparison
+    means something. A run under any other recipe is not judged by it."""
+    known: tuple[tuple[str, Known], ...] = ()
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """The one side."""
+        return (self.a,)
+
+    @property
+    def id(self) -> str:
+        """The hypothesis in one line."""
+        return f"{self.a} = {self.to:g} on {self.on}"
+
+
+Hypothesis = Better | Increasing | Close
+
+
+@dataclass(frozen=True, config=STRICT)
+class Claim:
+    """One claim of the paper: the quoted sentence, where it stands, and what of it can't be verified."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    title: str
+    quote: str
+    source: str
+    not_verifiable: tuple[tuple[str, str], ...] = ()
+    """(what, why) pairs; `what` may name a pre-training set, e.g. "JFT-300M"."""
+
+    def hypotheses(self, stated: Iterable[Hypothesis]) -> Callable[[F], F]:
+        """Return the decorator that states hypotheses of this claim for a test function to judge."""
+        listed = tuple(stated)
+        if len({h.id for h in listed}) != len(listed):
+            raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
+
+        def attach(function: F) -> F:
+            function.stated = (self, listed)  # type: ignore[attr-defined]
+            return function
+
+        return attach
+
+
+@dataclass(frozen=True, config=STRICT)
+class Side:
+    """One contender's measured or published accuracy, as it entered a verdict."""
+
+    name: str
+    """The contender, and for micro evidence the checkpoint that stands for it."""
+    accuracy: float
+    """Percent; the mean over seeds."""
+    low: float
+    high: float
+    """Interval of the accuracy, percent."""
+    n: int
+    """Test examples."""
+    seeds: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class Verdict:
+    """What one source of evidence says about one hypothesis: the record in verdicts.json."""
+
+    claim: str
+    hypothesis: str
+    kind: Literal["Better", "Increasing", "Close"]
+    dataset: str
+    """The paper's dataset."""
+    source: str
+    """"micro", "gpu", or "published/..." naming the publication."""
+    verdict: VerdictName
+    reason: str
+    """One line for a reader."""
+    estimate: float | None = None
+    """Percentage points: accuracy of the first side minus the second (Better), the smallest step
+    (Increasing), the difference to the published figure (Close)."""
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    """Confidence level of [low, high], a fraction."""
+    p: float | None = None
+    method: str = ""
+    """How estimate, interval and p were computed."""
+    sides: tuple[Side, ...] = ()
+    citations: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    """Ids of the runs used."""
+    task: str = ""
+    """What stood for the dataset, e.g. the micro task."""
+    tolerance: float | None = None
+    """Percentage points, for Close."""
+    published: float | None = None
+    """The paper's figure in percent where the hypothesis has one (Close)."""
+    known: str = ""
+    """The recorded verdict, if one is recorded against the hypothesis."""
+    date: str = ""
+    """When it was judged, ISO 8601 with time zone."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies the verdict in a report: a later one replaces it."""
+        return (self.claim, self.hypothesis, self.source)

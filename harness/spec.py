@@ -1,0 +1,227 @@
+"""What a run is made of: frozen, validated, hashable values, and the run's identity.
+
+Every spec forbids unknown keys. A run's id is the hash of what determines its outcome and of
+nothing else: names, citations, the machine and the split of a batch that memory forces are not in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from harness.errors import ClaimsError, nearest
+
+STRICT = ConfigDict(extra="forbid")
+
+# The version of the numerics of each backend, bumped by hand whenever the same run would give other
+# predictions. Version 1 of torch: CPU runs on exactly one thread, evaluation batches of 256.
+NUMERICS = {"torch": 1}
+
+Family = Literal["vit", "bit", "hybrid", "convnext"]
+Backend = Literal["torch"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+
+S = TypeVar("S")
+
+
+def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Return `spec(**values)`, or raise one line that names the place, the key and what was expected.
+
+    Args:
+        spec: a pydantic dataclass.
+        values: field values, e.g. a TOML table.
+        where: the place the values come from, e.g. "recipes.toml [micro]".
+
+    Raises:
+        ClaimsError: an unknown key (with the nearest valid one), a missing key or a bad value.
+    """
+    known = [field.name for field in dataclasses.fields(spec)]  # type: ignore[arg-type]
+    try:
+        return TypeAdapter(spec).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] in ("unexpected_keyword_argument", "dataclass_unexpected_argument"):
+            raise ClaimsError(
+                f"{where}: unknown key {key!r}{nearest(key, known)} expected keys: {', '.join(known)}"
+            ) from None
+        if first["type"] in ("missing", "missing_argument"):
+            raise ClaimsError(f"{where}: key {key!r} is missing; add it") from None
+        found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
+        raise ClaimsError(f"{where}: {key or spec.__name__}: {first['msg']}{found}") from None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Checkpoint:
+    """One set of pre-trained weights and where it lies."""
+
+    id: str
+    """Name in the zoo, e.g. "micro-vit-l"."""
+    family: Family
+    architecture: str
+    """The paper's name of the architecture, e.g. "ViT-L/16"."""
+    pretrained_on: str
+    """The pre-training set, e.g. "ImageNet-21k"."""
+    layout: Literal["vit-npz", "bit-npz"]
+    """The official file layout, which decides the reader."""
+    file: str
+    """Where the file lies, relative to the harness package (shipped files)."""
+    sha256: Sha256
+    size: Count
+    """Bytes."""
+    citation: str = ""
+    semantics: Literal["reference"] = "reference"
+    """Whose numerics the model follows: the authors' released code."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Dataset:
+    """A classification task with its splits; the digest pins the very bytes."""
+
+    id: str
+    classes: Annotated[int, Field(ge=2)]
+    train: Count
+    """Number of training examples available (the pool, for a few-shot task)."""
+    test: Count
+    """Number of test examples; every result scores exactly these."""
+    sha256: Sha256
+    """Digest of the uint8 images and int labels of both splits."""
+    dev_fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the training examples that choices (learning rates) are made on."""
+    shots: Count | None = None
+    """Training examples per class, drawn with the run's seed; None: all of them."""
+    title: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """How to fine-tune. Data, not code; `sources` says where each value comes from."""
+
+    id: str
+    steps: Count
+    batch_size: Count
+    """Effective batch size: memory may split it, the gradient is that of the whole."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Base learning rate: the peak of the schedule."""
+    resolution: Count
+    """Side of the square input in pixels, training and test."""
+    warmup_steps: Natural = 0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest global norm of the gradient; None: no clipping."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(field, citation) pairs."""
+
+
+NOT_IDENTITY = {"id", "citation", "sources", "title", "file", "size", "architecture", "pretrained_on", "family"}
+"""Fields that name, cite or locate a thing and do not change what comes out."""
+
+
+def identity(value: Any) -> Any:
+    """Return the part of a spec that determines outcomes, as plain JSON values.
+
+    Fields that equal their default are left out, so a new optional field changes no old id.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kept: dict[str, Any] = {}
+        for field in dataclasses.fields(value):
+            item = getattr(value, field.name)
+            if field.name not in NOT_IDENTITY and item != field.default:
+                kept[field.name] = identity(item)
+        return kept
+    if isinstance(value, tuple):
+        return [identity(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, config=STRICT)
+class Run:
+    """checkpoint x dataset x recipe x seed x backend: one fine-tuning and its evaluation."""
+
+    checkpoint: Checkpoint
+    dataset: Dataset
+    recipe: Recipe
+    seed: Natural
+    backend: Backend = "torch"
+    split: Literal["test", "dev"] = "test"
+    """What is scored: the test set after training on all training examples, or the held-out
+    dev split after training on the rest (for choices)."""
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits: the hash of everything that determines the outcome."""
+        parts = identity(self)
+        parts["numerics"] = NUMERICS[self.backend]
+        parts["backend"] = self.backend
+        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """One readable line for progress bars and messages."""
+        return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Result:
+    """What a run gave: the predicted class of every scored example. Accuracy is derived."""
+
+    run_id: str
+    predictions: tuple[int, ...]
+    labels: tuple[int, ...]
+    loss_history: tuple[float, ...]
+    """Training loss of each step (mean cross-entropy, nats)."""
+    seconds: float
+    """Wall time of loading, fine-tuning and evaluation."""
+    images_per_second: float
+    """Training images per second of wall time of the fine-tuning loop."""
+    peak_memory: int
+    """Largest resident memory of the process, bytes."""
+    environment: tuple[tuple[str, str], ...]
+    """(name, version) pairs of what computed it."""
+
+    def __post_init__(self) -> None:
+        if not self.labels or len(self.predictions) != len(self.labels):
+            raise ClaimsError(
+                f"result {self.run_id}: expected one prediction for each label and at least one,"
+                f" found {len(self.predictions)} predictions and {len(self.labels)} labels"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of scored examples."""
+        return len(self.labels)
+
+    @property
+    def correct(self) -> int:
+        """Number of examples whose predicted class is the label."""
+        return sum(p == y for p, y in zip(self.predictions, self.labels, strict=True))
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1 accuracy in percent, from integer counts."""
+        return 100 * self.correct / self.n
+
+    @property
+    def predictions_sha256(self) -> str:
+        """Digest of the predicted classes, comma separated."""
+        return digest_of(self.predictions)
+
+    @property
+    def labels_sha256(self) -> str:
+        """Digest of the labels, comma separated."""
+        return digest_of(self.labels)
+
+
+def digest_of(classes: tuple[int, ...]) -> str:
+    """Return the sha256 of class numbers written in decimal, comma separated."""
+    return hashlib.sha256(",".join(map(str, classes)).encode()).hexdigest()
