@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError
-from harness.spec import STRICT
+from harness.spec import STRICT, Sources, pairs
 
 VerdictName = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT VERIFIABLE", "NOT RUN"]
 
@@ -26,10 +27,13 @@ class Contender:
     """"ImageNet-1k", "ImageNet-21k" or "JFT-300M"."""
     variant: str = "orig"
     """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
+    resolution: int | None = None
+    """Side of the test input in pixels, where the claim is about one; None: the source's own."""
 
     def __str__(self) -> str:
         variant = "" if self.variant == "orig" else f", {self.variant}"
-        return f"{self.architecture} ({self.pretrained_on}{variant})"
+        resolution = f", {self.resolution} px" if self.resolution else ""
+        return f"{self.architecture} ({self.pretrained_on}{variant}{resolution})"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -41,6 +45,10 @@ class Known:
     """With the figures."""
 
 
+Recorded = Annotated[tuple[tuple[str, Known], ...], BeforeValidator(pairs)]
+"""(source of evidence, record) pairs; a mapping in a claim file."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Better:
     """The top-1 accuracy of `a` is higher than that of `than` on one dataset."""
@@ -48,7 +56,7 @@ class Better:
     a: Contender
     than: Contender
     on: str
-    known: tuple[tuple[str, Known], ...] = ()
+    known: Recorded = ()
     """(source of evidence, record) pairs."""
 
     @property
@@ -68,7 +76,7 @@ class Increasing:
 
     steps: Annotated[tuple[Contender, ...], Field(min_length=2)]
     on: str
-    known: tuple[tuple[str, Known], ...] = ()
+    known: Recorded = ()
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -89,10 +97,10 @@ class Close:
     to: Annotated[float, Field(ge=0, le=100)]
     """Percent."""
     on: str
-    within: tuple[tuple[str, float], ...]
+    within: Annotated[tuple[tuple[str, float], ...], BeforeValidator(pairs)]
     """(recipe, tolerance in percentage points) pairs: the recipes under which the comparison
     means something. A run under any other recipe is not judged by it."""
-    known: tuple[tuple[str, Known], ...] = ()
+    known: Recorded = ()
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -107,6 +115,9 @@ class Close:
 
 Hypothesis = Better | Increasing | Close
 
+Records = Mapping[str, Mapping[str, Known]]
+"""What is recorded against hypotheses: by hypothesis id, then by source of evidence."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class Claim:
@@ -116,12 +127,18 @@ class Claim:
     title: str
     quote: str
     source: str
-    not_verifiable: tuple[tuple[str, str], ...] = ()
+    not_verifiable: Sources = ()
     """(what, why) pairs; `what` may name a pre-training set, e.g. "JFT-300M"."""
 
-    def hypotheses(self, stated: Iterable[Hypothesis]) -> Callable[[F], F]:
-        """Return the decorator that states hypotheses of this claim for a test function to judge."""
-        listed = tuple(stated)
+    def hypotheses(self, stated: Iterable[Hypothesis], known: Records | None = None) -> Callable[[F], F]:
+        """Return the decorator that states hypotheses of this claim for a test function to judge.
+
+        Args:
+            stated: the hypotheses.
+            known: what is recorded against them, by hypothesis id and source (harness.known).
+        """
+        records = known or {}
+        listed = tuple(replace(h, known=tuple(records[h.id].items())) if h.id in records else h for h in stated)
         if len({h.id for h in listed}) != len(listed):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
 
@@ -140,11 +157,11 @@ class Side:
     """The contender, and for micro evidence the checkpoint that stands for it."""
     accuracy: float
     """Percent; the mean over seeds."""
-    low: float
-    high: float
-    """Interval of the accuracy, percent."""
-    n: int
-    """Test examples."""
+    low: float | None
+    high: float | None
+    """95 % interval of the accuracy, percent; None where no uncertainty is known."""
+    n: int | None
+    """Test examples; None where there is no one number (VTAB's 19 tasks)."""
     seeds: int
 
 

@@ -11,10 +11,10 @@ class ClaimsError(Exception):
 
 
 def nearest(found: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the known name nearest to `found`, or "" if none is near."""
+    """Return " (did you mean 'x'?)" for the known name nearest to `found`, or "" if none is near."""
     lowered = {name.lower(): name for name in known}
     match = difflib.get_close_matches(found.lower(), lowered, n=1, cutoff=0.5)
-    return f"; did you mean {lowered[match[0]]!r}?" if match else ""
+    return f" (did you mean {lowered[match[0]]!r}?)" if match else ""
 
 
 def unknown(kind: str, found: str, known: Iterable[str], where: str = "") -> ClaimsError:
@@ -29,4 +29,6 @@ def unknown(kind: str, found: str, known: Iterable[str], where: str = "") -> Cla
     names = sorted(known)
     shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
     prefix = f"{where}: " if where else ""
-    return ClaimsError(f"{prefix}unknown {kind} {found!r}{nearest(found, names)} expected one of: {shown or 'none exist'}")
+    return ClaimsError(
+        f"{prefix}unknown {kind} {found!r}{nearest(found, names)}; expected one of: {shown or 'none exist'}"
+    )

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError, nearest
@@ -28,6 +28,14 @@ Backend = Literal["torch"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
+
+
+def pairs(value: Any) -> Any:
+    """Return a mapping as (key, value) pairs, any other value unchanged."""
+    return tuple(value.items()) if isinstance(value, Mapping) else value
+
+
+Sources = Annotated[tuple[tuple[str, str], ...], BeforeValidator(pairs)]
 
 S = TypeVar("S")
 
@@ -47,11 +55,12 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
     try:
         return TypeAdapter(spec).validate_python(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
+        unexpected = ("unexpected_keyword_argument", "dataclass_unexpected_argument")
+        first = min(error.errors(), key=lambda found: found["type"] not in unexpected)
         key = ".".join(str(part) for part in first["loc"])
-        if first["type"] in ("unexpected_keyword_argument", "dataclass_unexpected_argument"):
+        if first["type"] in unexpected:
             raise ClaimsError(
-                f"{where}: unknown key {key!r}{nearest(key, known)} expected keys: {', '.join(known)}"
+                f"{where}: unknown key {key!r}{nearest(key, known)}; expected keys: {', '.join(known)}"
             ) from None
         if first["type"] in ("missing", "missing_argument"):
             raise ClaimsError(f"{where}: key {key!r} is missing; add it") from None
@@ -92,6 +101,8 @@ class Dataset:
     """Number of training examples available (the pool, for a few-shot task)."""
     test: Count
     """Number of test examples; every result scores exactly these."""
+    reader: str
+    """What reads or makes it (harness/micro/tasks.py)."""
     sha256: Sha256
     """Digest of the uint8 images and int labels of both splits."""
     dev_fraction: Annotated[float, Field(gt=0, lt=1)]
@@ -118,12 +129,24 @@ class Recipe:
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest global norm of the gradient; None: no clipping."""
-    sources: tuple[tuple[str, str], ...] = ()
-    """(field, citation) pairs."""
+    learning_rates: str = ""
+    """A file, relative to the harness package, of learning rates chosen per checkpoint and dataset."""
+    sources: Sources = ()
+    """(field, citation) pairs; a table of citations by field in TOML."""
+
+    def __post_init__(self) -> None:
+        known = {field.name for field in dataclasses.fields(self)}
+        for cited, _ in self.sources:
+            if cited not in known:
+                raise ValueError(f"sources cites {cited!r}{nearest(cited, known)}, which is no field of a recipe")
 
 
-NOT_IDENTITY = {"id", "citation", "sources", "title", "file", "size", "architecture", "pretrained_on", "family"}
-"""Fields that name, cite or locate a thing and do not change what comes out."""
+NOT_IDENTITY = {
+    *("id", "title", "citation", "sources", "architecture", "pretrained_on", "family"),
+    *("file", "size", "reader", "learning_rates"),
+}
+"""Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
+and a chosen learning rate is itself a field."""
 
 
 def identity(value: Any) -> Any:

@@ -1,0 +1,55 @@
+"""Claim 1 (section 4.2, table 2): after large-scale pre-training ViT outperforms state-of-the-art CNNs."""
+
+from harness.claim import Better, Claim, Close, Contender
+from harness.known import recorded
+
+KNOWN = recorded(__file__)
+CLAIM = Claim(
+    id="claim1",
+    title="ViT outperforms state-of-the-art CNNs after pre-training on large data",
+    quote="The smaller ViT-L/16 model pre-trained on JFT-300M outperforms BiT-L (which is pre-trained on the same"
+    " dataset) on all tasks, while requiring substantially less computational resources to train.",
+    source="arXiv:2010.11929v2, section 4.2 and table 2",
+    not_verifiable={"JFT-300M": "neither the dataset nor the checkpoints pre-trained on it were released"},
+)
+
+JFT = Contender("ViT-L/16", "JFT-300M"), Contender("BiT-R152x4", "JFT-300M")
+# What was released: the same architectures pre-trained on ImageNet-21k. ImageNet is the authors' 384
+# pixels for ViT; BiT has its own recipe.
+PUBLIC = Contender("ViT-L/16", "ImageNet-21k"), Contender("BiT-R152x4", "ImageNet-21k")
+PUBLIC_384 = Contender("ViT-L/16", "ImageNet-21k", resolution=384), PUBLIC[1]
+
+IMAGENET = ("imagenet", "imagenet_real")
+TRANSFER = ("cifar10", "cifar100", "pets", "flowers102")
+
+# Top-1 accuracy in percent, ViT-L/16 pre-trained on ImageNet-21k, fine-tuned at 384 pixels (table 5).
+TABLE_5 = {"cifar10": 99.16, "cifar100": 93.44, "pets": 94.73, "flowers102": 99.61}
+TABLE_5_IMAGENET = {"imagenet": 85.15, "imagenet_real": 88.40}
+# Percentage points. Two runs of the authors' code differ by up to 0.4 (CIFAR-100); the course trains
+# at 224 pixels and half the paper's steps. No other recipe is judged by the paper's figures.
+WITHIN = {"paper": 0.5, "code": 0.5, "evaluate": 0.5, "notebook": 1.0}
+
+
+@CLAIM.hypotheses((Better(JFT[0], than=JFT[1], on=d) for d in (*IMAGENET, *TRANSFER, "vtab1k")), KNOWN)
+def test_vit_outperforms_bit(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses((Better(PUBLIC_384[0], than=PUBLIC_384[1], on=d) for d in IMAGENET), KNOWN)
+def test_vit_outperforms_bit_on_imagenet_with_public_pretraining(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses((Better(PUBLIC[0], than=PUBLIC[1], on=d) for d in TRANSFER), KNOWN)
+def test_vit_outperforms_bit_with_public_pretraining(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses((Close(PUBLIC_384[0], to=v, on=d, within=WITHIN) for d, v in TABLE_5_IMAGENET.items()), KNOWN)
+def test_vit_accuracy_on_imagenet_is_as_published(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses((Close(PUBLIC[0], to=v, on=d, within=WITHIN) for d, v in TABLE_5.items()), KNOWN)
+def test_vit_accuracy_is_as_published(hypothesis, judge):
+    judge(hypothesis)

@@ -1,0 +1,57 @@
+"""Claim 2 (section 4.3, figure 3, table 5): ViT improves with the size of the pre-training set."""
+
+from harness.claim import Better, Claim, Contender, Increasing
+from harness.known import recorded
+
+KNOWN = recorded(__file__)
+CLAIM = Claim(
+    id="claim2",
+    title="ViT improves with the size of the pre-training set",
+    quote="When pre-trained on the smallest dataset, ImageNet, ViT-Large models underperform compared to ViT-Base"
+    " models, despite (moderate) regularization. With ImageNet-21k pre-training, their performances are similar."
+    " Only with JFT-300M, do we see the full benefit of larger models.",
+    source="arXiv:2010.11929v2, section 4.3, figure 3 and table 5",
+    not_verifiable={"JFT-300M": "neither the dataset nor the checkpoints pre-trained on it were released"},
+)
+
+SETS = ("ImageNet-1k", "ImageNet-21k", "JFT-300M")
+DATASETS = ("imagenet", "imagenet_real", "cifar10", "cifar100", "pets", "flowers102")
+
+
+def rising(architecture, sets=SETS):
+    """The same architecture pre-trained on ever larger sets."""
+    return tuple(Contender(architecture, pretrained_on) for pretrained_on in sets)
+
+
+@CLAIM.hypotheses((Increasing(rising("ViT-L/16"), on=d) for d in DATASETS), KNOWN)
+def test_vit_large_16_improves(hypothesis, judge):
+    judge(hypothesis)
+
+
+OTHER_SIZES = ("ViT-L/32", "ViT-B/16", "ViT-B/32")
+
+
+@CLAIM.hypotheses((Increasing(rising(a), on=d) for a in OTHER_SIZES for d in DATASETS), KNOWN)
+def test_other_sizes_improve(hypothesis, judge):
+    judge(hypothesis)
+
+
+# ViT-H/14 has no figures for ImageNet-1k.
+@CLAIM.hypotheses((Increasing(rising("ViT-H/14", SETS[1:]), on=d) for d in DATASETS), KNOWN)
+def test_vit_huge_improves(hypothesis, judge):
+    judge(hypothesis)
+
+
+# AugReg: one training procedure on both sets, the fair comparison of released weights. The original
+# in1k weights were never released, and SAM's differ in the optimiser, too.
+@CLAIM.hypotheses(
+    (
+        Better(Contender(a, "ImageNet-21k", "augreg", side), than=Contender(a, "ImageNet-1k", "augreg", side), on=d)
+        for a in ("ViT-S/16", "ViT-B/32", "ViT-B/16")
+        for side in (224, 384)
+        for d in ("imagenet", "imagenet_real")
+    ),
+    KNOWN,
+)
+def test_augreg_improves(hypothesis, judge):
+    judge(hypothesis)

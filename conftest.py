@@ -1,0 +1,3 @@
+"""Everything is in the plugin."""
+
+pytest_plugins = ["harness.plugin"]

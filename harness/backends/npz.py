@@ -1,0 +1,125 @@
+"""Weights files: npz without pickles, refused in one line when damaged, written atomically and reproducibly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import ClaimsError
+
+Array = npt.NDArray[Any]
+
+# What numpy and zipfile raise on bytes that are not a whole, plain npz file: a bad directory, a bad
+# checksum, a header that does not parse, a pickle, an unknown compression, a claimed size beyond memory.
+DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    SyntaxError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def require_finite_floats(key: str, array: Array, where: str) -> None:
+    """Raise ClaimsError unless `array` holds finite floating-point numbers."""
+    if array.dtype.kind != "f":
+        raise ClaimsError(f"{where}: {key}: expected floating-point weights, found dtype {array.dtype}")
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise ClaimsError(f"{where}: {key}: expected finite weights, found {bad} of {array.size} NaN or infinite")
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read every array of an npz file; nothing in it is ever unpickled.
+
+    Returns:
+        Arrays by key, as stored (shapes and floating-point types unchanged).
+
+    Raises:
+        ClaimsError: the file is missing, truncated or not npz, or an array is pickled, not floating
+            point or not finite; the line names the file and the key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ClaimsError(f"{path}: expected an npz file, found no such file; fetch it first")
+    arrays: dict[str, Array] = {}
+    key = ""
+    try:
+        with np.load(path, allow_pickle=False) as npz:
+            if not isinstance(npz, np.lib.npyio.NpzFile):
+                raise ClaimsError(f"{path}: expected an npz file, found a single array")
+            for key in npz.files:
+                array = npz[key]
+                if key in arrays or not isinstance(array, np.ndarray):
+                    raise ClaimsError(f"{path}: {key}: expected one array of this name, found a copy or another file")
+                arrays[key] = array
+    except DAMAGE as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        place = f"{path}: {key}" if key else str(path)
+        raise ClaimsError(
+            f"{place}: expected a whole npz file without pickles; delete it, fetch again ({detail})"
+        ) from None
+    if not arrays:
+        raise ClaimsError(f"{path}: expected an npz file with weights, found an empty one")
+    for key, array in arrays.items():
+        require_finite_floats(key, array, str(path))
+    return arrays
+
+
+def write(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Write arrays as npz: the whole file or nothing, and the same bytes for the same arrays.
+
+    Keys are sorted, time stamps fixed and nothing is compressed (a compressor's output depends on its
+    version). The file is complete on disk before it takes its name.
+
+    Raises:
+        ClaimsError: there is no array, or one that `read` would refuse.
+    """
+    path = Path(path)
+    if not arrays:
+        raise ClaimsError(f"{path}: expected weights to write, found none")
+    for key, array in arrays.items():
+        require_finite_floats(key, array, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            _write_zip(file, arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # makes the new name itself durable
+    finally:
+        os.close(folder)
+
+
+def _write_zip(file: Any, arrays: Mapping[str, Array]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for key in sorted(arrays):
+            array = arrays[key]
+            array = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+            entry = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, wherever it is written
+            entry.external_attr = 0o644 << 16
+            with archive.open(entry, "w", force_zip64=array.nbytes > 1 << 30) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)

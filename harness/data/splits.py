@@ -1,0 +1,96 @@
+"""Which examples train and which are scored, by rule.
+
+- The test set is scored once, by the final run, and never seen by choices.
+- The dev split is a fixed share of the training examples, the same for every run of a dataset; runs
+  that make choices train on the rest and are scored on it (paper, appendix B.1.1: hyper-parameters
+  are chosen on a held-out part of the training set, the final run uses all of it).
+- A few-shot task draws its examples per class from the training examples with the run's seed, so
+  that an interval over seeds speaks of the draw, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.rng import Indices, permutation
+from harness.spec import Dataset
+
+DEV_STREAM = 0xDE7
+"""Stream of the dev split: the same rule for every dataset."""
+SHOTS_STREAM = 0x5407
+ORDER_STREAM = 0x04DE
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A dataset in memory: uint8 images (N, H, W) grey or (N, H, W, 3), int64 labels (N,)."""
+
+    train_images: npt.NDArray[np.uint8]
+    train_labels: Indices
+    test_images: npt.NDArray[np.uint8]
+    test_labels: Indices
+
+
+def dev_split(n: int, fraction: float) -> tuple[Indices, Indices]:
+    """Return (kept, held out) indices of n training examples, each sorted."""
+    order = permutation(n, DEV_STREAM)
+    held = max(1, round(n * fraction))
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def few_shot(labels: Indices, shots: int, seed: int) -> Indices:
+    """Return the indices of `shots` examples of each class, drawn by `seed`, sorted.
+
+    Raises:
+        ValueError: a class has fewer than `shots` examples.
+    """
+    order = permutation(len(labels), SHOTS_STREAM, seed)
+    chosen = []
+    for klass in np.unique(labels):
+        of_class = order[labels[order] == klass][:shots]
+        if len(of_class) < shots:
+            raise ValueError(f"class {klass} has {len(of_class)} examples, fewer than {shots}")
+        chosen.append(of_class)
+    return np.sort(np.concatenate(chosen))
+
+
+def select(arrays: Arrays, dataset: Dataset, split: str, seed: int) -> Arrays:
+    """Return what a run trains on and what it is scored on, as the train and test parts of `Arrays`.
+
+    Args:
+        arrays: the whole dataset.
+        dataset: its spec, with the dev and few-shot rules.
+        split: "test" (score the test set) or "dev" (score the held-out part of the training set).
+        seed: the run's seed.
+    """
+    train = np.arange(len(arrays.train_labels))
+    scored_images, scored_labels = arrays.test_images, arrays.test_labels
+    if split == "dev":
+        train, held = dev_split(len(train), dataset.dev_fraction)
+        scored_images, scored_labels = arrays.train_images[held], arrays.train_labels[held]
+    if dataset.shots is not None:
+        train = train[few_shot(arrays.train_labels[train], dataset.shots, seed)]
+    return Arrays(arrays.train_images[train], arrays.train_labels[train], scored_images, scored_labels)
+
+
+def batch_indices(n: int, batch_size: int, step: int, seed: int) -> Indices:
+    """Return the examples of one training step, shape (batch_size,).
+
+    Epochs are permutations of the n examples put end to end, and step k reads the k-th slice of
+    batch_size: a batch may span epochs, no example is dropped, and the order at any step follows
+    from (n, batch_size, step, seed) alone, so a resumed run sees what an uninterrupted one sees.
+    """
+    first, last = step * batch_size, (step + 1) * batch_size
+    epochs = range(first // n, (last - 1) // n + 1)
+    stream = np.concatenate([epoch_order(n, seed, epoch) for epoch in epochs])
+    return stream[first - epochs[0] * n : last - epochs[0] * n]
+
+
+@lru_cache(maxsize=4)
+def epoch_order(n: int, seed: int, epoch: int) -> Indices:
+    """Return the order of n examples in one epoch; kept, for the steps of an epoch all read it."""
+    return permutation(n, ORDER_STREAM, seed, epoch)

@@ -1,0 +1,164 @@
+"""Computes a session's runs on the cores at hand.
+
+One process of pytest spreads runs over a pool of worker processes, one thread each. Under
+pytest-xdist each worker computes in its own process. Either way a run that is being computed
+elsewhere is not waited for while another of the session is pending.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+from harness.errors import ClaimsError
+from harness.spec import Result, Run
+from harness.store import Busy, Store
+
+PAUSE = 0.05
+"""Seconds between looks at runs that other processes compute."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, all, label of the run that was just done)."""
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Executor:
+    """Gives results: those in the store at once, the others computed with all that the session plans.
+
+    Args:
+        store: where results lie.
+        jobs: worker processes; 0 computes in this process.
+    """
+
+    def __init__(self, store: Store, jobs: int):
+        self.store = store
+        self.jobs = jobs
+        self.pending: dict[str, Run] = {}
+        self.done: dict[str, Result] = {}
+        self.progress: Progress = lambda done, total, label: None
+        self._pool: ProcessPoolExecutor | None = None
+        self._futures: dict[str, Future[bool]] = {}
+
+    def plan(self, runs: Iterable[Run]) -> None:
+        """Add runs that the session will need, in order; those stored already cost nothing."""
+        for run in runs:
+            if run.id not in self.done:
+                self.pending.setdefault(run.id, run)
+
+    def results(self, runs: Sequence[Run]) -> list[Result]:
+        """Return the results of runs, in order.
+
+        Raises:
+            ClaimsError: a run's material is not as pinned, or the workers were killed.
+            Exception: whatever computing a run raised.
+        """
+        self.plan(runs)
+        for run in runs:
+            self._collect(run)
+        if any(run.id in self.pending for run in runs):
+            (self._compute_in_pool if self.jobs else self._compute_here)(runs)
+        return [self.done[run.id] for run in runs]
+
+    def close(self) -> None:
+        """Stop the workers; runs in the middle are given up, nothing half is stored."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """(done, all) runs of the session so far."""
+        return len(self.done), len(self.done) + len(self.pending)
+
+    def _collect(self, run: Run) -> bool:
+        """Take a run's result from the store if it is there; tell whether it is."""
+        if run.id not in self.done:
+            result = self.store.get(run)
+            if result is None:
+                return False
+            self.done[run.id] = result
+            self.pending.pop(run.id, None)
+            self.progress(*self.counts, run.label)
+        return True
+
+    def _compute_here(self, needed: Sequence[Run]) -> None:
+        from harness.measure import measure
+
+        while missing := [run for run in needed if not self._collect(run)]:
+            needed_ids = {run.id for run in needed}
+            others = [run for run in self.pending.values() if run.id not in needed_ids]
+            for run in (*missing, *others):
+                # What fails here for another's hypothesis fails again, and is told, where it is needed.
+                ignored = () if run.id in needed_ids else (Exception,)
+                with contextlib.suppress(Busy, *ignored):
+                    measure(run, self.store)
+                    self._collect(run)
+                    break
+            else:
+                time.sleep(PAUSE)
+
+    def _compute_in_pool(self, needed: Sequence[Run]) -> None:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"), initializer=_start_worker)
+        while missing := [run for run in needed if not self._collect(run)]:
+            self._submit()
+            for run in missing:
+                future = self._futures.get(run.id)
+                if future is not None and future.done():
+                    try:
+                        computed = future.result()
+                    except BrokenProcessPool:
+                        raise ClaimsError(
+                            f"{run.label}: a worker process was killed (out of memory?); start again with fewer"
+                            " --jobs, finished runs are kept"
+                        ) from None
+                    if not computed:
+                        del self._futures[run.id]  # busy elsewhere: ask again
+            for run in list(self.pending.values()):
+                if (future := self._futures.get(run.id)) is not None and future.done() and not future.exception():
+                    self._collect(run)
+            time.sleep(PAUSE)
+
+    def _submit(self) -> None:
+        """Hand every pending run that has no future to the pool, in the session's order."""
+        assert self._pool is not None
+        for run_id, run in list(self.pending.items()):
+            if run_id not in self._futures and not self._collect(run):
+                self._futures[run_id] = self._pool.submit(_compute, run, self.store.home)
+
+
+def _start_worker() -> None:
+    """Let Ctrl-C end a worker without a traceback of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _compute(run: Run, home: Path) -> bool:
+    """Compute and store one run in a worker; tell whether it was free to."""
+    from harness.measure import measure
+
+    try:
+        measure(run, Store(home))
+    except Busy:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def executor(home: Path, jobs: int) -> Iterator[Executor]:
+    """Give an executor on the store under `home` and stop its workers at the end."""
+    made = Executor(Store(home), jobs)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,52 @@
+"""Run in, result out: from the store if it is there, else computed, under the run's lock, and stored."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+from harness.backends import Execution, backend, environment
+from harness.spec import Result, Run
+from harness.store import Store
+
+
+def measure(run: Run, store: Store, execution: Execution | None = None) -> Result:
+    """Return a run's result, computing and storing it if need be.
+
+    Raises:
+        harness.store.Busy: another process is computing it.
+        ClaimsError: its checkpoint or data are not the pinned bytes, or it can't be stored.
+    """
+    stored = store.get(run)
+    if stored is not None:
+        return stored
+    with store.lock(run):
+        # It may have been stored between the look and the lock.
+        stored = store.get(run)
+        if stored is None:
+            stored = compute(run, execution or Execution())
+            store.put(run, stored)
+        return stored
+
+
+def compute(run: Run, execution: Execution) -> Result:
+    """Fine-tune and predict, whatever is stored."""
+    from harness.backends.layouts import read
+    from harness.data.splits import select
+    from harness.micro.tasks import load
+    from harness.zoo import file_of
+
+    start = time.perf_counter()
+    weights = read(file_of(run.checkpoint))
+    data = select(load(run.dataset), run.dataset, run.split, run.seed)
+    outcome = backend(run.backend)(run, weights, data, execution)
+    return Result(
+        run_id=run.id,
+        predictions=tuple(outcome.predictions.tolist()),
+        labels=tuple(data.test_labels.tolist()),
+        loss_history=outcome.losses,
+        seconds=time.perf_counter() - start,
+        images_per_second=outcome.images_per_second,
+        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        environment=environment(run.backend),
+    )

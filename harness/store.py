@@ -1,0 +1,129 @@
+"""Results on disk: content-addressed, append-only, atomic, each entry with its own digest.
+
+`runs/<2 hex>/<run id>.json` holds the result and, for people, what the run was. A lock per run lets
+exactly one of many processes compute it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from harness.errors import ClaimsError
+from harness.home import make_folder, write_atomic
+from harness.spec import Result, Run, build
+
+FORMAT = 1
+
+
+class Busy(Exception):
+    """Another process is computing the run."""
+
+
+class Store:
+    """The results under one home folder."""
+
+    def __init__(self, home: Path):
+        self.home = home
+
+    def path(self, run_id: str) -> Path:
+        """Return where the entry of a run lies, whether or not it exists."""
+        return self.home / "runs" / run_id[:2] / f"{run_id}.json"
+
+    def get(self, run: Run) -> Result | None:
+        """Return the stored result, or None. A damaged entry is moved aside, said on stderr, and counts as none."""
+        path = self.path(run.id)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return decode(content, run, str(path))
+        except ClaimsError as damage:
+            aside = make_folder(self.home / "damaged") / f"{run.id}.{hashlib.sha256(content).hexdigest()[:8]}.json"
+            # Another process may have found the same damage first.
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(aside)
+            print(f"{damage}; moved aside to {aside}, the run will be computed again", file=sys.stderr)
+            return None
+
+    def put(self, run: Run, result: Result) -> None:
+        """Store a result.
+
+        Raises:
+            ClaimsError: the result is not of this run, does not score the whole split, or can't be written.
+        """
+        if result.run_id != run.id:
+            raise ClaimsError(f"store: expected the result of run {run.id}, found one of run {result.run_id}")
+        check_size(run, result)
+        write_atomic(self.path(run.id), encode(run, result))
+
+    @contextlib.contextmanager
+    def lock(self, run: Run) -> Iterator[None]:
+        """Hold the run's lock while computing it; never wait for it.
+
+        Raises:
+            Busy: another process holds it.
+        """
+        lock = FileLock(make_folder(self.home / "locks") / f"{run.id}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise Busy(run.id) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def check_size(run: Run, result: Result) -> None:
+    """Raise unless the result scores every example of the test set (or of the dev split)."""
+    expected = run.dataset.test
+    if run.split == "dev":
+        expected = max(1, round(run.dataset.train * run.dataset.dev_fraction))
+    if result.n != expected:
+        raise ClaimsError(
+            f"run {run.id} ({run.label}): expected {expected} scored examples, found {result.n}; nothing was stored"
+        )
+
+
+def encode(run: Run, result: Result) -> bytes:
+    """Return the entry's bytes: the digest, the result, and the run in words."""
+    payload = {"result": dataclasses.asdict(result), "run": dataclasses.asdict(run)}
+    return json.dumps({"format": FORMAT, "sha256": digest(payload), **payload}, separators=(",", ":")).encode()
+
+
+def digest(payload: dict[str, Any]) -> str:
+    """Return the sha256 of a payload's canonical JSON."""
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def decode(content: bytes, run: Run, where: str) -> Result:
+    """Return the result that an entry's bytes hold.
+
+    Raises:
+        ClaimsError: damaged, of another format, or of another run.
+    """
+    try:
+        entry = json.loads(content)
+        payload = {"result": entry["result"], "run": entry["run"]}
+        expected, found_format = entry["sha256"], entry["format"]
+    except (ValueError, KeyError, TypeError):
+        raise ClaimsError(f"{where}: expected a stored result, found damaged JSON ({len(content):,} bytes)") from None
+    if found_format != FORMAT:
+        raise ClaimsError(f"{where}: expected format {FORMAT}, found {found_format!r}")
+    if digest(payload) != expected:
+        raise ClaimsError(f"{where}: expected digest {expected}, found {digest(payload)}: the entry is damaged")
+    result = build(Result, entry["result"], where)
+    if result.run_id != run.id:
+        raise ClaimsError(f"{where}: expected the result of run {run.id}, found {result.run_id}")
+    check_size(run, result)
+    return result
