@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = Session(
         home(config.getoption("--home")), 0 if on_worker else jobs or cores(), lambda: outside_capture(config)
     )
-    if runs_claims(config):
+    if runs_claims(config) and not config.option.collectonly and not on_worker:
         from harness.report.plugin import ReportPlugin, configure
 
         folder = config.rootpath / config.getoption("--report-dir")
@@ -125,5 +125,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan every run that the selected tests need."""
     parameters = [getattr(item, "callspec").params for item in session.items if hasattr(item, "callspec")]  # noqa: B009
     asked = [found for found in (each.get("question") for each in parameters) if isinstance(found, Question)]
-    session.config.stash[SESSION].plan(asked)
+    try:
+        session.config.stash[SESSION].plan(asked)
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
 

@@ -76,18 +76,12 @@ def describe(arrays: Mapping[str, Array], where: str = "", expected: str | Archi
         ClaimsError: what describes the architecture is missing, or it is not the expected one.
     """
     known = canonical(arrays, where)
-    found: Architecture
-    if any(key.startswith("resnet/") for key in known):
-        found = _describe_bit(known, where)
-    elif "embedding/kernel" in known:
-        found = _describe_vit(known, where)
-    else:
-        first = min(known, default="nothing")
-        raise _error(where, f"expected the ViT (embedding/kernel) or the BiT layout (resnet/...), found {first}")
-    if isinstance(expected, str) and found.family != expected:
-        raise _error(where, f"expected the weights of family {expected}, found family {found.family}")
-    if expected is not None and not isinstance(expected, str):
-        _require_same(expected, found, where)
+    try:
+        found = _describe(known)
+        if expected is not None:
+            _require_same(expected, found)
+    except ClaimsError as error:
+        raise _error(where, str(error)) from None
     return found
 
 
@@ -125,6 +119,7 @@ def adapt(
     architecture: Architecture,
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
+    where: str = "",
 ) -> tuple[dict[str, Array], Architecture]:
     """Return checked arrays and their architecture as the authors prepare them for fine-tuning.
 
@@ -133,12 +128,19 @@ def adapt(
         architecture: theirs.
         classes: a number of classes replaces the head by zeros and drops pre_logits; None keeps both.
         resolution: input size in pixels; the positional embedding is interpolated to it. BiT takes any.
+        where: the place they come from, for error messages.
+
+    Raises:
+        ClaimsError: the resolution is not a multiple of the pixels per token.
 
     Source: vit_jax/checkpoint.py (`load_pretrained`, `interpolate_posembed`), bit_pytorch/models.py.
     """
     adapted = dict(arrays)
     if isinstance(architecture, ViTArchitecture) and resolution is not None:
-        grid = architecture.grid_at(resolution)
+        try:
+            grid = architecture.grid_at(resolution)
+        except ClaimsError as error:
+            raise _error(where, str(error)) from None
         adapted[POSITIONS] = _interpolate(adapted[POSITIONS], architecture.grid, grid)
         architecture = dataclasses.replace(architecture, grid=grid)
     if classes is None:
@@ -174,70 +176,85 @@ def _error(where: str, message: str) -> ClaimsError:
     return ClaimsError(f"{where}: {message}" if where else message)
 
 
-def _shape(arrays: Mapping[str, Array], key: str, dimensions: int, where: str) -> tuple[int, ...]:
+def _shape(arrays: Mapping[str, Array], key: str, dimensions: int) -> tuple[int, ...]:
     if key not in arrays:
-        raise _error(where, f"expected the array {key}, found none of this name among {len(arrays)}")
+        raise ClaimsError(f"expected the array {key}, found none of this name among {len(arrays)}")
     shape = arrays[key].shape
     if len(shape) != dimensions or 0 in shape:
-        raise _error(where, f"{key}: expected {dimensions} dimensions and no empty one, found shape {shape}")
+        raise ClaimsError(f"{key}: expected {dimensions} dimensions and no empty one, found shape {shape}")
     return shape
 
 
 def _count(arrays: Mapping[str, Array], pattern: str) -> int:
     """Return the largest number that `pattern` captures among the keys; 0 if it matches none."""
-    return max((int(match[1]) for match in (re.match(pattern, key) for key in arrays) if match), default=0)
+    largest = max((int(match[1]) for match in (re.match(pattern, key) for key in arrays) if match), default=0)
+    if largest > len(arrays):  # before anyone counts up to it
+        raise ClaimsError(f"expected layers numbered without gaps, found {largest} among {len(arrays)} arrays")
+    return largest
 
 
-def _require_same(expected: Architecture, found: Architecture, where: str) -> None:
-    if expected.family != found.family:
-        raise _error(where, f"expected the weights of family {expected.family}, found family {found.family}")
+def _require_same(expected: str | Architecture, found: Architecture) -> None:
+    family = expected if isinstance(expected, str) else expected.family
+    if family != found.family:
+        raise ClaimsError(f"expected the weights of family {family}, found family {found.family}")
+    if isinstance(expected, str):
+        return
     for field in dataclasses.fields(expected):
         wanted, given = getattr(expected, field.name), getattr(found, field.name)
         if wanted != given:
-            raise _error(where, f"expected {field.name} {wanted}, found {given}; these are weights of another model")
+            raise ClaimsError(f"expected {field.name} {wanted}, found {given}; these are weights of another model")
 
 
-def _describe_vit(arrays: Mapping[str, Array], where: str) -> ViTArchitecture:
-    *patch, _, width = _shape(arrays, "embedding/kernel", 4, where)
-    _, tokens, _ = _shape(arrays, POSITIONS, 3, where)
+def _describe(arrays: Mapping[str, Array]) -> Architecture:
+    if any(key.startswith("resnet/") for key in arrays):
+        return _describe_bit(arrays)
+    if "embedding/kernel" in arrays:
+        return _describe_vit(arrays)
+    first = min(arrays, default="nothing")
+    raise ClaimsError(f"expected the ViT (embedding/kernel) or the BiT layout (resnet/...), found {first}")
+
+
+def _describe_vit(arrays: Mapping[str, Array]) -> ViTArchitecture:
+    *patch, _, width = _shape(arrays, "embedding/kernel", 4)
+    _, tokens, _ = _shape(arrays, POSITIONS, 3)
     side = math.isqrt(tokens - 1)
     if side * side != tokens - 1 or side == 0:
-        raise _error(where, f"{POSITIONS}: expected a class slot and a square grid, found {tokens} positions")
+        raise ClaimsError(f"{POSITIONS}: expected a class slot and a square grid, found {tokens} positions")
     block = "Transformer/encoderblock_0"
-    _, heads, size = _shape(arrays, f"{block}/MultiHeadDotProductAttention_1/query/kernel", 3, where)
+    _, heads, size = _shape(arrays, f"{block}/MultiHeadDotProductAttention_1/query/kernel", 3)
     if heads * size != width:
         found = f"{heads} heads of {size}"
-        raise _error(where, f"{block}: expected a query kernel whose heads make up the width {width}, found {found}")
+        raise ClaimsError(f"{block}: expected a query kernel whose heads make up the width {width}, found {found}")
     representation = "pre_logits/kernel"
     root = "conv_root/kernel"
     return ViTArchitecture(
         width=width,
         depth=1 + _count(arrays, r"Transformer/encoderblock_(\d+)/"),
         heads=heads,
-        mlp_size=_shape(arrays, f"{block}/MlpBlock_3/Dense_0/kernel", 2, where)[1],
+        mlp_size=_shape(arrays, f"{block}/MlpBlock_3/Dense_0/kernel", 2)[1],
         patch=(patch[0], patch[1]),
         grid=(side, side),
-        classes=_shape(arrays, "head/kernel", 2, where)[1],
-        representation_size=_shape(arrays, representation, 2, where)[1] if representation in arrays else None,
-        stem=_describe_stem(arrays, where) if root in arrays else None,
-        channels=_shape(arrays, root if root in arrays else "embedding/kernel", 4, where)[2],
+        classes=_shape(arrays, "head/kernel", 2)[1],
+        representation_size=_shape(arrays, representation, 2)[1] if representation in arrays else None,
+        stem=_describe_stem(arrays) if root in arrays else None,
+        channels=_shape(arrays, root if root in arrays else "embedding/kernel", 4)[2],
     )
 
 
-def _describe_stem(arrays: Mapping[str, Array], where: str) -> HybridStem:
-    width = _shape(arrays, "conv_root/kernel", 4, where)[3]
+def _describe_stem(arrays: Mapping[str, Array]) -> HybridStem:
+    width = _shape(arrays, "conv_root/kernel", 4)[3]
     units = tuple(_count(arrays, rf"block{stage}/unit(\d+)/") for stage in range(1, 1 + _count(arrays, r"block(\d+)/")))
     if 0 in units:
-        raise _error(where, f"expected units in every stage of the stem, found none in block{units.index(0) + 1}")
+        raise ClaimsError(f"expected units in every stage of the stem, found none in block{units.index(0) + 1}")
     return HybridStem(width=width, stages=units)
 
 
-def _describe_bit(arrays: Mapping[str, Array], where: str) -> BitArchitecture:
+def _describe_bit(arrays: Mapping[str, Array]) -> BitArchitecture:
     conv = "standardized_conv2d/kernel"
-    _, _, channels, stem_width = _shape(arrays, f"resnet/root_block/{conv}", 4, where)
+    _, _, channels, stem_width = _shape(arrays, f"resnet/root_block/{conv}", 4)
     stages = []
     for stage in range(1, 1 + _count(arrays, r"resnet/block(\d+)/")):
-        width = _shape(arrays, f"resnet/block{stage}/unit01/c/{conv}", 4, where)[3]
+        width = _shape(arrays, f"resnet/block{stage}/unit01/c/{conv}", 4)[3]
         stages.append((_count(arrays, rf"resnet/block{stage}/unit(\d+)/"), width))
-    classes = _shape(arrays, "resnet/head/conv2d/kernel", 4, where)[3]
+    classes = _shape(arrays, "resnet/head/conv2d/kernel", 4)[3]
     return BitArchitecture(stem_width=stem_width, stages=tuple(stages), classes=classes, channels=channels)

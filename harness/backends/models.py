@@ -50,11 +50,12 @@ def load(
         where: the place the arrays come from, for error messages.
 
     Raises:
-        ClaimsError: the arrays are not exactly those of one architecture, or not of the expected one.
+        ClaimsError: the arrays are not exactly those of one architecture, or not of the expected one;
+            the resolution does not fit.
     """
     architecture = layouts.describe(arrays, where, expected)
     checked = layouts.check(arrays, architecture, where)
-    return _build(*layouts.adapt(checked, architecture, classes, resolution))
+    return _build(*layouts.adapt(checked, architecture, classes, resolution, where))
 
 
 def export(model: nn.Module, architecture: Architecture) -> dict[str, Array]:
@@ -104,4 +105,4 @@ def _parameter(parts: list[Array], shape: torch.Size) -> Tensor:
         whole = np.concatenate([part.reshape(shape[1], -1).T for part in parts])
     else:
         whole = np.concatenate([part.reshape(-1) for part in parts]).reshape(shape)
-    return torch.from_numpy(np.array(whole, np.float32, order="C"))
+    return torch.from_numpy(np.asarray(whole, np.float32, order="C"))

@@ -59,9 +59,10 @@ def read(path: str | os.PathLike[str]) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     key = ""
     try:
-        with np.load(path, allow_pickle=False) as npz:
-            if not isinstance(npz, np.lib.npyio.NpzFile):
-                raise ClaimsError(f"{path}: expected an npz file, found a single array")
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise ClaimsError(f"{path}: expected an npz file, found a single array")
+        with opened as npz:
             for key in npz.files:
                 array = npz[key]
                 if key in arrays or not isinstance(array, np.ndarray):

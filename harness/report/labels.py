@@ -1,0 +1,118 @@
+"""How verdicts and sources of evidence are named, ordered, coloured and written for a reader."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.claim import Verdict, VerdictName
+
+
+@dataclass(frozen=True)
+class Look:
+    """What marks a verdict. The word and the symbol carry the meaning; the colour only helps."""
+
+    word: str
+    symbol: str
+    slug: str
+    """Its CSS class."""
+    color: str
+    """Readable as text on white (contrast 4.5 or more)."""
+    marker: str
+    """Matplotlib's name of the marker in figures."""
+    hollow: bool = False
+
+
+LOOKS: dict[VerdictName, Look] = {
+    "REPRODUCED": Look("reproduced", "✓", "reproduced", "#116329", "o"),
+    "REFUTED": Look("refuted", "✗", "refuted", "#b3261e", "X"),
+    "INCONCLUSIVE": Look("inconclusive", "?", "inconclusive", "#8a5a00", "D", hollow=True),
+    "NOT VERIFIABLE": Look("not verifiable", "⊘", "not-verifiable", "#57606a", "s", hollow=True),
+    "NOT RUN": Look("not run", "–", "not-run", "#57606a", "s", hollow=True),
+}
+
+GROUPS = {"published": "Published figures", "micro": "Micro study", "gpu": "Released checkpoints (gpu)"}
+"""Groups of sources, strongest claim to the paper's own numbers last."""
+
+GROUP_NOTES = {
+    "published": "Figures that others measured and published, each with its citation; nothing was computed here.",
+    "micro": "These verdicts speak of the scaled-down study (tiny networks, fractal pre-training),"
+    " not of the paper's numbers.",
+    "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
+}
+
+KINDS = ("Better", "Increasing", "Close")
+
+
+def group(source: str) -> str:
+    """Return the group of a source of evidence: the first part of its path."""
+    return source.split("/", 1)[0]
+
+
+def group_order(name: str) -> tuple[int, str]:
+    """Return a sort key: the known groups in their order, then others by name."""
+    known = list(GROUPS)
+    return (known.index(name) if name in known else len(known), name)
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Return a sort key under which claim2 comes before claim10."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", text)]
+
+
+def order(verdict: Verdict) -> tuple[object, ...]:
+    """Return a sort key that does not depend on the order in which verdicts came (xdist shuffles it)."""
+    return (
+        natural(verdict.claim),
+        group_order(group(verdict.source)),
+        verdict.source,
+        KINDS.index(verdict.kind),
+        natural(verdict.hypothesis),
+    )
+
+
+def count(verdicts: Iterable[Verdict]) -> Counter[VerdictName]:
+    """Return how many verdicts of each name there are."""
+    return Counter(verdict.verdict for verdict in verdicts)
+
+
+def surprising(verdict: Verdict) -> bool:
+    """Whether a verdict deserves a first look: it differs from what is recorded, or refutes without a record."""
+    if verdict.verdict not in ("REPRODUCED", "REFUTED", "INCONCLUSIVE"):
+        return False
+    if verdict.known:
+        return verdict.verdict != verdict.known
+    return verdict.verdict == "REFUTED"
+
+
+def number(value: float) -> str:
+    """Return a percentage with two decimals."""
+    return f"{value:.2f}"
+
+
+def signed(value: float) -> str:
+    """Return percentage points with a sign (a true minus) and two decimals."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, signs: bool = False) -> str:
+    """Return "[low, high]", or "" where there is no interval."""
+    if low is None or high is None:
+        return ""
+    write = signed if signs else number
+    return f"[{write(low)}, {write(high)}]"
+
+
+def level(fraction: float | None) -> str:
+    """Return a confidence level such as "95 %" or "99.38 %", or ""."""
+    return "" if fraction is None else f"{100 * fraction:.4g} %"
+
+
+def probability(p: float | None) -> str:
+    """Return a p-value for a reader: three decimals, or a bound."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

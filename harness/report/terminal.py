@@ -1,0 +1,37 @@
+"""The table of verdicts at the end of a session on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from harness.claim import Verdict
+from harness.report.book import Book, Key
+from harness.report.labels import LOOKS, count, group, group_order
+
+
+def table(book: Book, fresh: Collection[Key]) -> list[str]:
+    """Return the lines of the table: claim, source of evidence, verdicts by name, and how old they are."""
+    rows = [("claim", "source", *(look.word for look in LOOKS.values()), "judged")]
+    for claim in book.claim_ids():
+        of_claim = [verdict for verdict in book.sorted() if verdict.claim == claim]
+        for source in sorted({group(verdict.source) for verdict in of_claim}, key=group_order):
+            part = [verdict for verdict in of_claim if group(verdict.source) == source]
+            counts = count(part)
+            rows.append((claim, source, *(str(counts[name] or "-") for name in LOOKS), age(part, fresh)))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        # Names to the left, counts to the right.
+        cells = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(row[2:-1], widths[2:-1], strict=True)]
+        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    return lines
+
+
+def age(verdicts: Sequence[Verdict], fresh: Collection[Key]) -> str:
+    """Return when verdicts were reached: now, or the date of the oldest that is kept."""
+    kept = [verdict for verdict in verdicts if verdict.key not in fresh]
+    if not kept:
+        return "now"
+    oldest = min(verdict.date for verdict in kept)[:10]
+    return f"{oldest}" if len(kept) == len(verdicts) else f"now; {len(kept)} kept from {oldest} on"

@@ -1,0 +1,68 @@
+"""Splits by rule: nothing is lost, nothing leaks, and the order of examples is a function of the step."""
+
+import numpy as np
+import pytest
+
+from harness.data.splits import Arrays, batch_indices, dev_split, few_shot, select
+from harness.spec import Dataset
+
+LABELS = np.repeat(np.arange(4), 25)
+
+
+def dataset(**changed):
+    values = {"id": "d", "classes": 4, "train": 100, "test": 8, "reader": "digits", "sha256": "b" * 64, "dev_fraction": 0.2}
+    return Dataset(**values | changed)
+
+
+def arrays():
+    # Each training image is its own number, so that examples can be told apart.
+    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1)
+    return Arrays(images, LABELS, np.full((8, 1, 1), 200, np.uint8), np.arange(8) % 4)
+
+
+def test_dev_split_is_a_partition_of_the_stated_size():
+    kept, held = dev_split(100, 0.2)
+    assert len(held) == 20
+    assert sorted([*kept, *held]) == list(range(100))
+
+
+def test_few_shot_draws_so_many_of_each_class_and_other_ones_for_another_seed():
+    chosen = few_shot(LABELS, 5, seed=0)
+    assert np.bincount(LABELS[chosen]).tolist() == [5, 5, 5, 5]
+    assert len(set(chosen)) == 20
+    assert set(chosen) != set(few_shot(LABELS, 5, seed=1))
+
+
+def test_few_shot_needs_enough_examples():
+    with pytest.raises(ValueError, match="class 0 has 25 examples, fewer than 26"):
+        few_shot(LABELS, 26, seed=0)
+
+
+def test_test_runs_train_on_everything_and_score_the_test_set():
+    chosen = select(arrays(), dataset(), "test", seed=0)
+    assert len(chosen.train_labels) == 100
+    assert (chosen.test_images == 200).all()
+
+
+@pytest.mark.parametrize("shots", [None, 5])
+def test_choices_never_see_the_test_set_nor_train_on_what_they_are_scored_on(shots):
+    for seed in range(5):
+        chosen = select(arrays(), dataset(shots=shots), "dev", seed=seed)
+        trained, scored = set(chosen.train_images.ravel()), set(chosen.test_images.ravel())
+        assert 200 not in scored
+        assert not trained & scored
+        assert len(scored) == 20
+        assert len(trained) == (80 if shots is None else 20)
+
+
+def test_batches_are_epochs_end_to_end():
+    stream = np.concatenate([batch_indices(10, 4, step, seed=3) for step in range(5)])
+    assert np.array_equal(np.sort(stream[:10]), np.arange(10))
+    assert np.array_equal(np.sort(stream[10:]), np.arange(10))
+    assert not np.array_equal(stream[:10], stream[10:])
+
+
+def test_a_batch_may_be_larger_than_the_training_set():
+    batch = batch_indices(3, 8, 1, seed=0)
+    stream = np.concatenate([batch_indices(3, 1, step, seed=0) for step in range(16)])
+    assert np.array_equal(batch, stream[8:16])

@@ -1,0 +1,84 @@
+"""The command line: `run`, `zoo`, `datasets`, `recipes`, as a user calls them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def harness(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+
+
+RUN = ("run", "--checkpoint", "micro-vit-l", "--dataset", "digits-5", "--recipe", "micro", "--seed", 0)
+
+
+def test_a_run_is_performed_then_looked_up(tmp_path):
+    first = harness(*RUN, "--json", "--home", tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = harness(*RUN, "--json", VIT_CLAIMS_HOME=str(tmp_path))
+    one, two = json.loads(first.stdout), json.loads(again.stdout)
+    assert (one.pop("cached"), two.pop("cached")) == (False, True)
+    assert one == two
+    assert set(one) == {
+        *("run_id", "n", "correct", "accuracy", "interval", "predictions_sha256"),
+        *("seconds", "images_per_second", "environment"),
+    }
+    assert one["accuracy"] == 100 * one["correct"] / one["n"]
+    assert one["interval"][0] < one["accuracy"] < one["interval"][1]
+    assert one["n"] == 797
+    text = harness(*RUN, "--home", tmp_path).stdout
+    assert f"{one['accuracy']:.2f} % ({one['correct']} of 797), 95 % interval" in text
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()].count(".json") == 1
+
+
+def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
+    code = (
+        "import sys; from harness.__main__ import main; main(sys.argv[1:]);"
+        "print([m for m in ('torch', 'timm', 'sklearn', 'scipy', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    arguments = [str(argument) for argument in (*RUN, "--home", tmp_path)]
+    for expected in (True, False):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
+        assert ("torch" in done.stdout.splitlines()[-1]) is expected
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        (("--checkpoint", "micro-vit-xl"), "harness run: unknown checkpoint 'micro-vit-xl' (did you mean 'micro-vit-"),
+        (("--dataset", "digit"), "harness run: unknown dataset 'digit' (did you mean 'digits'?); expected one of: count"),
+        (("--recipe", "mikro"), "harness run: unknown recipe 'mikro' (did you mean 'micro'?)"),
+        (("--seed", "-1"), "harness run: run: seed: Input should be greater than or equal to 0, found -1"),
+        (("--home", "/proc/nowhere"), "expected a folder that can be written, found: No such file or directory"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, changed, message):
+    done = harness(*RUN, "--home", tmp_path, *changed)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("kind, known", [("zoo", "micro-hybrid-s"), ("datasets", "orientation"), ("recipes", "micro")])
+def test_listings(kind, known):
+    names = [row["id"] for row in json.loads(harness(kind, "--json").stdout)]
+    assert known in names
+    assert len(set(names)) == len(names)
+    text = harness(kind).stdout.splitlines()
+    assert len(text) == len(names) + 1
+    assert any(line.split()[0] == known for line in text)

@@ -1,0 +1,104 @@
+"""Runs on the cores at hand: each computed once, by whoever is free, and failures told where they belong."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from harness.datasets import dataset
+from harness.errors import ClaimsError
+from harness.executor import Executor
+from harness.recipes import recipe
+from harness.spec import Run
+from harness.store import Store
+from harness.zoo import checkpoint
+
+
+def runs(count, **changed):
+    short = replace(recipe("micro"), **{"steps": 3, "batch_size": 8} | changed)
+    return [Run(checkpoint("micro-vit-l"), dataset("digits-5"), short, seed) for seed in range(count)]
+
+
+def broken_run():
+    good = runs(1)[0]
+    return replace(good, checkpoint=replace(good.checkpoint, sha256="0" * 64))
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_results_are_computed_stored_and_then_looked_up(tmp_path, jobs):
+    wanted = runs(3)
+    first = Executor(Store(tmp_path), jobs)
+    seen = []
+    first.progress = lambda done, total, label: seen.append((done, total))
+    try:
+        results = first.results(wanted)
+    finally:
+        first.close()
+    assert [result.run_id for result in results] == [run.id for run in wanted]
+    assert len({result.predictions for result in results}) > 1
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    again = Executor(Store(tmp_path), 0)
+    assert again.results(wanted) == results
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_failure_is_told_to_who_needs_the_run_and_to_nobody_else(tmp_path, jobs):
+    good, bad = runs(1), broken_run()
+    executor = Executor(Store(tmp_path), jobs)
+    executor.plan([bad, *good])
+    try:
+        assert executor.results(good)[0].run_id == good[0].id
+        with pytest.raises(ClaimsError, match="micro-vit-l: expected .* with sha256 0000000000000000"):
+            executor.results([bad])
+    finally:
+        executor.close()
+
+
+RACER = """
+import sys
+from pathlib import Path
+import harness.measure as measure
+from harness.executor import Executor
+from harness.store import Store
+from tests.test_executor import runs
+
+compute = measure.compute
+
+def logged(run, execution):
+    with open(sys.argv[2], "a") as log:
+        log.write(run.id + "\\n")
+    return compute(run, execution)
+
+measure.compute = logged
+results = Executor(Store(Path(sys.argv[1])), 0).results(runs(6, steps=20))
+print(len(results))
+"""
+
+
+def test_of_many_processes_exactly_one_computes_a_run_and_none_waits_idle(tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", RACER, str(tmp_path / "home"), str(log)]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [racer.communicate(timeout=300)[0] for racer in racers] == ["6\n"] * 3
+    assert sorted(log.read_text().split()) == sorted(run.id for run in runs(6, steps=20))
+
+
+def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
+    import os
+    import signal
+
+    executor = Executor(Store(tmp_path), 1)
+    wanted = runs(1, steps=100_000)
+    executor.progress = lambda *_: None
+
+    def kill_when_started(*_):
+        for process in list(executor._pool._processes.values()):
+            os.kill(process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr("harness.executor.time.sleep", kill_when_started)
+    with pytest.raises(ClaimsError, match="a worker process was killed .* finished runs are kept"):
+        executor.results(wanted)
+    monkeypatch.undo()
+    executor.close()
+    assert list(tmp_path.glob("runs/**/*.json")) == []

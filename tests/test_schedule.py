@@ -1,0 +1,28 @@
+"""The learning rate of every step, against the authors' formula written out."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from harness.schedule import learning_rate
+from harness.spec import Recipe
+
+RECIPE = Recipe("r", steps=100, batch_size=4, learning_rate=0.03, resolution=32, warmup_steps=10)
+
+
+def test_the_first_update_has_rate_zero_and_the_peak_comes_after_the_warm_up():
+    rates = [learning_rate(RECIPE, step) for step in range(100)]
+    assert rates[0] == 0
+    assert rates[5] == pytest.approx(0.03 * 0.5)
+    assert max(rates) == rates[10] == pytest.approx(0.03)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+@pytest.mark.parametrize("step", [10, 55, 99])
+def test_cosine_decay(step):
+    assert learning_rate(RECIPE, step) == pytest.approx(0.03 * math.cos(math.pi / 2 * (step - 10) / 90) ** 2)
+
+
+def test_without_warm_up_it_starts_at_the_peak():
+    assert learning_rate(replace(RECIPE, warmup_steps=0), 0) == 0.03
