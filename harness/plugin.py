@@ -33,14 +33,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     group = parser.getgroup("vit-claims", "claims and their verdicts")
     group.addoption(
-        "--home", metavar="DIR", help="where runs, downloads and locks lie (default: $VIT_CLAIMS_HOME, else the user cache)"
+        "--home",
+        metavar="DIR",
+        help="where runs, downloads and locks lie (default: $VIT_CLAIMS_HOME, else the user cache)",
     )
     group.addoption(
         "--report-dir", metavar="DIR", default="reports", help="where the report goes, relative to rootdir (reports)"
     )
     group.addoption("--jobs", type=int, metavar="N", help="processes that compute runs (default: one per core)")
     group.addoption(
-        "--strict-verdicts", action="store_true", help="INCONCLUSIVE and NOT RUN fail, for a nightly that must not go green by doing nothing"
+        "--strict-verdicts",
+        action="store_true",
+        help="INCONCLUSIVE and NOT RUN fail, for a nightly that must not go green by doing nothing",
     )
 
 
@@ -123,10 +127,11 @@ def parameter(question: Question) -> Any:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan every run that the selected tests need."""
+    if session.config.option.collectonly:
+        return
     parameters = [getattr(item, "callspec").params for item in session.items if hasattr(item, "callspec")]  # noqa: B009
     asked = [found for found in (each.get("question") for each in parameters) if isinstance(found, Question)]
     try:
         session.config.stash[SESSION].plan(asked)
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
-

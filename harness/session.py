@@ -59,7 +59,9 @@ class Session:
 
         with self.outside_capture():
             done, total = self.executor.counts
-            bar = tqdm(desc="runs", initial=done, total=total, unit="run", disable=None, leave=False, file=sys.__stderr__)
+            bar = tqdm(
+                desc="runs", initial=done, total=total, unit="run", disable=None, leave=False, file=sys.__stderr__
+            )
             with bar:
 
                 def progress(done: int, total: int, label: str) -> None:

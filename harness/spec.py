@@ -79,16 +79,31 @@ class Checkpoint:
     """The paper's name of the architecture, e.g. "ViT-L/16"."""
     pretrained_on: str
     """The pre-training set, e.g. "ImageNet-21k"."""
-    layout: Literal["vit-npz", "bit-npz"]
-    """The official file layout, which decides the reader."""
-    file: str
-    """Where the file lies, relative to the harness package (shipped files)."""
-    sha256: Sha256
-    size: Count
+    layout: Literal["vit-npz", "bit-npz", "timm", "transformers"]
+    """The file layout, which decides the reader."""
+    variant: str = "orig"
+    """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
+    file: str = ""
+    """Where a shipped file lies, relative to the harness package; "" for one that is fetched."""
+    sources: tuple[str, ...] = ()
+    """Where it is fetched from, in order of trust and reach: hub:OWNER/NAME[@REVISION]/FILE, gs://..., https://..."""
+    unconfirmed: tuple[str, ...] = ()
+    """Those of the sources whose name could not be confirmed."""
+    never_released: str = ""
+    """Why there is nothing to fetch; "" for weights that exist."""
+    timm: str = ""
+    """timm's name of the model, for the timm layout."""
+    resolution: Count | None = None
+    """Side in pixels of the input it was trained on last."""
+    classes: Count | None = None
+    """Classes of its head; None: not known before the file is read."""
+    sha256: Sha256 | None = None
+    """None: not published; pinned when it is first fetched."""
+    size: Count | None = None
     """Bytes."""
     citation: str = ""
-    semantics: Literal["reference"] = "reference"
-    """Whose numerics the model follows: the authors' released code."""
+    semantics: Literal["reference", "timm"] = "reference"
+    """Whose numerics the model follows: the authors' released code, or timm's for weights released through timm."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -141,9 +156,13 @@ class Recipe:
                 raise ValueError(f"sources cites {cited!r}{nearest(cited, known)}, which is no field of a recipe")
 
 
-NOT_IDENTITY = {
-    *("id", "title", "citation", "sources", "architecture", "pretrained_on", "family"),
-    *("file", "size", "reader", "learning_rates"),
+NOT_IDENTITY: dict[type, frozenset[str]] = {
+    Checkpoint: frozenset(
+        "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
+        " citation".split()
+    ),
+    Dataset: frozenset("id title citation reader".split()),
+    Recipe: frozenset("id sources learning_rates".split()),
 }
 """Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
 and a chosen learning rate is itself a field."""
@@ -155,10 +174,11 @@ def identity(value: Any) -> Any:
     Fields that equal their default are left out, so a new optional field changes no old id.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        left_out = next((NOT_IDENTITY[kind] for kind in type(value).__mro__ if kind in NOT_IDENTITY), frozenset())
         kept: dict[str, Any] = {}
         for field in dataclasses.fields(value):
             item = getattr(value, field.name)
-            if field.name not in NOT_IDENTITY and item != field.default:
+            if field.name not in left_out and item != field.default:
                 kept[field.name] = identity(item)
         return kept
     if isinstance(value, tuple):

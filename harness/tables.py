@@ -37,6 +37,8 @@ def read_specs(path: Path, spec: type[S]) -> dict[str, S]:
     found = {}
     for name, values in read_toml(path).items():
         if not isinstance(values, dict):
-            raise ClaimsError(f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; mend the file")
+            raise ClaimsError(
+                f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; mend the file"
+            )
         found[name] = build(spec, {"id": name, **values}, f"{path.name} [{name}]")
     return found

@@ -204,5 +204,3 @@ def side_of(name: str, results: Sequence[Result]) -> Side:
         score = wilson(results[0].correct, n, SIDE_LEVEL)
         low, high = score.low, score.high
     return Side(name=name, accuracy=100 * mean, low=100 * low, high=100 * high, n=n, seeds=len(results))
-
-

@@ -59,7 +59,10 @@ def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
     "changed, message",
     [
         (("--checkpoint", "micro-vit-xl"), "harness run: unknown checkpoint 'micro-vit-xl' (did you mean 'micro-vit-"),
-        (("--dataset", "digit"), "harness run: unknown dataset 'digit' (did you mean 'digits'?); expected one of: count"),
+        (
+            ("--dataset", "digit"),
+            "harness run: unknown dataset 'digit' (did you mean 'digits'?); expected one of: count",
+        ),
         (("--recipe", "mikro"), "harness run: unknown recipe 'mikro' (did you mean 'micro'?)"),
         (("--seed", "-1"), "harness run: run: seed: Input should be greater than or equal to 0, found -1"),
         (("--home", "/proc/nowhere"), "expected a folder that can be written, found: No such file or directory"),

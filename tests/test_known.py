@@ -29,8 +29,11 @@ def test_records_reach_their_hypotheses(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ('[test_claim9."h"]\nmicro = "REFUTED"', 'expected "VERDICT: reason with figures", found \'REFUTED\''),
-        ('[test_claim9."h"]\nmicro = "REPRODUCED: fine"', "Input should be 'REFUTED' or 'INCONCLUSIVE', found 'REPRODUCED'"),
+        ('[test_claim9."h"]\nmicro = "REFUTED"', "expected \"VERDICT: reason with figures\", found 'REFUTED'"),
+        (
+            '[test_claim9."h"]\nmicro = "REPRODUCED: fine"',
+            "Input should be 'REFUTED' or 'INCONCLUSIVE', found 'REPRODUCED'",
+        ),
         ("[test_claim9]\nh = 3", "expected lines SOURCE"),
         ("[test_claim9", "known.toml: expected TOML, found"),
     ],

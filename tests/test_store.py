@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_damage_is_said_moved_aside_and_computed_again(tmp_path, capsys, damage,
     assert message in said
     assert said.count("\n") == 1
     aside = re.search(r"moved aside to (\S+),", said)[1]
-    assert open(aside).read() == damaged
+    assert Path(aside).read_text() == damaged
     assert not path.exists()
     store.put(RUN, result())
     assert store.get(RUN) == result()

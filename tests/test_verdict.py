@@ -63,9 +63,10 @@ def test_close_is_two_one_sided_tests_against_the_tolerance(value, error, expect
     found = verdict(Close(A, to=90, on="d", within={"code": 0.5}), given, tolerance=0.5)
     low, high = scipy.stats.norm.interval(0.90, value, error)
     assert (found.low, found.high) == pytest.approx((low, high))
-    inside = -0.5 < low and high < 0.5
+    inside = low > -0.5 and high < 0.5
     outside = low > 0.5 or high < -0.5
-    assert expected == ("REPRODUCED" if inside else "REFUTED" if outside else "INCONCLUSIVE") == found.verdict
+    assert ("REPRODUCED" if inside else "REFUTED" if outside else "INCONCLUSIVE") == expected
+    assert found.verdict == expected
     assert found.published == 90
 
 

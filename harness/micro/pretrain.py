@@ -69,7 +69,9 @@ def held_out(corpus: Corpus) -> tuple[Any, Any]:
     return fresh, labels.reshape(corpus.classes, -1)[:, corpus.per_class :].ravel()
 
 
-def pretrain(name: str, steps: int, state_folder: Path, out: Path, progress: Callable[[int, float], None]) -> dict[str, Any]:
+def pretrain(
+    name: str, steps: int, state_folder: Path, out: Path, progress: Callable[[int, float], None]
+) -> dict[str, Any]:
     """Pre-train one network and write `<name>.npz`; return its row of the summary.
 
     Raises:
@@ -118,7 +120,9 @@ def pretrain(name: str, steps: int, state_folder: Path, out: Path, progress: Cal
     }
 
 
-def loop(model: Any, images: Any, labels: Any, steps: int, state: Path, progress: Callable[[int, float], None]) -> list[float]:
+def loop(
+    model: Any, images: Any, labels: Any, steps: int, state: Path, progress: Callable[[int, float], None]
+) -> list[float]:
     """Train in place from the saved state if there is one; return the loss of every step."""
     import torch
     from torch.nn import functional
@@ -126,9 +130,7 @@ def loop(model: Any, images: Any, labels: Any, steps: int, state: Path, progress
     from harness.backends.pytorch import three_channels
     from harness.data.splits import batch_indices
 
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=torch.tensor(0.0), weight_decay=WEIGHT_DECAY, fused=True
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=torch.tensor(0.0), weight_decay=WEIGHT_DECAY, fused=True)
     losses = restore(state, model, optimiser)
     model.train()
     for step in range(len(losses), steps):
@@ -136,7 +138,12 @@ def loop(model: Any, images: Any, labels: Any, steps: int, state: Path, progress
         loss = functional.cross_entropy(model(three_channels(images[index])), labels[index])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
-        rate = LEARNING_RATE * min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * step / steps))))
+        rate = (
+            LEARNING_RATE
+            * min(1.0, (step + 1) / WARMUP)
+            * 0.5
+            * (1 + float(torch.cos(torch.tensor(torch.pi * step / steps))))
+        )
         for group in optimiser.param_groups:
             group["lr"].fill_(rate)
         optimiser.step()

@@ -41,8 +41,9 @@ class Book:
             if isinstance(record, Claim):
                 self.claims[record.id] = record
                 continue
+            made = moment(record)
             before = self.verdicts.get(record.key)
-            if before is None or moment(record) >= moment(before):
+            if before is None or made >= moment(before):
                 self.verdicts[record.key] = record
 
     def keep_stated(self, stated: Mapping[str, Iterable[str]]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.claim import Verdict
-from harness.report.labels import GROUPS, LOOKS, group, group_order, interval, signed
+from harness.report.labels import GROUPS, LOOKS, group, group_order, interval, signed, stated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ LABELS, FIGURES = 440, 200
 LINE, ROW, HEADER = 15, 9, 24
 TITLE, AXIS, GAP = 30, 46, 14
 WRAP = 62
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vit-claims",
     "font.family": "sans-serif",
@@ -96,7 +96,7 @@ def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[Entry]]]:
                 y += HEADER
             for verdict in members:
                 if verdict.source == source:
-                    label = "\n".join(textwrap.wrap(verdict.hypothesis, WRAP, max_lines=3, placeholder=" …"))
+                    label = "\n".join(textwrap.wrap(stated(verdict), WRAP, max_lines=3, placeholder=" …"))
                     tall = LINE * (label.count("\n") + 1) + ROW
                     entries.append(Entry(y + tall / 2, label, verdict, number))
                     y += tall

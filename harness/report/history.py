@@ -40,12 +40,16 @@ class History:
             if self.file is None:
                 self.file = self._open()
             # One write of one line in append mode: two sessions in one folder do not mix their lines.
-            self.file.write(line)
+            written = self.file.write(line)
+            fault = "" if written == len(line) else f"only {written} of {len(line)} bytes fitted"
         except OSError as error:
+            fault = str(error.strerror)
+        if fault:
+            self.close()  # so that the next append marks what may be half a line
             raise ClaimsError(
-                f"{self.path}: expected to append a verdict, found: {error.strerror};"
+                f"{self.path}: expected to append a {kind}, found: {fault};"
                 " free some space or choose another --report-dir"
-            ) from None
+            )
 
     def _open(self) -> BinaryIO:
         make_folder(self.path.parent)

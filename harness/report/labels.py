@@ -43,7 +43,29 @@ GROUP_NOTES = {
     "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
 }
 
+DATASETS = {
+    "imagenet": "ImageNet",
+    "imagenet_real": "ImageNet ReaL",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "pets": "Oxford-IIIT Pets",
+    "flowers102": "Oxford Flowers-102",
+    "vtab1k": "VTAB-1k",
+}
+"""The names under which the papers know the datasets; any other is shown by its id."""
+
 KINDS = ("Better", "Increasing", "Close")
+
+
+def stated(verdict: Verdict) -> str:
+    """Return the hypothesis with the dataset's name in the place of its id."""
+    rest = verdict.hypothesis.removesuffix(f" on {verdict.dataset}")
+    return verdict.hypothesis if rest == verdict.hypothesis else f"{rest} on {dataset(verdict)}"
+
+
+def dataset(verdict: Verdict) -> str:
+    """Return the name of the paper's dataset."""
+    return DATASETS.get(verdict.dataset, verdict.dataset)
 
 
 def group(source: str) -> str:

@@ -27,7 +27,7 @@ def join(*parts: str) -> Html:
     return Html("".join(safe(part) for part in parts))
 
 
-def tag(name: str, *children: str, **attributes: str | bool) -> Html:
+def tag(element: str, /, *children: str, **attributes: str | bool) -> Html:
     """Return an element; a trailing underscore of an attribute (class_) is dropped, True writes a bare one."""
     written = ""
     for key, value in attributes.items():
@@ -36,9 +36,9 @@ def tag(name: str, *children: str, **attributes: str | bool) -> Html:
             written += f" {key}"
         elif value is not False:
             written += f' {key}="{safe(value)}"'
-    if name in VOID:
-        return Html(f"<{name}{written}>")
-    return Html(f"<{name}{written}>{join(*children)}</{name}>")
+    if element in VOID:
+        return Html(f"<{element}{written}>")
+    return Html(f"<{element}{written}>{join(*children)}</{element}>")
 
 
 LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:)\]]|arXiv:\d{4}\.\d{4,5}(?:v\d+)?")

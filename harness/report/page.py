@@ -7,13 +7,15 @@ from pathlib import Path
 
 from harness.claim import Claim, Verdict
 from harness.report import figure
-from harness.report.book import Book, Key
-from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, count, group, group_order, surprising
+from harness.report.book import Book, Key, moment
+from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, count, group, group_order, stated, surprising
 from harness.report.markup import Html, join, linked, tag
 from harness.report.rows import Context, badge, chips, source_table
 from harness.report.tables import holm_adjusted
 
 TITLE = "Verification report"
+VIEWPORT = tag("meta", name="viewport", content="width=device-width, initial-scale=1")
+"""Without it a phone lays the page out for a desk."""
 FIRST_LOOK = 8
 """Verdicts listed in the summary's first look; more are counted."""
 
@@ -43,12 +45,7 @@ def section(book: Book, fresh: Collection[Key] | None = None, problems: Sequence
 
 def document(content: Html) -> str:
     """Return a whole page that holds only the claims section, for a report rebuilt without a test session."""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", TITLE),
-    )
+    head = tag("head", tag("meta", charset="utf-8"), VIEWPORT, tag("title", TITLE))
     body = tag("body", tag("h1", TITLE, id="title"), content)
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -70,7 +67,7 @@ def summary(book: Book, kept: Collection[Key], problems: Sequence[str]) -> Html:
     )
     age = []
     if kept:
-        oldest = min(book.verdicts[key].date for key in kept)[:10]
+        oldest = min((book.verdicts[key] for key in kept), key=moment).date[:10]
         words = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
         age = [tag("p", words, class_="small")]
     return tag("div", *notes, tag("p", lead, class_="lead"), *age, matrix(book, verdicts), first_look(verdicts),
@@ -92,7 +89,8 @@ def matrix(book: Book, verdicts: Sequence[Verdict]) -> Html:
         cells = []
         for one in groups:
             part = [verdict for verdict in verdicts if verdict.claim == name and group(verdict.source) == one]
-            cells.append(tag("td", chips(part) if part else tag("span", "not judged", class_="small")))
+            shown = chips(part) if part else tag("span", "not judged", class_="small")
+            cells.append(tag("td", tag("div", shown), data_column=GROUPS.get(one, one)))
         rows.append(tag("tr", tag("th", title, scope="row"), *cells))
     head = tag("tr", tag("th", "Claim", scope="col"), *[tag("th", GROUPS.get(one, one), scope="col") for one in groups])
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="matrix")
@@ -106,10 +104,11 @@ def first_look(verdicts: Sequence[Verdict]) -> Html:
         return Html("")
     lines = []
     for verdict in found[:FIRST_LOOK]:
-        record = f", recorded as {verdict.known.lower()}" if verdict.known else ""
+        note = ", the scaled-down study" if group(verdict.source) == "micro" else ""
+        note += f", recorded as {verdict.known.lower()}" if verdict.known else ""
         place = tag("a", verdict.claim, href=f"#claim-{verdict.claim}")
-        lines.append(tag("li", badge(verdict), " ", tag("b", verdict.hypothesis), " ",
-                         tag("span", place, f", {verdict.source}{record}", class_="small")))  # fmt: skip
+        lines.append(tag("li", badge(verdict), " ", tag("b", stated(verdict)), " ",
+                         tag("span", place, f", {verdict.source}{note}", class_="small")))  # fmt: skip
     if len(found) > FIRST_LOOK:
         lines.append(tag("li", f"and {len(found) - FIRST_LOOK} more, in the claims below", class_="small"))
     return tag("div", tag("h3", "Look at these first"),
@@ -145,7 +144,8 @@ def forest(name: str, verdicts: Sequence[Verdict]) -> list[Html]:
         key += f" {plural(missing, 'verdict')} without an estimate not drawn."
     scroll = tag("div", Html(figure.forest(name, drawn)), class_="scroll", tabindex="0", role="region",
                  aria_label="Figure")  # fmt: skip
-    plot = tag("figure", scroll, tag("figcaption", key))
+    hint = tag("p", "Scroll sideways: the names are on the left, the estimates on the right.", class_="small hint")
+    plot = tag("figure", hint, scroll, tag("figcaption", key))
     title = tag("summary", f"Figure: {plural(len(drawn), 'estimate')}")
     return [tag("details", title, plot, class_="plot", open=len(drawn) <= 40)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,31 +73,50 @@ class ReportPlugin:
         claim = decode(Claim, str(carried["claim"]), report.nodeid)
         self._verdicts[report.nodeid] = verdict
         self.fresh.add(verdict.key)
+        self.book.add([claim, verdict])
         try:
             if claim.id not in self.stated:
                 self.history.append(claim)
             self.history.append(verdict)
         except ClaimsError as error:
-            self.problems.append(str(error))
-            self.book.add([claim, verdict])
+            self._problem(str(error))
         self.stated[claim.id] = json.loads(str(carried["stated"]))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write verdicts.json and the tables, before pytest-html writes its page."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write verdicts.json and the tables, then let pytest-html write its page.
+
+        The innermost wrapper: the terminal's own still says how the session went when the page can't be written.
+        """
+        self._write_record()
+        try:
+            yield
+        except OSError as error:
+            self._problem(
+                f"{self.config.option.htmlpath}: expected to write the page, found: {error.strerror};"
+                " free some space or choose another --report-dir, then run again"
+            )
+        if self.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write_record(self) -> None:
         self.history.close()
         try:
             with locked(self.folder):
-                unwritten = self.book
-                self.book = load(self.folder)
-                self.book.add([*unwritten.claims.values(), *unwritten.verdicts.values()])
-                self.book.keep_stated(self.stated)
-                save(self.folder, self.book)
-                tables.write(self.folder, self.book)
+                merged = load(self.folder)
+                # What the history could not take is only here.
+                merged.add([*self.book.claims.values(), *self.book.verdicts.values()])
+                merged.keep_stated(self.stated)
+                self.book = merged
+                save(self.folder, merged)
+                tables.write(self.folder, merged)
         except ClaimsError as error:
-            self.problems.append(str(error))
-        if self.problems and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self._problem(str(error))
+
+    def _problem(self, line: str) -> None:
+        # A full disk is said once, not once for each verdict.
+        if line not in self.problems:
+            self.problems.append(line)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table of verdicts and where the report is."""
@@ -123,6 +143,7 @@ class ReportPlugin:
 
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Put the claims section on the page; its style sheet moves it to the top."""
+        prefix.append(page.VIEWPORT)
         prefix.append(page.section(self.book, self.fresh, self.problems))
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:

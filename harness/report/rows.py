@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from harness.claim import Side, Verdict
 from harness.report.book import Key
-from harness.report.labels import LOOKS, count, group, interval, level, number, probability, signed
+from harness.report.labels import LOOKS, count, dataset, group, interval, level, number, probability, signed, stated
 from harness.report.markup import Html, join, linked, tag
+
+COLUMNS = ("Verdict", "Hypothesis", "Accuracy, %", "Difference, pp", "Published", "p", "Why")
+PUBLISHED = "Published"
 
 LONG = 12
 """A source with more rows than this starts folded."""
@@ -47,10 +50,7 @@ def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> 
     """Return the verdicts of one source: a heading with counts over a table that scrolls sideways."""
     measured = group(source) != "published"
     compared = measured and any((verdict.claim, verdict.hypothesis) in context.published for verdict in verdicts)
-    compared = compared or any(verdict.published is not None for verdict in verdicts)
-    heads = ["Verdict", "Hypothesis", "Accuracy, %", "Difference, pp", "p", "Why"]
-    if compared:
-        heads.insert(4, "Published")
+    heads = [head for head in COLUMNS if compared or head != PUBLISHED]
     body = [verdict_row(verdict, context, compared) for verdict in verdicts]
     table = tag(
         "table",
@@ -69,20 +69,22 @@ def slug(head: str) -> str:
 
 def verdict_row(verdict: Verdict, context: Context, compared: bool) -> Html:
     """Return one verdict as a table row."""
-    p_holm = context.adjusted.get(verdict.key)
-    p = tag("div", probability(verdict.p))
-    if p_holm is not None:
-        p = join(p, tag("div", f"Holm {probability(p_holm)}", class_="small"))
+    why = [tag("div", linked(verdict.reason)), evidence(verdict, verdict.key in context.kept)]
+    contents = {
+        "Verdict": [badge(verdict), *record_note(verdict), *age_note(verdict, context)],
+        "Hypothesis": [tag("div", stated(verdict), class_="hypothesis"), *task_note(verdict)],
+        "Accuracy, %": [*[side_line(side, group(verdict.source)) for side in verdict.sides], *paper_line(verdict)],
+        "Difference, pp": difference(verdict),
+        "Published": published_lines(verdict, context) if compared else [],
+        "p": p_lines(verdict, context),
+        "Why": why,
+    }
+    # On a narrow screen a row is stacked and each cell names its column.
     cells = [
-        tag("td", badge(verdict), *record_note(verdict)),
-        tag("td", tag("div", verdict.hypothesis, class_="hypothesis"), *task_note(verdict)),
-        tag("td", *[side_line(side) for side in verdict.sides], class_="sides"),
-        tag("td", *difference(verdict), class_="figure"),
-        tag("td", p, class_="figure"),
-        tag("td", tag("div", linked(verdict.reason)), evidence(verdict, verdict.key in context.kept), class_="why"),
+        tag("td", tag("div", *content), data_column=head, class_=slug(head))
+        for head, content in contents.items()
+        if compared or head != PUBLISHED
     ]
-    if compared:
-        cells.insert(4, tag("td", *published_lines(verdict, context), class_="published"))
     return tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug}")
 
 
@@ -96,24 +98,57 @@ def record_note(verdict: Verdict) -> list[Html]:
     return [tag("div", f"recorded as {word}", class_="small changed")]
 
 
+def age_note(verdict: Verdict, context: Context) -> list[Html]:
+    """Return the day of a verdict that an earlier session reached."""
+    if verdict.key not in context.kept:
+        return []
+    return [tag("div", f"of {verdict.date[:10] or 'unknown date'}", class_="small nowrap")]
+
+
 def task_note(verdict: Verdict) -> list[Html]:
     """Return what stood for the paper's dataset, if something did."""
-    return [tag("div", f"{verdict.task} stands for {verdict.dataset}", class_="small")] if verdict.task else []
+    return [tag("div", f"{verdict.task} stands for {dataset(verdict)}", class_="small")] if verdict.task else []
 
 
-def side_line(side: Side) -> Html:
-    """Return one side's accuracy with its interval, test examples and seeds."""
-    bounds = "" if side.low == side.high else f" {interval(side.low, side.high)}"
-    count_of = [f"n = {side.n:,}"] if side.n else []
-    if side.seeds:
-        count_of.append(f"{side.seeds} seed" + ("s" if side.seeds != 1 else ""))
+def side_line(side: Side, kind: str) -> Html:
+    """Return one side's accuracy with its interval, test examples and seeds, as far as they are known.
+
+    Args:
+        side: the contender's accuracy.
+        kind: the group of the source. A publication that does not say how many seeds it ran counts as one
+            seed, so one published seed is not claimed.
+    """
+    bounds = interval(side.low, side.high)
+    known = [] if bounds else ["uncertainty unknown"]
+    if side.n is not None:
+        known.append(f"n = {side.n:,}")
+    if side.seeds > 1 or kind != "published":
+        known.append(f"{side.seeds} seed" + ("s" if side.seeds != 1 else ""))
     return tag(
         "div",
         tag("div", side.name, class_="small"),
-        tag("span", tag("b", number(side.accuracy)), bounds, class_="nowrap"),
-        tag("span", f" {', '.join(count_of)}", class_="small") if count_of else "",
+        tag("div", tag("b", number(side.accuracy)), f" {bounds}" if bounds else "", class_="nowrap"),
+        tag("div", ", ".join(known), class_="small") if known else "",
         class_="side",
     )
+
+
+def paper_line(verdict: Verdict) -> list[Html]:
+    """Return the paper's figure, where the hypothesis has one."""
+    if verdict.published is None:
+        return []
+    return [tag("div", tag("div", "the paper", class_="small"), tag("b", number(verdict.published)), class_="side")]
+
+
+def p_lines(verdict: Verdict, context: Context) -> list[Html]:
+    """Return the p-value and below it the Holm-adjusted one."""
+    if verdict.p is None:
+        return [tag("span", "none", class_="small")]
+    lines = [tag("div", probability(verdict.p), class_="nowrap")]
+    adjusted = context.adjusted.get(verdict.key)
+    if adjusted is not None:
+        lines.append(tag("div", f"Holm {probability(adjusted)}", class_="small nowrap"))
+    return lines
 
 
 def difference(verdict: Verdict) -> list[Html]:
@@ -131,18 +166,14 @@ def difference(verdict: Verdict) -> list[Html]:
 
 
 def published_lines(verdict: Verdict, context: Context) -> list[Html]:
-    """Return the paper's figure, and what published sources say of the same hypothesis."""
+    """Return the difference that each published source gives for the same hypothesis."""
     lines = []
-    if verdict.published is not None:
-        lines.append(tag("div", tag("b", number(verdict.published)), tag("span", " % in the paper", class_="small")))
-    if group(verdict.source) == "published":
-        return lines
     for other in context.published.get((verdict.claim, verdict.hypothesis), ()):
         if other.estimate is not None:
             where = other.source.removeprefix("published/")
             lines.append(tag("div", tag("span", signed(other.estimate) + " pp", class_="nowrap"),
                              tag("span", f" {where}", class_="small"), class_="side"))  # fmt: skip
-    return lines
+    return lines or [tag("span", "none", class_="small")]
 
 
 def evidence(verdict: Verdict, kept: bool) -> Html:

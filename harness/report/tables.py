@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.claim import Verdict
 from harness.home import write_atomic
-from harness.report.book import Book, Key
+from harness.report.book import Book, Key, moment
 from harness.report.labels import LOOKS, count
 from harness.statistics import holm
 
@@ -57,7 +56,10 @@ def claim_frame(verdicts: Sequence[Verdict], adjusted: dict[Key, float]) -> pd.D
     rows = [row(verdict, adjusted.get(verdict.key)) for verdict in verdicts]
     sides = max((len(verdict.sides) for verdict in verdicts), default=0)
     columns = [*COLUMNS, *(f"side{number}_{name}" for number in range(1, sides + 1) for name in SIDE)]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    # A column of counts with a gap would become a column of floats.
+    counts = [name for name in columns if name.endswith(("_n", "_seeds"))]
+    return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
 def summary_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
@@ -69,7 +71,7 @@ def summary_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
         parts.setdefault((verdict.claim, verdict.source), []).append(verdict)
     rows = [
         {"claim": claim, "source": source, **{look.slug.replace("-", "_"): count(part)[name]
-         for name, look in LOOKS.items()}, "latest": max(verdict.date for verdict in part)}
+         for name, look in LOOKS.items()}, "latest": max(part, key=moment).date}
         for (claim, source), part in parts.items()
     ]  # fmt: skip
     columns = ["claim", "source", *(look.slug.replace("-", "_") for look in LOOKS.values()), "latest"]
@@ -99,7 +101,7 @@ def write_frame(stem: Path, frame: pd.DataFrame) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a cell as JSON can hold it: None for what pandas marks as missing, counts as integers."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    return value
+    """Return a cell as JSON can hold it: None for what pandas marks as missing."""
+    import pandas as pd
+
+    return None if pd.isna(value) else value

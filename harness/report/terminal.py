@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from harness.claim import Verdict
-from harness.report.book import Book, Key
+from harness.report.book import Book, Key, moment
 from harness.report.labels import LOOKS, count, group, group_order
 
 
@@ -33,5 +33,5 @@ def age(verdicts: Sequence[Verdict], fresh: Collection[Key]) -> str:
     kept = [verdict for verdict in verdicts if verdict.key not in fresh]
     if not kept:
         return "now"
-    oldest = min(verdict.date for verdict in kept)[:10]
-    return f"{oldest}" if len(kept) == len(verdicts) else f"now; {len(kept)} kept from {oldest} on"
+    oldest = min(kept, key=moment).date[:10] or "an unknown date"
+    return oldest if len(kept) == len(verdicts) else f"now; {len(kept)} kept from {oldest} on"

@@ -10,7 +10,15 @@ LABELS = np.repeat(np.arange(4), 25)
 
 
 def dataset(**changed):
-    values = {"id": "d", "classes": 4, "train": 100, "test": 8, "reader": "digits", "sha256": "b" * 64, "dev_fraction": 0.2}
+    values = {
+        "id": "d",
+        "classes": 4,
+        "train": 100,
+        "test": 8,
+        "reader": "digits",
+        "sha256": "b" * 64,
+        "dev_fraction": 0.2,
+    }
     return Dataset(**values | changed)
 
 

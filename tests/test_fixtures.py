@@ -1,0 +1,24 @@
+"""The fixtures that claim suites may ask for: verified files and arrays, unknown names in one line."""
+
+import hashlib
+
+import pytest
+
+from harness.errors import ClaimsError
+from harness.zoo import checkpoint
+
+
+def test_checkpoint_file_is_the_pinned_one(checkpoint_file):
+    content = checkpoint_file("micro-vit-l").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == checkpoint("micro-vit-l").sha256
+
+
+def test_dataset_arrays_are_whole(dataset_arrays):
+    assert len(dataset_arrays("digits").test_labels) == 797
+
+
+def test_unknown_names_are_one_line(checkpoint_file, dataset_arrays):
+    with pytest.raises(ClaimsError, match=r"unknown checkpoint 'vit' "):
+        checkpoint_file("vit")
+    with pytest.raises(ClaimsError, match=r"unknown dataset 'digitz' \(did you mean 'digits'\?\)"):
+        dataset_arrays("digitz")
