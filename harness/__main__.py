@@ -1,4 +1,4 @@
-"""The command line: `python -m harness run | zoo | datasets | recipes`."""
+"""The command line: `python -m harness run | zoo | datasets | recipes | report`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     run.add_argument("--home", metavar="DIR", help="where runs lie (default: $VIT_CLAIMS_HOME, else the user cache)")
     run.add_argument("--json", action="store_true", help="print one JSON object")
+    run.set_defaults(perform=run_command)
     for name, what in (("zoo", "checkpoints"), ("datasets", "datasets"), ("recipes", "recipes")):
         listing = commands.add_parser(name, help=f"list the {what} that exist")
         listing.add_argument("--json", action="store_true", help="print a JSON list")
+        listing.set_defaults(perform=list_command)
+    report = commands.add_parser("report", help="rebuild the page and tables from the verdicts on record")
+    report.add_argument("--report-dir", default="reports", metavar="DIR", help="default: %(default)s")
+    report.set_defaults(perform=report_command)
     options = parser.parse_args(arguments)
     try:
-        return run_command(options) if options.command == "run" else list_command(options)
+        return int(options.perform(options))
     except ClaimsError as error:
         print(f"harness {options.command}: {error}", file=sys.stderr)
         return 2
@@ -125,6 +130,26 @@ def run_command(options: argparse.Namespace) -> int:
         f"top-1 accuracy {result.accuracy:.2f} % ({result.correct} of {result.n}),"
         f" 95 % interval {100 * interval.low:.2f} to {100 * interval.high:.2f} (Wilson)"
     )
+    return 0
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """Rebuild the report of a session that was killed, or moved: what its verdicts and history say."""
+    from pathlib import Path
+
+    from harness.home import write_atomic
+    from harness.report import page, tables
+    from harness.report.book import load, locked, save
+
+    folder = Path(options.report_dir)
+    if not folder.is_dir():
+        raise ClaimsError(f"--report-dir: expected a folder with verdicts, found no folder {folder}; run pytest claims")
+    with locked(folder):
+        book = load(folder)
+        save(folder, book)
+        tables.write(folder, book)
+    write_atomic(folder / "report.html", page.document(page.section(book)).encode())
+    print(f"{len(book.verdicts)} verdicts on {len(book.claim_ids())} claims: {folder / 'report.html'}")
     return 0
 
 

@@ -125,8 +125,8 @@ class Executor:
                         ) from None
                     if not computed:
                         del self._futures[run.id]  # busy elsewhere: ask again
-            for run in list(self.pending.values()):
-                if (future := self._futures.get(run.id)) is not None and future.done() and not future.exception():
+            for run_id, run in list(self.pending.items()):
+                if (future := self._futures.get(run_id)) is not None and future.done() and not future.exception():
                     self._collect(run)
             time.sleep(PAUSE)
 

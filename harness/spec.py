@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -199,7 +200,7 @@ class Run:
     """What is scored: the test set after training on all training examples, or the held-out
     dev split after training on the rest (for choices)."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Sixteen hex digits: the hash of everything that determines the outcome."""
         parts = identity(self)

@@ -85,3 +85,18 @@ def test_listings(kind, known):
     text = harness(kind).stdout.splitlines()
     assert len(text) == len(names) + 1
     assert any(line.split()[0] == known for line in text)
+
+
+def test_a_killed_session_s_report_is_rebuilt_from_its_history(tmp_path):
+    arguments = ["claims/test_claim1.py", "-m", "published", "-q", "-p", "no:cacheprovider", "--report-dir", tmp_path]
+    subprocess.run([sys.executable, "-m", "pytest", *map(str, arguments)], cwd=ROOT, check=True, capture_output=True)
+    before = json.loads((tmp_path / "verdicts.json").read_text())
+    for name in ("verdicts.json", "report.html", "tables/claim1.csv"):
+        (tmp_path / name).unlink()
+    done = harness("report", "--report-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "verdicts.json").read_text()) == before
+    assert f"{len(before['verdicts'])} verdicts on 1 claims" in done.stdout
+    assert "The smaller ViT-L/16 model" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "tables" / "claim1.csv").exists()
+    assert harness("report", "--report-dir", tmp_path / "none").returncode == 2

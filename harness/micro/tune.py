@@ -21,7 +21,7 @@ from harness.datasets import datasets
 from harness.errors import ClaimsError
 from harness.executor import cores, executor
 from harness.home import home, write_atomic
-from harness.micro.judge import DEVELOPMENT_SEEDS
+from harness.micro.judge import DEVELOPMENT_SEEDS, stand_ins
 from harness.recipes import recipes
 from harness.spec import Run
 from harness.tables import PACKAGE
@@ -30,6 +30,11 @@ from harness.zoo import checkpoints
 GRID = (0.003, 0.01, 0.03, 0.1, 0.3)
 """The paper's grid reaches from 0.001 to 0.06 for 500 to 20,000 steps; 60 steps ask for larger rates."""
 TABLE = PACKAGE / "micro" / "learning_rates.json"
+
+
+def shipped() -> list[str]:
+    """Return the ids of the micro study's checkpoints."""
+    return [name for name, found in checkpoints().items() if found.file]
 
 
 def grid_runs(checkpoint: str, dataset: str, rate: float) -> list[Run]:
@@ -45,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=cores(), help="processes, one thread each (default: %(default)s)")
     parser.add_argument("--home", help="where results lie")
     options = parser.parse_args(arguments)
-    points = [(c, d, rate) for c in checkpoints() for d in datasets() for rate in GRID]
+    points = [(c, d, rate) for c in shipped() for d in stand_ins()["datasets"].values() for rate in GRID]
     found: dict[str, dict[str, dict[str, float]]] = {}
     with executor(home(options.home), options.jobs) as execute:
         for point in points:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ VERDICTS_FILE = "verdicts.json"
 HISTORY_FILE = "history.jsonl"
 
 Key = tuple[str, str, str]
+CLAIM_ID = re.compile(r"[a-z0-9_]+")
 
 
 @dataclass
@@ -41,6 +43,12 @@ class Book:
             if isinstance(record, Claim):
                 self.claims[record.id] = record
                 continue
+            if not CLAIM_ID.fullmatch(record.claim):
+                # It names files (tables/<claim>.csv) and places on the page.
+                raise ClaimsError(
+                    f"verdict on {record.hypothesis!r}: expected a claim id of a-z, 0-9 and _,"
+                    f" found {record.claim!r}; mend or remove the record"
+                )
             made = moment(record)
             before = self.verdicts.get(record.key)
             if before is None or made >= moment(before):

@@ -11,7 +11,6 @@ from harness.report.labels import LOOKS, count, dataset, group, interval, level,
 from harness.report.markup import Html, join, linked, tag
 
 COLUMNS = ("Verdict", "Hypothesis", "Accuracy, %", "Difference, pp", "Published", "p", "Why")
-PUBLISHED = "Published"
 
 LONG = 12
 """A source with more rows than this starts folded."""
@@ -48,18 +47,26 @@ def chips(verdicts: Sequence[Verdict]) -> Html:
 
 def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> Html:
     """Return the verdicts of one source: a heading with counts over a table that scrolls sideways."""
-    measured = group(source) != "published"
-    compared = measured and any((verdict.claim, verdict.hypothesis) in context.published for verdict in verdicts)
-    heads = [head for head in COLUMNS if compared or head != PUBLISHED]
-    body = [verdict_row(verdict, context, compared) for verdict in verdicts]
+    columns = columns_of(verdicts, context)
     table = tag(
         "table",
-        tag("thead", tag("tr", *[tag("th", head, scope="col", class_=slug(head)) for head in heads])),
-        tag("tbody", *body),
+        tag("thead", tag("tr", *[tag("th", column, scope="col", class_=slug(column)) for column in columns])),
+        tag("tbody", *[verdict_row(verdict, context, columns) for verdict in verdicts]),
     )
     title = tag("summary", tag("span", source, class_="source"), " ", chips(verdicts))
     scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"Verdicts from {source}")
     return tag("details", title, scroll, class_="sources", open=len(verdicts) <= LONG)
+
+
+def columns_of(verdicts: Sequence[Verdict], context: Context) -> list[str]:
+    """Return the columns in which at least one of a source's verdicts has something to show."""
+    filled = {
+        "Accuracy, %": any(verdict.sides for verdict in verdicts),
+        "Difference, pp": any(verdict.estimate is not None for verdict in verdicts),
+        "Published": any(published_lines(verdict, context) for verdict in verdicts),
+        "p": any(verdict.p is not None for verdict in verdicts),
+    }
+    return [column for column in COLUMNS if filled.get(column, True)]
 
 
 def slug(head: str) -> str:
@@ -67,24 +74,21 @@ def slug(head: str) -> str:
     return "col-" + head.split(",")[0].lower()
 
 
-def verdict_row(verdict: Verdict, context: Context, compared: bool) -> Html:
-    """Return one verdict as a table row."""
-    why = [tag("div", linked(verdict.reason)), evidence(verdict, verdict.key in context.kept)]
+def verdict_row(verdict: Verdict, context: Context, columns: Sequence[str] = COLUMNS) -> Html:
+    """Return one verdict as a table row; a cell without a figure says "none"."""
+    none = [tag("span", "none", class_="small")]
+    sides = [side_line(side, group(verdict.source)) for side in verdict.sides]
     contents = {
         "Verdict": [badge(verdict), *record_note(verdict), *age_note(verdict, context)],
         "Hypothesis": [tag("div", stated(verdict), class_="hypothesis"), *task_note(verdict)],
-        "Accuracy, %": [*[side_line(side, group(verdict.source)) for side in verdict.sides], *paper_line(verdict)],
+        "Accuracy, %": [*sides, *paper_line(verdict)],
         "Difference, pp": difference(verdict),
-        "Published": published_lines(verdict, context) if compared else [],
+        "Published": published_lines(verdict, context),
         "p": p_lines(verdict, context),
-        "Why": why,
+        "Why": [tag("div", linked(verdict.reason)), evidence(verdict, verdict.key in context.kept)],
     }
     # On a narrow screen a row is stacked and each cell names its column.
-    cells = [
-        tag("td", tag("div", *content), data_column=head, class_=slug(head))
-        for head, content in contents.items()
-        if compared or head != PUBLISHED
-    ]
+    cells = [tag("td", tag("div", *contents[name] or none), data_column=name, class_=slug(name)) for name in columns]
     return tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug}")
 
 
@@ -143,7 +147,7 @@ def paper_line(verdict: Verdict) -> list[Html]:
 def p_lines(verdict: Verdict, context: Context) -> list[Html]:
     """Return the p-value and below it the Holm-adjusted one."""
     if verdict.p is None:
-        return [tag("span", "none", class_="small")]
+        return []
     lines = [tag("div", probability(verdict.p), class_="nowrap")]
     adjusted = context.adjusted.get(verdict.key)
     if adjusted is not None:
@@ -154,7 +158,7 @@ def p_lines(verdict: Verdict, context: Context) -> list[Html]:
 def difference(verdict: Verdict) -> list[Html]:
     """Return the estimate with its interval and confidence level."""
     if verdict.estimate is None:
-        return [tag("span", "none", class_="small")]
+        return []
     lines = [tag("div", tag("b", signed(verdict.estimate)))]
     bounds = interval(verdict.low, verdict.high, signs=True)
     if bounds:
@@ -167,13 +171,15 @@ def difference(verdict: Verdict) -> list[Html]:
 
 def published_lines(verdict: Verdict, context: Context) -> list[Html]:
     """Return the difference that each published source gives for the same hypothesis."""
+    if group(verdict.source) == "published":
+        return []
     lines = []
     for other in context.published.get((verdict.claim, verdict.hypothesis), ()):
         if other.estimate is not None:
             where = other.source.removeprefix("published/")
             lines.append(tag("div", tag("span", signed(other.estimate) + " pp", class_="nowrap"),
                              tag("span", f" {where}", class_="small"), class_="side"))  # fmt: skip
-    return lines or [tag("span", "none", class_="small")]
+    return lines
 
 
 def evidence(verdict: Verdict, kept: bool) -> Html:

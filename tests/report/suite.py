@@ -1,0 +1,103 @@
+"""A folder with a small suite that reports verdicts as the project's own does, and real pytest sessions in it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = ("test_claim1.py", "test_claim2.py")
+
+CONFTEST = """
+import os
+import resource
+
+import pytest
+
+from harness.report.plugin import ReportPlugin, configure
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        folder = config.rootpath / "reports"
+        configure(config, folder)
+        config.pluginmanager.register(ReportPlugin(config, folder))
+
+
+def pytest_collection_finish(session):
+    if "ROOM" in os.environ:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["ROOM"]), resource.RLIM_INFINITY))
+"""
+
+CLAIM = """
+import dataclasses
+import json
+import os
+
+import pytest
+
+from harness.report.records import encode
+from tests.report.samples import book
+
+BOOK = book()
+NAME = os.path.basename(__file__)[5:-3]
+VERDICTS = [one for one in BOOK.sorted() if one.claim == NAME]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS, ids=lambda one: f"{one.source} - {one.hypothesis}")
+def test_claim(verdict, request):
+    stated = sorted({one.hypothesis for one in VERDICTS} - {os.environ.get("UNSTATED")})
+    verdict = dataclasses.replace(verdict, date=os.environ.get("DAY", verdict.date))
+    request.node.user_properties += [
+        ("verdict", encode(verdict)), ("claim", encode(BOOK.claims[NAME])), ("stated", json.dumps(stated)),
+    ]
+    if verdict.verdict != "REPRODUCED":
+        pytest.xfail(verdict.reason)
+"""
+
+NASTY = """
+import json
+
+import pytest
+
+from tests.report.samples import CLAIM_2, NASTY, book, verdict
+from harness.report.records import encode
+
+
+@pytest.mark.parametrize("value", [1], ids=[NASTY])
+def test_fails(value, request):
+    nasty = verdict(claim="claim2", hypothesis=NASTY, reason=NASTY, source="published/nasty", citations=(NASTY,))
+    stated = json.dumps([NASTY, *(one.hypothesis for one in book().sorted())])
+    request.node.user_properties += [("verdict", encode(nasty)), ("claim", encode(CLAIM_2)), ("stated", stated)]
+    print(NASTY)
+    raise AssertionError(NASTY)
+"""
+
+
+def write_suite(folder):
+    """Write the small suite and return its folder."""
+    files = {"conftest.py": CONFTEST, "test_claim1.py": CLAIM, "test_claim2.py": CLAIM, "test_nasty.py": NASTY}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return folder
+
+
+def run(folder, *arguments, **environment):
+    """Run pytest in a folder, in a process of its own, and return what it did."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "VIT_CLAIMS"))}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=inherited | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def record_of(folder):
+    """Return the bytes of the verdicts.json of a suite."""
+    return (folder / "reports" / "verdicts.json").read_bytes()

@@ -1,0 +1,45 @@
+from harness.report.book import Book
+from harness.report.terminal import table
+from tests.report.samples import DAY_1, DAY_2, book, verdict
+
+
+def cells(lines):
+    return [line.split() for line in lines]
+
+
+def test_the_table_counts_the_verdicts_of_each_claim_and_group():
+    made = book()
+    lines = table(made, set(made.verdicts))
+    assert lines[0].split("  ")[0] == "claim"
+    assert cells(lines)[1:] == [
+        ["claim1", "published", "4", "-", "3", "-", "-", "now"],
+        ["claim1", "micro", "-", "2", "1", "-", "-", "now"],
+        ["claim1", "gpu", "-", "-", "-", "7", "1", "now"],
+        ["claim2", "published", "-", "1", "-", "-", "-", "now"],
+    ]
+
+
+def test_counts_stand_under_their_heading():
+    lines = table(book(), ())
+    for word in ("reproduced", "refuted", "inconclusive", "not verifiable", "not run"):
+        end = lines[0].index(word) + len(word)
+        assert all(line[end - 1] in "-0123456789" and line[end] == " " for line in lines[1:])
+
+
+def test_kept_verdicts_show_the_oldest_day():
+    made = Book()
+    fresh = verdict(hypothesis="fresh", date=DAY_2)
+    made.add([verdict(), verdict(hypothesis="newer", date=DAY_2), fresh, verdict(source="micro", date=DAY_2)])
+    lines = table(made, {fresh.key})
+    assert lines[1].endswith(f"now; 2 kept from {DAY_1[:10]} on")
+    assert lines[2].endswith(f"  {DAY_2[:10]}")
+
+
+def test_an_undated_verdict_is_said_to_be_undated():
+    made = Book()
+    made.add([verdict(date="")])
+    assert table(made, ())[1].endswith("an unknown date")
+
+
+def test_without_verdicts_only_the_heading_stands():
+    assert len(table(Book(), ())) == 1
