@@ -1,21 +1,83 @@
-"""The checkpoints that exist (zoo.toml)."""
+"""The checkpoints that exist: released (zoo_released.toml, and BiT's VTAB-1k files by pattern) and ours (zoo.toml)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from harness.claim import Contender
 from harness.errors import ClaimsError, unknown
-from harness.spec import Checkpoint
+from harness.fetch.sources import Hub, Material, Source, Url
+from harness.spec import Checkpoint, build
 from harness.tables import PACKAGE, read_specs
+
+TABLES = (PACKAGE / "zoo_released.toml", PACKAGE / "zoo.toml")
+HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/\s]+))?/(?P<file>\S+)")
+
+FILE_NAME = "weights"
+"""A fetched checkpoint's file in the cache: files/<id>/weights."""
+IMAGENET_CLASSES = 1000
+IMAGENET = ("imagenet", "imagenet_real")
+"""Datasets for which a checkpoint that was fine-tuned on ImageNet-1k needs evaluation only."""
+
+# google-research/big_transfer, README.md, "BiT-M models fine-tuned on the 19 VTAB-1k tasks": 5 x 19 x 3 files.
+VTAB_PATTERN = "gs://bit_models/vtab/BiT-M-{architecture}-run{run}-{task}.npz"
+VTAB_ARCHITECTURES = ("R50x1", "R101x1", "R50x3", "R101x3", "R152x4")
+VTAB_RUNS = (0, 1, 2)
+VTAB_TASKS = (
+    "caltech101 cifar100 dtd oxford_flowers102 oxford_iiit_pet sun397 svhn"
+    " diabetic_retinopathy eurosat patch_camelyon resisc45"
+    " clevr-count clevr-distance dmlab dsprites-orientation dsprites-xpos kitti-distance smallnorb-azimuth"
+    " smallnorb-elevation"
+).split()
+
+
+def vtab_checkpoints() -> Iterator[Checkpoint]:
+    """Return BiT-M's 285 files fine-tuned on VTAB-1k; their heads' sizes are known when they are read."""
+    for architecture in VTAB_ARCHITECTURES:
+        for task in VTAB_TASKS:
+            for run in VTAB_RUNS:
+                yield Checkpoint(
+                    id=f"bit-m-{architecture.lower()}-vtab-{task}-run{run}",
+                    family="bit",
+                    architecture=f"BiT-{architecture}",
+                    pretrained_on="ImageNet-21k",
+                    layout="bit-npz",
+                    variant=f"vtab1k/{task}/run{run}",
+                    sources=(VTAB_PATTERN.format(architecture=architecture, run=run, task=task),),
+                    citation="google-research/big_transfer, README.md",
+                )
 
 
 @cache
-def checkpoints(path: Path = PACKAGE / "zoo.toml") -> Mapping[str, Checkpoint]:
-    """Return every checkpoint by id."""
-    return MappingProxyType(read_specs(path, Checkpoint))
+def checkpoints(paths: tuple[Path, ...] = TABLES) -> Mapping[str, Checkpoint]:
+    """Return every checkpoint by id.
+
+    Raises:
+        ClaimsError: a malformed table, an id that is given twice, a source that is none.
+    """
+    found: dict[str, Checkpoint] = {entry.id: entry for entry in vtab_checkpoints()}
+    for path in paths:
+        if path == TABLES[1] and not path.exists():  # made by harness.micro.pretrain
+            continue
+        for name, entry in read_specs(path, Checkpoint).items():
+            if name in found:
+                raise ClaimsError(f"{path.name} [{name}]: expected a new id, found one that exists; rename it")
+            if not (entry.file or entry.sources or entry.never_released):
+                raise ClaimsError(f"{path.name} [{name}]: expected a file, sources or never_released, found none")
+            found[name] = entry
+            materials(entry)
+    return MappingProxyType(found)
+
+
+def shipped() -> Mapping[str, Checkpoint]:
+    """Return the checkpoints whose files come with the project (the micro study's) by id."""
+    return MappingProxyType({name: entry for name, entry in checkpoints().items() if entry.file})
 
 
 def checkpoint(name: str) -> Checkpoint:
@@ -26,8 +88,184 @@ def checkpoint(name: str) -> Checkpoint:
     return known[name]
 
 
-def file_of(found: Checkpoint) -> Path:
-    """Return where a checkpoint's file lies, after checking its digest.
+def fine_tuned(found: Checkpoint) -> bool:
+    """Return whether a checkpoint was fine-tuned on ImageNet-1k after pre-training on something larger."""
+    return found.classes == IMAGENET_CLASSES and found.pretrained_on != "ImageNet-1k"
+
+
+def find(
+    architecture: str,
+    pretrained_on: str,
+    variant: str = "orig",
+    *,
+    tuned: bool = False,
+    resolution: int | None = None,
+) -> Checkpoint:
+    """Return the one checkpoint of an architecture and a pre-training set, as the paper names them.
+
+    Args:
+        architecture: e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16".
+        pretrained_on: "ImageNet-1k", "ImageNet-21k" or "JFT-300M".
+        variant: which release: "orig", "augreg", "augreg-recommended", "sam", ...
+        tuned: the weights fine-tuned on ImageNet-1k rather than those to fine-tune.
+        resolution: the input it was trained on last, pixels; None: for weights to fine-tune the smallest,
+            for tuned ones the largest there is.
+
+    Raises:
+        ClaimsError: there is none. One that was never released is returned, for it says why.
+    """
+    entries = [e for e in checkpoints().values() if (e.pretrained_on, e.variant) == (pretrained_on, variant)]
+    named = [e for e in entries if e.architecture == architecture]
+    never = [e for e in named if e.never_released]
+    if never:
+        return never[0]
+    fitting = [e for e in named if fine_tuned(e) == tuned and resolution in (None, e.resolution)]
+    if not fitting:
+        wanted = f"{architecture} ({pretrained_on}, {variant}" + (f", {resolution} px)" if resolution else ")")
+        what = "fine-tuned on ImageNet-1k " if tuned else ""
+        there = (
+            ", ".join(e.id for e in named) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
+        )
+        raise ClaimsError(
+            f"expected a checkpoint {what}of {wanted}, found none in the zoo; there are: {there or 'none'}"
+        )
+    return sorted(fitting, key=lambda e: e.resolution or 0)[-1 if tuned else 0]
+
+
+def resolve(contender: Contender, dataset: str) -> Checkpoint:
+    """Return the checkpoint that stands for a contender on a dataset.
+
+    On ImageNet (and ReaL) that is the one the authors fine-tuned, if they released it: its evaluation is
+    the claim's figure. On any other dataset, and where there is none, it is the one to fine-tune.
+
+    Raises:
+        ClaimsError: the zoo has none.
+    """
+    asked = (contender.architecture, contender.pretrained_on, contender.variant)
+    if dataset in IMAGENET:
+        on_1k = contender.pretrained_on == "ImageNet-1k"
+        try:
+            return find(*asked, tuned=not on_1k, resolution=contender.resolution)
+        except ClaimsError:
+            if contender.variant != "orig":
+                raise
+    return find(*asked)
+
+
+def source(text: str, confirmed: bool = True, where: str = "source") -> Source:
+    """Return a source of a checkpoint's file from its one-line form.
+
+    Args:
+        text: hub:OWNER/NAME[@REVISION]/FILE, gs://BUCKET/OBJECT or https://...
+        confirmed: whether the name is known to exist.
+        where: the place it comes from, for error messages.
+
+    Raises:
+        ClaimsError: it is none of these.
+    """
+    values: dict[str, Any] = {"confirmed": confirmed}
+    match = HUB.fullmatch(text)
+    if match:
+        return build(Hub, values | match.groupdict(), where)
+    if not text.startswith(("gs://", "https://")):
+        raise ClaimsError(f"{where}: expected hub:OWNER/NAME[@REVISION]/FILE, gs://... or https://..., found {text!r}")
+    return build(Url, values | {"url": text}, where)
+
+
+def materials(found: Checkpoint) -> tuple[Material, ...]:
+    """Return the file to fetch for a checkpoint with its sources in order; nothing for one that has none.
+
+    The sources hold the same weights in other bytes (the authors' npz, a hub's safetensors), so the file has
+    no suffix: what it is, its content says. The bytes that came first are pinned.
+    """
+    where = f"checkpoint {found.id}"
+    stray = set(found.unconfirmed) - set(found.sources)
+    if stray:
+        raise ClaimsError(f"{where}: unconfirmed: expected some of its sources, found {min(stray)}")
+    if not found.sources:
+        return ()
+    sources = tuple(source(text, text not in found.unconfirmed, where) for text in found.sources)
+    values = {"id": found.id, "file_name": FILE_NAME, "sources": sources, "sha256": found.sha256, "size": found.size}
+    return (build(Material, values, where),)
+
+
+def state(found: Checkpoint, cache_folder: Path) -> str:
+    """Return where a checkpoint's weights are. Nothing is hashed: `cache verify` does."""
+    if found.never_released:
+        return "never released"
+    if found.file:
+        return "shipped"
+    return "fetched" if here(found, cache_folder) else "to fetch"
+
+
+def here(found: Checkpoint, cache_folder: Path) -> Path | None:
+    """Return a checkpoint's file if it lies in the cache, or where its pin says, else None."""
+    from harness.fetch.pins import Pins
+
+    pins = Pins(cache_folder)
+    for material in materials(found):
+        if material.path(cache_folder).is_file():
+            return material.path(cache_folder)
+        pin = pins.get(material.key) if pins.path.exists() else None
+        if pin and pin.elsewhere and Path(pin.elsewhere).is_file():
+            return Path(pin.elsewhere)
+    return None
+
+
+def size(found: Checkpoint, cache_folder: Path) -> int | None:
+    """Return the bytes of a checkpoint's file: the table's, or those of the file that is here."""
+    if found.size or found.never_released or found.file:
+        return found.size
+    path = here(found, cache_folder)
+    return path.stat().st_size if path else None
+
+
+def file_of(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool | None = None) -> Path:
+    """Return where a checkpoint's file lies, after checking its digest; fetch it if it is not here.
+
+    Args:
+        found: the checkpoint.
+        cache_folder: where downloads lie; None: as the settings say (harness.fetch.settings).
+        offline: use only what is on this machine; None: as the settings say.
+
+    Raises:
+        ClaimsError: missing, not the pinned bytes, refused by every source, or never released.
+    """
+    if found.never_released:
+        raise ClaimsError(f"{found.id}: expected released weights, found none: {found.never_released}")
+    if found.file:
+        return shipped_file(found)
+    from harness.fetch.fetching import fetch
+    from harness.fetch.settings import settings
+
+    chosen = settings(cache_folder, offline)
+    (material,) = materials(found)
+    return fetch(material, chosen.cache, offline=chosen.offline)
+
+
+def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool | None = None) -> Checkpoint:
+    """Return a checkpoint with the sha256 of the file that stands for it here, for a run's identity.
+
+    Without it, two released checkpoints that were never fetched would look the same to a run's hash.
+
+    Raises:
+        ClaimsError: as `file_of`.
+    """
+    file_of(found, cache_folder, offline=offline)
+    if found.file:
+        return found
+    from harness.fetch.pins import Pins
+    from harness.fetch.settings import settings
+
+    (material,) = materials(found)
+    pin = Pins(settings(cache_folder, offline).cache).get(material.key)
+    if pin is None:
+        raise ClaimsError(f"{found.id}: expected the sha256 of its file among the pins, found none; fetch it again")
+    return replace(found, sha256=pin.sha256, size=pin.size)
+
+
+def shipped_file(found: Checkpoint) -> Path:
+    """Return where a shipped checkpoint's file lies, after checking its digest.
 
     Raises:
         ClaimsError: missing, or not the pinned bytes.
@@ -44,7 +282,7 @@ def file_of(found: Checkpoint) -> Path:
     digest = hashlib.sha256(content).hexdigest()
     if digest != found.sha256:
         raise ClaimsError(
-            f"{found.id}: expected {path} with sha256 {found.sha256[:16]}..., found {digest[:16]}... ({len(content):,}"
-            f" of {found.size:,} bytes); restore the file"
+            f"{found.id}: expected {path} with sha256 {(found.sha256 or 'none')[:16]}..., found {digest[:16]}..."
+            f" ({len(content):,} of {found.size or 0:,} bytes); restore the file"
         )
     return path

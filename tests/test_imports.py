@@ -15,6 +15,7 @@ STAGES = [
     "harness.errors",
     "harness.spec",
     "harness.tables harness.home",
+    "harness.fetch",
     "harness.claim",
     "harness.known",
     "harness.zoo harness.datasets harness.recipes",
@@ -22,6 +23,7 @@ STAGES = [
     "harness.store",
     "harness.schedule",
     "harness.backends",
+    "harness.describe harness.doctor",
     "harness.micro.fractals harness.micro.tasks",
     "harness.measure",
     "harness.executor",
@@ -35,6 +37,7 @@ STAGES = [
     "harness.session",
     "fixtures",
     "harness.plugin",
+    "harness.commands",
     "harness.__main__",
 ]
 HEAVY = ("torch", "torchvision", "timm", "jax", "flax", "transformers", "sklearn", "pandas", "matplotlib")

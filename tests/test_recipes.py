@@ -7,8 +7,7 @@ from harness.recipes import chosen_rates, recipe, recipes
 from harness.spec import Dataset, Recipe
 from harness.tables import read_specs
 from harness.micro.judge import stand_ins
-from harness.micro.tune import shipped
-from harness.zoo import checkpoints, file_of
+from harness.zoo import checkpoints, file_of, shipped
 
 
 def test_every_number_of_a_recipe_says_where_it_comes_from():

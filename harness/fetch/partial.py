@@ -54,7 +54,7 @@ class Partial:
         """
         make_folder(self.path.parent)
         try:
-            return self.path.open("ab", buffering=0)
+            return self.path.open("ab")
         except OSError as error:
             raise ClaimsError(f"{self.path}: expected a file to write, found: {error.strerror}") from None
 

@@ -1,0 +1,91 @@
+"""`python -m harness zoo`: the checkpoints that exist, where they come from, and which are here."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.spec import Checkpoint
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line's subparsers."""
+    parser = commands.add_parser("zoo", help="list the checkpoints that exist")
+    parser.add_argument("--json", action="store_true", help="print a JSON list, every VTAB-1k file included")
+    parser.add_argument("--all", action="store_true", help="one line for each of BiT's 285 VTAB-1k files, too")
+    parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table, or the list."""
+    from harness.fetch.settings import settings
+    from harness.zoo import checkpoints
+
+    cache = settings(options.cache).cache
+    entries = list(checkpoints().values())
+    if options.json:
+        print(json.dumps([record(entry, cache) for entry in entries], indent=1))
+        return 0
+    listed = [entry for entry in entries if options.all or not entry.variant.startswith("vtab1k/")]
+    rows = [row(entry, record(entry, cache)) for entry in listed]
+    print_table(("id", "architecture", "pretrained on", "variant", "layout", "sources", "size", "state"), rows)
+    hidden = len(entries) - len(listed)
+    if hidden:
+        print(
+            f"and {hidden} files of BiT-M fine-tuned on VTAB-1k, bit-m-ARCHITECTURE-vtab-TASK-runN (zoo --all)",
+            file=sys.stderr,
+        )
+    doubtful = [f"{entry.id}: {name}" for entry in listed for name in entry.unconfirmed]
+    if doubtful:
+        print("? unconfirmed names: " + "; ".join(doubtful), file=sys.stderr)
+    return 0
+
+
+def record(entry: Checkpoint, cache: Path) -> dict[str, Any]:
+    """Return an entry with its state here: "shipped", "fetched", "to fetch" or "never released"."""
+    from harness.zoo import size, state
+
+    return dataclasses.asdict(entry) | {"state": state(entry, cache), "bytes": size(entry, cache)}
+
+
+def row(entry: Checkpoint, found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return an entry's cells; an estimate of its size starts with ~."""
+    doubt = f" ({len(entry.unconfirmed)} ?)" if entry.unconfirmed else ""
+    why = f": {entry.never_released}" if entry.never_released else ""
+    return (
+        entry.id,
+        entry.architecture,
+        entry.pretrained_on,
+        entry.variant,
+        entry.layout,
+        (str(len(entry.sources)) if entry.sources else "-") + doubt,
+        shown_size(entry, found["bytes"]),
+        found["state"] + why,
+    )
+
+
+def shown_size(entry: Checkpoint, known: int | None) -> str:
+    """Return the size in words; where the bytes are not known, what the architecture's float32 weights take."""
+    from harness.backends.paper import expected, parameters
+
+    if known is not None:
+        return megabytes(known)
+    architecture = None if entry.never_released else expected(entry)
+    return f"~ {megabytes(4 * parameters(architecture))}" if architecture else "-"
+
+
+def megabytes(count: int) -> str:
+    """Return bytes in MB (a million bytes), or GB."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in aligned columns."""
+    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    for line in (header, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

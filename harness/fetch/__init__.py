@@ -1,0 +1,36 @@
+"""Fetching: every file a run needs, downloaded once, verified always; and archives unpacked safely."""
+
+from __future__ import annotations
+
+from harness.fetch.archives import unpack
+from harness.fetch.fetching import fetch
+from harness.fetch.pins import Pin, Pins
+from harness.fetch.planning import Planned, plan, plan_all
+from harness.fetch.retries import Network
+from harness.fetch.settings import Settings, settings
+from harness.fetch.sources import Hub, Local, Material, Source, Url, material_of_url
+from harness.fetch.upkeep import Verified, cache_size, entries, unneeded, verify
+
+__all__ = [
+    "Hub",
+    "Local",
+    "Material",
+    "Network",
+    "Pin",
+    "Pins",
+    "Planned",
+    "Settings",
+    "Source",
+    "Url",
+    "Verified",
+    "cache_size",
+    "entries",
+    "fetch",
+    "material_of_url",
+    "plan",
+    "plan_all",
+    "settings",
+    "unneeded",
+    "unpack",
+    "verify",
+]

@@ -1,0 +1,110 @@
+"""Whether a file is the right one: by the table's digest, by the pin's, or by what the server states."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import ClaimsError
+from harness.fetch.pins import Pin, Pins
+from harness.fetch.retries import Network
+from harness.fetch.sources import Material
+from harness.fetch.statement import Stated, checked_by, disagreement, file_digest
+
+
+@dataclass(frozen=True)
+class Job:
+    """A material to fetch, where to, and how."""
+
+    material: Material
+    cache: Path
+    network: Network
+    bar: bool | None
+    """Whether to show a progress bar; None: if stderr is a terminal."""
+    pin: Pin | None
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies in the cache."""
+        return self.material.path(self.cache)
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest that is expected: the table's, else the pin's."""
+        return self.material.sha256 or (self.pin.sha256 if self.pin else None)
+
+    @property
+    def authority(self) -> str:
+        """Who expects it."""
+        return "given for it" if self.material.sha256 else "pinned at the first fetch"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A file's digest and length, computed here."""
+
+    sha256: str
+    size: int
+
+
+def measure(path: Path) -> Measured:
+    """Return a file's sha256 and length in bytes.
+
+    Raises:
+        ClaimsError: it can't be read.
+    """
+    try:
+        return Measured(str(file_digest(path, "sha256")), path.stat().st_size)
+    except OSError as error:
+        raise ClaimsError(f"{path}: expected a file that can be read, found: {error.strerror}; mend it") from None
+
+
+def wrong(job: Job, found: Measured) -> str | None:
+    """Return what is wrong with a file by what is known beforehand, or None."""
+    if job.sha256 is not None and found.sha256 != job.sha256:
+        return f"expected sha256 {job.sha256} ({job.authority}), found {found.sha256} ({found.size:,} bytes)"
+    # A digest decides; a length that contradicts it is a mistake in the table.
+    if job.sha256 is None and job.material.size not in (None, found.size):
+        return f"expected {job.material.size:,} bytes, found {found.size:,}"
+    return None
+
+
+def wrong_download(job: Job, path: Path, found: Measured, stated: Stated) -> str | None:
+    """Return what is wrong with a download, or None. A known digest decides alone; else the server's words do."""
+    reason = wrong(job, found)
+    if reason is None:
+        return None if job.sha256 else disagreement(path, stated)
+    if disagreement(path, stated):
+        return f"{reason}: damaged on the way, it is not what the server states either"
+    agrees = f", whose own {checked_by(stated)[0]} agrees" if checked_by(stated) else ""
+    return f"{reason}: not the file, or another version of it, on the server{agrees}"
+
+
+def settle(job: Job, found: Measured, source: str, checked: tuple[str, ...], where: str, elsewhere: str = "") -> None:
+    """Pin a file that was found right, unless the same pin is there; say so where nothing vouches for it.
+
+    Args:
+        job: what was fetched.
+        found: what it is.
+        source: where it came from.
+        checked: what it was checked against.
+        where: why nothing may vouch for it, for the message.
+        elsewhere: the absolute path of a file that is used where it lies.
+    """
+    if job.pin and (job.pin.sha256, job.pin.elsewhere) == (found.sha256, elsewhere):
+        return
+    if not checked:
+        print(
+            f"{job.material.key}: no digest is known to check it against ({where}); its sha256 {found.sha256} is"
+            " pinned now and any later difference will be an error",
+            file=sys.stderr,
+        )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    Pins(job.cache).put(job.material.key, Pin(found.sha256, found.size, source, checked, now, elsewhere))
+
+
+def known(job: Job) -> tuple[str, ...]:
+    """Return the check that a digest known beforehand amounts to."""
+    return ("sha256 known",) if job.sha256 else ()
