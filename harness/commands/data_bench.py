@@ -99,7 +99,8 @@ def find(name: str, path: str | None) -> Examples:
         parts = folder(location(name, path), {})
         return parts.train or parts.test
     if name in entries():
-        parts = load_parts(entries()[name], location(name, path))
+        entry = entries()[name]
+        parts = load_parts(entry, location(entry.folder, path))
         return parts.train or parts.test
     micro = datasets()
     if name not in micro:

@@ -1,0 +1,181 @@
+"""The real datasets (datasets_real.toml): what each must hold, and how it is read from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from harness.data import cifar, oxford, vtab
+from harness.data.examples import Examples
+from harness.data.imagefolder import image_folder
+from harness.data.imagenet import imagenet_train, imagenet_validation
+from harness.data.parts import Digests, Parts, Reader, hold_out, join, subset
+from harness.errors import ClaimsError, unknown
+from harness.spec import STRICT, Count, Natural, Sources
+from harness.tables import PACKAGE, read_specs
+
+Group = Literal["", "natural", "specialized", "structured"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Entry:
+    """A dataset that others published."""
+
+    id: str
+    title: str
+    reader: str
+    """What reads it (READERS)."""
+    classes: Annotated[int, Field(ge=2)]
+    train: Natural
+    """Training examples of a run; 0: it is only evaluated."""
+    test: Count
+    """Test examples; every result scores exactly these."""
+    dev_fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the training examples that choices are made on."""
+    pool: Count | None = None
+    """Examples that the training examples are drawn from by index; None: all of them are used."""
+    train_on: Literal["train", "train+validation"] = "train"
+    """Which published parts the pool is."""
+    protocol: str = ""
+    """Whose protocol that is."""
+    group: Group = ""
+    """VTAB's group."""
+    lists: str = ""
+    """The folder's name among the published lists of VTAB-1k; where they are, they are used."""
+    files: Sources = ()
+    """(file name, "algorithm:digest") pairs of what is published; "" where no digest is."""
+    sources: Sources = ()
+    """(file name, address) pairs."""
+    missing: str = ""
+    """Why it can't be read here as published; "" if it can."""
+    citation: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The usual name of its folder; a VTAB task lies where the dataset itself does."""
+        return self.id.removeprefix("vtab-")
+
+
+@cache
+def entries(path: Path = PACKAGE / "datasets_real.toml") -> Mapping[str, Entry]:
+    """Return every real dataset by id.
+
+    Raises:
+        ClaimsError: malformed, or a reader that does not exist.
+    """
+    found = read_specs(path, Entry)
+    for entry in found.values():
+        if entry.reader not in READERS and not entry.missing:
+            raise unknown("reader", entry.reader, READERS, f"{path.name} [{entry.id}]")
+    return MappingProxyType(found)
+
+
+def imagenet(root: Path, digests: Digests) -> Parts:
+    """Read ImageNet-1k validation in any of its forms; it is counted, not hashed (its tar has 6.7 GB)."""
+    del digests
+    return Parts(test=imagenet_validation(root))
+
+
+def imagenet_with_train(root: Path, digests: Digests) -> Parts:
+    """Read ImageNet-1k: the training folder `train/<synset>/*.JPEG` and validation in any of its forms."""
+    test = imagenet(root, digests).test
+    train = imagenet_train(root)
+    if test.classes != train.classes and test.classes[0].startswith("n"):
+        raise ClaimsError(f"{train.where}: expected the synsets of {test.where}, found others; complete it")
+    return Parts(test=test, train=train)
+
+
+def folder(root: Path, digests: Digests) -> Parts:
+    """Read any folder of class folders: train/ and test/ (or val/), else a fifth of all, by index, as test part."""
+    del digests
+    test = next((root / name for name in ("test", "val", "validation") if (root / name).is_dir()), None)
+    if test is not None and (root / "train").is_dir():
+        train = image_folder(root / "train")
+        return Parts(train=train, test=image_folder(test, classes=train.classes))
+    return hold_out(image_folder(root), 0.2)
+
+
+READERS: dict[str, Reader] = {
+    "folder": folder,
+    "imagenet": imagenet,
+    "imagenet-with-train": imagenet_with_train,
+    "cifar10": cifar.cifar10,
+    "cifar100": cifar.cifar100,
+    "pets": oxford.pets,
+    "flowers": oxford.flowers,
+    "caltech101": vtab.caltech101,
+    "dtd": vtab.dtd,
+    "sun397": vtab.sun397,
+    "svhn": vtab.svhn,
+    "eurosat": vtab.eurosat,
+    "resisc45": vtab.resisc45,
+    "patch-camelyon": vtab.patch_camelyon,
+    "clevr-count": vtab.clevr_count,
+    "clevr-distance": vtab.clevr_distance,
+}
+
+
+def load_parts(entry: Entry, root: Path) -> Parts:
+    """Read a real dataset and check that it is all there. Nothing is decoded.
+
+    Args:
+        entry: what it must hold.
+        root: the folder (or archive) that holds it.
+
+    Returns:
+        The test part, and the training part with what `train_on` and `pool` say; None if only evaluated.
+
+    Raises:
+        ClaimsError: missing, incomplete, damaged, or not readable here.
+    """
+    parts = published_lists(entry, root)
+    if parts is None:
+        if entry.missing:
+            raise ClaimsError(f"{entry.id}: {entry.missing}")
+        if not root.exists():
+            raise ClaimsError(f"{entry.id}: expected it in {root}, found no such folder; name the folder that holds it")
+        parts = READERS[entry.reader](root, {name: digest for name, digest in entry.files if digest})
+        if entry.train_on == "train+validation" and parts.train is not None and parts.validation is not None:
+            parts = Parts(train=join(parts.train, parts.validation), test=parts.test)
+        check(entry, "training", parts.train, entry.pool or entry.train)
+        check_classes(entry, "training", parts.train)
+        if entry.pool is not None and parts.train is not None:
+            parts = Parts(train=subset(parts.train, entry.train), test=parts.test)
+    check(entry, "training", parts.train, entry.train)
+    check(entry, "test", parts.test, entry.test)
+    check_classes(entry, "test", parts.test)
+    return Parts(train=parts.train if entry.train else None, test=parts.test)
+
+
+def published_lists(entry: Entry, root: Path) -> Parts | None:
+    """Return the parts that the published lists of VTAB-1k name, if they are in the folder."""
+    if not entry.lists:
+        return None
+    return vtab.lists(root, entry.classes) or vtab.lists(root / entry.lists, entry.classes)
+
+
+def check(entry: Entry, part: str, found: Examples | None, expected: int) -> None:
+    """Raise unless a part has the expected number of examples."""
+    n = 0 if found is None else len(found)
+    if expected and n != expected:
+        where = "" if found is None else f" in {found.where}"
+        raise ClaimsError(f"{entry.id}: expected {expected:,} {part} images, found {n:,}{where}; complete it")
+
+
+def check_classes(entry: Entry, part: str, found: Examples | None) -> None:
+    """Raise unless every class occurs in a part (1,000 drawn from a pool may miss some)."""
+    if found is None:
+        return
+    classes = len(np.unique(found.labels))
+    if classes != entry.classes or int(found.labels.max()) >= entry.classes:
+        raise ClaimsError(
+            f"{entry.id}: expected {entry.classes:,} classes among the {part} images, found {classes:,} in"
+            f" {found.where}; complete it"
+        )

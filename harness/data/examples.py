@@ -1,0 +1,198 @@
+"""Labelled images as they lie on disk: encoded bytes, how to decode them, and what identifies them.
+
+Every reader of this folder gives `Examples`, whatever form the images have (files, members of an
+archive, rows of a table, records of a binary file), so that decoding, caching and digests are one
+piece of code. Nothing is decoded before it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.rng import Indices
+from harness.errors import ClaimsError
+
+Pixels = npt.NDArray[np.uint8]
+"""One image, uint8 (H, W, 3), RGB."""
+
+
+def decode_image(content: bytes) -> Pixels:
+    """Decode an image file (JPEG, PNG, ...) to uint8 (H, W, 3).
+
+    The pixels are as stored: an EXIF orientation is not applied, as TensorFlow's decoder, which the
+    authors used, does not apply it. Grey, palette and CMYK images become RGB.
+
+    Raises:
+        ValueError: no image, or a damaged one.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise ValueError(f"expected an image file, found {len(content):,} bytes of something else") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"expected an image, found a damaged one: {error}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Labelled images of one split."""
+
+    where: str
+    """The place they come from, for messages."""
+    names: tuple[str, ...]
+    """What each example is called there; names order the examples the same way in every form."""
+    labels: Indices
+    """(N,) int64, 0 ... len(classes) - 1."""
+    classes: tuple[str, ...]
+    encoded: Callable[[int], bytes]
+    """Gives the stored bytes of an example."""
+    stamp: str
+    """Changes whenever the files may have changed (names, sizes, times); cheap, says nothing of content."""
+    decode: Callable[[bytes], Pixels] = decode_image
+    order: Indices | None = None
+    """The order in which reading is quick, where it isn't 0 ... N-1 (a compressed archive)."""
+
+    def __post_init__(self) -> None:
+        if not self.names or len(self.names) != len(self.labels):
+            raise ClaimsError(
+                f"{self.where}: expected images with one label each, found {len(self.names):,} images and"
+                f" {len(self.labels):,} labels"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def reading_order(self) -> Indices:
+        """The order in which reading is quick, (N,)."""
+        return np.arange(len(self)) if self.order is None else self.order
+
+    def decoded(self, index: int, content: bytes) -> Pixels:
+        """Decode the bytes of example `index`.
+
+        Raises:
+            ClaimsError: they are no image.
+        """
+        try:
+            return self.decode(content)
+        except ValueError as error:
+            raise ClaimsError(f"{self.where}: {self.names[index]}: {error}; restore the file") from None
+
+    def pixels(self, index: int) -> Pixels:
+        """Read and decode one example, uint8 (H, W, 3)."""
+        return self.decoded(index, self.encoded(index))
+
+    def take(self, chosen: Indices) -> Examples:
+        """Return the chosen examples, in the order given."""
+        ranks = None
+        if self.order is not None:
+            place = np.empty(len(self), dtype=np.int64)
+            place[self.order] = np.arange(len(self))
+            ranks = np.argsort(place[chosen], kind="stable").astype(np.int64)
+        source = self.encoded
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in chosen),
+            labels=self.labels[chosen],
+            encoded=lambda index: source(int(chosen[index])),
+            stamp=stamp_of([self.stamp, chosen.astype("<i8").tobytes().hex()]),
+            order=ranks,
+        )
+
+    def content(self) -> str:
+        """Return the digest of all encoded bytes and labels, reading them all; see `content_of`."""
+        digests = np.empty((len(self), 32), dtype=np.uint8)
+        for i in self.reading_order:
+            digests[i] = np.frombuffer(hashlib.sha256(self.encoded(int(i))).digest(), dtype=np.uint8)
+        return content_of(digests, self.labels)
+
+
+def content_of(digests: npt.NDArray[np.uint8], labels: Indices) -> str:
+    """Return the sha256 over each example's sha256 (N, 32) and label, in order.
+
+    It is the same for the same images in another form: a folder, a tar, a zip, a table.
+    """
+    return hashlib.sha256(digests.tobytes() + labels.astype("<i8").tobytes()).hexdigest()
+
+
+def stamp_of(parts: Iterable[Any]) -> str:
+    """Return the sha256 of parts written out, one a line."""
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def file_stamp(path: Path) -> str:
+    """Return a file's path, size and time of change in one word.
+
+    Raises:
+        ClaimsError: the file is not there.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ClaimsError(f"{path}: expected a file, found: {error.strerror}; restore it") from None
+    return f"{path.absolute()}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ClaimsError: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ClaimsError(f"{path}: expected a file, found: {error.strerror}; restore it") from None
+
+
+def from_files(
+    where: str, files: Sequence[Path], labels: Sequence[int], classes: Sequence[str], root: Path | None = None
+) -> Examples:
+    """Return examples that are image files.
+
+    Args:
+        where: the place, for messages.
+        files: one path an example; each is looked at now (size and time), read later.
+        labels: one class number an example.
+        classes: the names of the classes.
+        root: what the names are relative to; None: the bare file names.
+    """
+    names = tuple(file.relative_to(root).as_posix() if root else file.name for file in files)
+    return Examples(
+        where=where,
+        names=names,
+        labels=np.asarray(labels, dtype=np.int64),
+        classes=tuple(classes),
+        encoded=lambda index: read_bytes(files[index]),
+        stamp=stamp_of([*map(file_stamp, files), *labels]),
+    )
+
+
+def from_array(where: str, images: Pixels, labels: Indices, classes: Sequence[str]) -> Examples:
+    """Return examples that are in memory: uint8 (N, H, W) grey or (N, H, W, 3)."""
+    shape = images.shape[1:]
+
+    def decode(content: bytes) -> Pixels:
+        image = np.frombuffer(content, dtype=np.uint8).reshape(shape)
+        return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
+
+    return Examples(
+        where=where,
+        names=tuple(f"{i:06d}" for i in range(len(images))),
+        labels=labels.astype(np.int64),
+        classes=tuple(classes),
+        encoded=lambda index: images[index].tobytes(),
+        stamp=stamp_of([shape, hashlib.sha256(np.ascontiguousarray(images).data).hexdigest(), *labels.tolist()]),
+        decode=decode,
+    )

@@ -1,0 +1,87 @@
+"""ImageNet ReaL: reassessed labels of the validation set; an image may have several, or none.
+
+"Are we done with ImageNet?" (Beyer et al., arXiv:2006.07159); real.json holds one list of class numbers
+per validation image, in the order of the images' numbers. A prediction is right if it is any of the
+image's labels; images without one (3,163 of 50,000) are not scored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.data.examples import read_bytes
+from harness.errors import ClaimsError
+
+IMAGES = 50_000
+LABELLED = 46_837
+CLASSES = 1_000
+
+RealLabels = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class RealScore:
+    """Integer counts; accuracy is derived from them."""
+
+    correct: int
+    n: int
+    """Scored images: those with at least one label."""
+    unlabelled: int
+    """Images without a label, not scored."""
+
+    @property
+    def accuracy(self) -> float:
+        """ReaL accuracy in percent.
+
+        Raises:
+            ClaimsError: no image has a label.
+        """
+        if self.n == 0:
+            raise ClaimsError(f"ReaL: expected images with labels, found {self.unlabelled:,} without one")
+        return 100 * self.correct / self.n
+
+
+def read_real(path: Path, images: int = IMAGES, labelled: int = LABELLED, classes: int = CLASSES) -> RealLabels:
+    """Read real.json.
+
+    Args:
+        path: the file.
+        images: how many lists it must have.
+        labelled: how many of them must not be empty.
+        classes: how many classes there are.
+
+    Raises:
+        ClaimsError: other JSON than a list of lists of class numbers, or other counts.
+    """
+    try:
+        content = json.loads(read_bytes(path))
+    except ValueError as error:
+        raise ClaimsError(f"{path}: expected JSON, found: {error}; fetch it again") from None
+    if not isinstance(content, list) or not all(isinstance(item, list) for item in content):
+        raise ClaimsError(f"{path}: expected a list of lists of class numbers, found other JSON; fetch real.json again")
+    for image, labels in enumerate(content):
+        for label in labels:
+            if type(label) is not int or not 0 <= label < classes:
+                raise ClaimsError(f"{path}: image {image}: expected class numbers 0 to {classes - 1}, found {label!r}")
+    found = sum(bool(labels) for labels in content)
+    if (len(content), found) != (images, labelled):
+        raise ClaimsError(
+            f"{path}: expected {images:,} images, {labelled:,} of them labelled, found {len(content):,} and {found:,};"
+            " fetch real.json again"
+        )
+    return tuple(tuple(labels) for labels in content)
+
+
+def real_score(predictions: Sequence[int], labels: RealLabels) -> RealScore:
+    """Score predicted classes, one an image in the order of the labels.
+
+    Raises:
+        ClaimsError: not one prediction for each image.
+    """
+    if len(predictions) != len(labels):
+        raise ClaimsError(f"ReaL: expected {len(labels):,} predictions, found {len(predictions):,}; score all images")
+    scored = [(int(guess), allowed) for guess, allowed in zip(predictions, labels, strict=True) if allowed]
+    return RealScore(sum(guess in allowed for guess, allowed in scored), len(scored), len(labels) - len(scored))

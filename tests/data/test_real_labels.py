@@ -1,0 +1,56 @@
+"""ReaL: any of an image's labels counts; images without one are not scored."""
+
+import json
+
+import pytest
+
+from harness.data.real_labels import read_real, real_score
+from harness.errors import ClaimsError
+
+LABELS = ((3, 5), (), (7,), (1,), ())
+
+
+def test_any_of_the_labels_counts_and_unlabelled_images_do_not():
+    score = real_score([5, 0, 7, 2, 1], LABELS)
+    assert (score.correct, score.n, score.unlabelled) == (2, 3, 2)
+    assert score.accuracy == pytest.approx(200 / 3)
+
+
+def test_one_label_each_is_top1_accuracy():
+    labels = tuple((label,) for label in (0, 1, 2, 3))
+    assert real_score([0, 1, 3, 3], labels).accuracy == 75
+
+
+def test_needs_a_prediction_for_every_image():
+    with pytest.raises(ClaimsError, match="expected 5 predictions, found 3"):
+        real_score([1, 2, 3], LABELS)
+
+
+def test_no_labelled_image_has_no_accuracy():
+    with pytest.raises(ClaimsError, match="found 2 without one"):
+        _ = real_score([1, 2], ((), ())).accuracy
+
+
+def test_file_is_read_as_it_is_published(tmp_path):
+    path = tmp_path / "real.json"
+    path.write_text(json.dumps([list(labels) for labels in LABELS]))
+    assert read_real(path, images=5, labelled=3, classes=8) == LABELS
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[[1], [", "expected JSON"),
+        ('{"a": 1}', "found other JSON"),
+        ("[[1], 2]", "found other JSON"),
+        ("[[1], [8]]", "image 1: expected class numbers 0 to 7, found 8"),
+        ("[[1], [true]]", "found True"),
+        ("[[1], [2]]", "expected 5 images, 3 of them labelled, found 2 and 2"),
+    ],
+)
+def test_malformed_files_are_one_line(content, message, tmp_path):
+    path = tmp_path / "real.json"
+    path.write_text(content)
+    with pytest.raises(ClaimsError, match=message) as caught:
+        read_real(path, images=5, labelled=3, classes=8)
+    assert "\n" not in str(caught.value)
