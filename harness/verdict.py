@@ -92,25 +92,26 @@ def judge(question: Question, evidence: Evidence) -> Verdict:
         task=evidence.task,
         tolerance=evidence.tolerance,
     )
-    undefined = next((estimate for estimate in evidence.estimates if isinstance(estimate, Undefined)), None)
-    if undefined is not None:
+    defined = {index: each for index, each in enumerate(evidence.estimates) if isinstance(each, Estimate)}
+    undefined = next((each for each in evidence.estimates if isinstance(each, Undefined)), None)
+    refuting = {index: each for index, each in defined.items() if each.high < 0}
+    if isinstance(hypothesis, Close) and undefined is None:
+        return judge_close(question, hypothesis, defined[0], blank)
+    # One step down refutes a rise, whatever is known of the others; a rise needs every step.
+    if undefined is not None and not refuting:
         return replace(blank, reason=str(undefined))
-    estimates = [estimate for estimate in evidence.estimates if isinstance(estimate, Estimate)]
-    if isinstance(hypothesis, Close):
-        return judge_close(question, hypothesis, estimates[0], blank)
-    at = min(range(len(estimates)), key=lambda index: estimates[index].value)
-    name: VerdictName = "INCONCLUSIVE"
-    if all(estimate.low > 0 for estimate in estimates):
-        name = "REPRODUCED"
-    elif any(estimate.high < 0 for estimate in estimates):
+    name: VerdictName
+    if refuting:
         name = "REFUTED"
-        at = min(range(len(estimates)), key=lambda index: estimates[index].high)
-    shown = estimates[at]
+        at = min(refuting, key=lambda index: refuting[index].high)
+    else:
+        name = "REPRODUCED" if all(each.low > 0 for each in defined.values()) else "INCONCLUSIVE"
+        at = min(defined, key=lambda index: defined[index].value)
     higher, lower = comparisons(hypothesis)[at]
-    reason = f"{higher} minus {lower}: {in_points(shown)}"
+    reason = f"{higher} minus {lower}: {in_points(defined[at])}"
     if name == "INCONCLUSIVE":
         reason += needed_text(evidence.needed[at] if evidence.needed else None, bool(evidence.needed))
-    return replace(blank, verdict=name, reason=reason, **figures(shown))
+    return replace(blank, verdict=name, reason=reason, **figures(defined[at]))
 
 
 def judge_close(question: Question, hypothesis: Close, estimate: Estimate, blank: Verdict) -> Verdict:

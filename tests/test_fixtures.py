@@ -18,7 +18,7 @@ def test_dataset_arrays_are_whole(dataset_arrays):
 
 
 def test_unknown_names_are_one_line(checkpoint_file, dataset_arrays):
-    with pytest.raises(ClaimsError, match=r"unknown checkpoint 'vit' "):
-        checkpoint_file("vit")
+    with pytest.raises(ClaimsError, match=r"unknown checkpoint 'micro-vit-xl' \(did you mean 'micro-vit-"):
+        checkpoint_file("micro-vit-xl")
     with pytest.raises(ClaimsError, match=r"unknown dataset 'digitz' \(did you mean 'digits'\?\)"):
         dataset_arrays("digitz")

@@ -75,6 +75,13 @@ def test_what_cannot_be_estimated_is_inconclusive_with_the_reason():
     assert (found.verdict, found.reason, found.estimate) == ("INCONCLUSIVE", "no spread", None)
 
 
+def test_an_undefined_step_leaves_a_rise_open_but_does_not_hide_a_fall():
+    rise, fall, nothing = estimate(1, 0.5), estimate(-1, 0.5), Undefined("no spread")
+    increasing = Increasing((A, B, C), on="d")
+    assert verdict(increasing, rise, nothing).verdict == "INCONCLUSIVE"
+    assert verdict(increasing, nothing, fall).verdict == "REFUTED"
+
+
 def test_an_open_comparison_says_how_many_seeds_would_decide_it():
     found = verdict(Better(A, than=B, on="d"), estimate(1, 2), needed=(23,))
     assert found.reason.endswith("about 23 seeds would decide it")

@@ -15,8 +15,9 @@ from harness.verdict import Evidence, Question, compare_results, comparisons, ju
 from harness.zoo import checkpoint
 
 SOURCE = "micro"
-SEEDS = range(8)
-"""Seeds that verdicts are judged on."""
+SEEDS = range(8, 16)
+"""Seeds that verdicts are judged on. Seeds 0 to 7 judged an earlier recipe of 60 steps, which took longer than a
+laptop should be asked for; the recipe was shortened for that alone, tuned again, and judged on fresh seeds."""
 DEVELOPMENT_SEEDS = range(1000, 1003)
 """Seeds that learning rates and hypotheses were chosen on; never judged."""
 

@@ -161,7 +161,7 @@ def save(path: Path, model: Any, optimiser: Any, losses: list[float]) -> None:
     from safetensors.torch import save as to_bytes
 
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
-    for index, parameter_state in enumerate(optimiser.state_dict()["state"].values()):
+    for index, parameter_state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in parameter_state.items()}
     tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
     write_atomic(path, to_bytes({key: value.contiguous() for key, value in tensors.items()}))

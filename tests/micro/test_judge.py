@@ -15,12 +15,12 @@ VIT, BIT = Contender("ViT-L/16", "ImageNet-21k"), Contender("BiT-R152x4", "Image
 
 
 def results_of(hits):
-    """Return a giver of results: so many of 1,000 examples right, by (checkpoint, seed)."""
+    """Return a giver of results: so many of 1,000 examples right, by (checkpoint, number of the seed)."""
 
     def give(runs):
         made = []
         for run in runs:
-            n, right = run.dataset.test, hits(run.checkpoint.id, run.seed)
+            n, right = run.dataset.test, int(hits(run.checkpoint.id, micro.SEEDS.index(run.seed)))
             made.append(Result(run.id, tuple(int(i >= right) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ()))
         return made
 
@@ -57,7 +57,7 @@ def test_a_rise_is_judged_step_by_step():
     level = {"micro-vit-s": 300, "micro-vit-m": 500, "micro-vit-l": 450}
     verdict = micro.answer(question, results_of(lambda name, seed: level[name] + seed * (name[-1] == "l")))
     assert verdict.verdict == "REFUTED"
-    assert verdict.reason.startswith("ViT-L/16 (JFT-300M) minus ViT-L/16 (ImageNet-21k): -5.8")
+    assert verdict.reason.startswith("ViT-L/16 (JFT-300M) minus ViT-L/16 (ImageNet-21k): -5.83 ")
     assert len(verdict.runs) == 24
 
 
