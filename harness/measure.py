@@ -31,13 +31,13 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
 
 def compute(run: Run, execution: Execution) -> Result:
     """Fine-tune and predict, whatever is stored."""
-    from harness.backends.layouts import read
+    from harness.backends.loaders import weights_of
     from harness.data.splits import select
     from harness.micro.tasks import load
     from harness.zoo import file_of
 
     start = time.perf_counter()
-    weights = read(file_of(run.checkpoint))
+    weights = weights_of(run.checkpoint, file_of(run.checkpoint))
     data = select(load(run.dataset), run.dataset, run.split, run.seed)
     outcome = backend(run.backend)(run, weights, data, execution)
     return Result(

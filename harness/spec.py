@@ -200,6 +200,10 @@ class Run:
     """What is scored: the test set after training on all training examples, or the held-out
     dev split after training on the rest (for choices)."""
 
+    def __post_init__(self) -> None:
+        if self.checkpoint.sha256 is None:
+            raise ValueError(f"expected {self.checkpoint.id} with its digest, found none; fetch it first (zoo.pinned)")
+
     @cached_property
     def id(self) -> str:
         """Sixteen hex digits: the hash of everything that determines the outcome."""

@@ -140,6 +140,11 @@ def test_bad_values_are_one_line(values, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_needs_the_digest_of_its_weights():
+    with pytest.raises(ValueError, match="expected tiny with its digest, found none; fetch it first"):
+        run(checkpoint={"sha256": None})
+
+
 def test_specs_are_frozen_and_hashable():
     assert {run(), run()} == {run()}
     with pytest.raises(dataclasses.FrozenInstanceError):

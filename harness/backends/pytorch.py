@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.backends import Execution, Outcome, Weights
-from harness.backends.models import load
+from harness.backends.loaders import build_checkpoint
+from harness.data.preprocess import check_inputs
 from harness.data.splits import Arrays, batch_indices
 from harness.schedule import learning_rate
 from harness.spec import Run
@@ -37,9 +38,10 @@ def fine_tune(run: Run, weights: Weights, data: Arrays, execution: Execution) ->
         torch.set_num_threads(1)
     torch.manual_seed(run.seed)
     recipe = run.recipe
-    model = load(weights, classes=run.dataset.classes, resolution=recipe.resolution, where=run.checkpoint.id)
+    model = build_checkpoint(run.checkpoint, weights, classes=run.dataset.classes, resolution=recipe.resolution)
     model.to(execution.device)
     images = to_inputs(data.train_images, recipe.resolution).to(execution.device)
+    check_inputs(images, run.checkpoint.id)
     labels = torch.from_numpy(data.train_labels).to(execution.device)
     start = time.perf_counter()
     losses = train(model, images, labels, run, execution)

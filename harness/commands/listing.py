@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from harness.commands.zoo import print_table
 
 COLUMNS = {
-    "datasets": ("id", "title", "classes", "train", "test", "shots"),
+    "datasets": ("id", "title", "group", "classes", "train", "test", "shots", "state"),
     "recipes": ("id", "steps", "batch_size", "learning_rate", "warmup_steps", "resolution"),
 }
 
@@ -24,18 +25,43 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a table of specs, or all of each as JSON."""
-    from harness.datasets import datasets
     from harness.recipes import recipes
 
-    specs: list[Any] = list((datasets() if options.command == "datasets" else recipes()).values())
+    if options.command == "datasets":
+        records = [*shipped_datasets(), *real_datasets()]
+    else:
+        records = [dataclasses.asdict(recipe) for recipe in recipes().values()]
     if options.json:
-        print(json.dumps([dataclasses.asdict(spec) for spec in specs], indent=1))
+        print(json.dumps(records, indent=1))
         return 0
     columns = COLUMNS[options.command]
-    print_table(columns, [[shown(getattr(spec, column)) for column in columns] for spec in specs])
+    print_table(columns, [[shown(record, column) for column in columns] for record in records])
     return 0
 
 
-def shown(value: Any) -> str:
-    """Return a value as a table shows it: nothing as a dash."""
-    return "-" if value is None else str(value)
+def shipped_datasets() -> list[dict[str, Any]]:
+    """Return the micro study's tasks, which come with the project."""
+    from harness.datasets import datasets
+
+    return [dataclasses.asdict(spec) | {"group": "micro", "state": "shipped"} for spec in datasets().values()]
+
+
+def real_datasets() -> list[dict[str, Any]]:
+    """Return the datasets that others published, each with its state here: "here", "to fetch" or "by hand"."""
+    from harness.data.entries import entries
+    from harness.data.locations import location
+    from harness.data.obtain import state
+
+    found = []
+    for entry in entries().values():
+        where, why = state(entry, location(entry.folder))
+        found.append(dataclasses.asdict(entry) | {"state": where, "why": why})
+    return found
+
+
+def shown(record: Mapping[str, Any], column: str) -> str:
+    """Return a value as a table shows it: nothing as a dash, a state with its reason."""
+    value = record.get(column)
+    if column == "state" and record.get("why"):
+        return f"{value}: {record['why']}"
+    return "-" if value in (None, "") else str(value)

@@ -31,10 +31,11 @@ def run(options: argparse.Namespace) -> int:
     from harness.home import home
     from harness.recipes import recipe
     from harness.statistics import wilson
-    from harness.zoo import checkpoint
+    from harness.zoo import checkpoint, pinned
 
+    entry = checkpoint(options.checkpoint)
     parts = {
-        "checkpoint": checkpoint(options.checkpoint),
+        "checkpoint": entry if entry.file else pinned(entry),
         "dataset": dataset(options.dataset),
         "recipe": recipe(options.recipe, options.checkpoint, options.dataset),
         "seed": options.seed,
