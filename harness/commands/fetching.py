@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, unknown
 from harness.fetch import Material, Pins, Settings, command, settings
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CLAIMED = {"flowers102": "flowers", "imagenet_real": "imagenet"}
 """Names of datasets in the claims, and the entry that holds their images."""
+VTAB = "vtab1k"
+"""All tasks of VTAB-1k."""
 
 
 def add_parser(commands: Any) -> None:
@@ -46,103 +48,119 @@ def run_fetch(options: argparse.Namespace) -> int:
     Returns:
         0 if everything asked for is there (or, with --dry-run, could be planned), 1 if something can't be had.
     """
+    from harness.data.entries import entries
+    from harness.data.locations import location
+    from harness.data.obtain import complete
     from harness.zoo import checkpoints, materials
 
     released = {name: materials(entry)[:1] for name, entry in checkpoints().items() if entry.sources}
     never = {name: entry.never_released for name, entry in checkpoints().items() if entry.never_released}
     asked = chosen_ids(options, [*released, *never])
-    wanted = chosen_datasets(asked)
+    wanted = {name: entries()[name] for name in asked if name in entries()}
     chosen = settings(options.cache, options.offline)
-    found, failed = dataset_materials(wanted, options, chosen)
-    rest = [name for name in asked if known(name) not in wanted]
+    lacking = {name: entry for name, entry in wanted.items() if not complete(entry, location(entry.folder))}
+    found, failed = dataset_materials(wanted if options.refresh else lacking, options.dry_run, chosen)
+    rest = [name for name in asked if name not in wanted]
     catalogue = command.Catalogue({**released, **found}, never, needs)
     narrowed = argparse.Namespace(**vars(options) | {"what": [*rest, *found], "claim": [], "all": False})
     if narrowed.what or not asked:
         failed |= bool(command.run_fetch(narrowed, catalogue))
     elif options.json:
         print("[]")
-    if options.dry_run:
-        return 0
+    out = sys.stderr if options.json else sys.stdout
     for entry in wanted.values():
-        failed |= not lay_out(entry, found.get(entry.id, ()), chosen, options.json)
-    return int(failed)
+        if options.dry_run:
+            if entry.id not in lacking:
+                print(f"{entry.id}: here, {location(entry.folder)}", file=out)
+        elif entry.id in lacking and not lay_out(entry, found.get(entry.id), chosen):
+            failed = True
+        else:
+            failed |= not counted(entry, out)
+    return int(failed and not options.dry_run)
 
 
-def known(name: str) -> str:
-    """Return the id of a dataset that a claim calls otherwise."""
-    return CLAIMED.get(name, name)
+def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> list[str]:
+    """Return the ids and addresses that the options name; claims, groups and --all are resolved.
 
-
-def chosen_ids(options: argparse.Namespace, checkpoints: Iterable[str]) -> list[str]:
-    """Return the ids and addresses that the options name, claims and --all resolved."""
+    Raises:
+        ClaimsError: an id that is neither a checkpoint's nor a dataset's, or a claim that does not exist.
+    """
     from harness.data.entries import entries
 
-    ids = [*options.what, *(name for claim in options.claim for name in needs(claim))]
-    return [*ids, *checkpoints, *entries()] if options.all else ids
-
-
-def chosen_datasets(ids: Iterable[str]) -> dict[str, Entry]:
-    """Return the datasets among ids; vtab1k stands for all of its tasks."""
-    from harness.data.entries import entries
-
-    named: dict[str, Entry] = {}
-    for name in ids:
-        group = [entry for entry in entries().values() if entry.group] if name == "vtab1k" else []
-        named |= {entry.id: entry for entry in group}
-        if known(name) in entries():
-            named[known(name)] = entries()[known(name)]
-    return named
+    found: dict[str, None] = {}
+    for name in [*options.what, *(name for claim in options.claim for name in needs(claim))]:
+        tasks = [entry.id for entry in entries().values() if entry.group] if name == VTAB else []
+        found |= dict.fromkeys(tasks or [CLAIMED.get(name, name)])
+    if options.all:
+        found |= dict.fromkeys([*checkpoints, *entries()])
+    names = {*checkpoints, *entries(), VTAB}
+    for name in found:
+        if "://" not in name and name not in names:
+            raise unknown("checkpoint or dataset", name, names)
+    return list(found)
 
 
 def dataset_materials(
-    wanted: Mapping[str, Entry], options: argparse.Namespace, chosen: Settings
+    wanted: Mapping[str, Entry], dry_run: bool, chosen: Settings
 ) -> tuple[dict[str, tuple[Material, ...]], bool]:
-    """Return the files to fetch by dataset, and whether a dataset can't be had; one line each for the others."""
+    """Return the files to fetch by dataset, and whether a dataset can't be had; one line each for those."""
     from harness.data.locations import location
-    from harness.data.obtain import HUB_READER, by_hand, complete, materials
+    from harness.data.obtain import HUB_READER, by_hand, materials
     from harness.data.shards import shard_materials
 
     found: dict[str, tuple[Material, ...]] = {}
     failed = False
     for entry in wanted.values():
-        root = location(entry.folder)
+        why = by_hand(entry, location(entry.folder))
         try:
-            if complete(entry, root) and not options.refresh:
-                if options.dry_run:
-                    print(f"{entry.id}: here, {root}", file=sys.stderr if options.json else sys.stdout)
-            elif entry.reader == HUB_READER:
-                if options.dry_run:
-                    found[entry.id] = shard_materials(entry.folder, chosen.cache, chosen.offline)
-            elif why := by_hand(entry, root):
+            if entry.reader != HUB_READER and why:
                 raise ClaimsError(f"{entry.id}: {why}")
-            else:
-                found[entry.id] = materials(entry, root)
+            if entry.reader != HUB_READER:
+                found[entry.id] = materials(entry, location(entry.folder))
+            elif dry_run:  # otherwise its shards are listed when they are fetched
+                found[entry.id] = shard_materials(entry.folder, chosen.cache, chosen.offline)
         except ClaimsError as error:
-            hint = by_hand(entry, root) if entry.reader == HUB_READER else ""
-            print(f"{entry.id}: {hint} (found: {error})" if hint else error, file=sys.stderr)
+            print(f"{entry.id}: {why} (found: {error})" if entry.reader == HUB_READER else error, file=sys.stderr)
             failed = True
     return found, failed
 
 
-def lay_out(entry: Entry, files: Iterable[Material], chosen: Settings, quiet: bool) -> bool:
-    """Unpack a dataset whose files are on this machine, read it, and say so; return whether it is there now."""
+def lay_out(entry: Entry, files: Collection[Material] | None, chosen: Settings) -> bool:
+    """Unpack a dataset whose files are on this machine and return whether that worked.
+
+    Args:
+        entry: the dataset.
+        files: what it is made of; None: what of it could be fetched is not known beforehand.
+        chosen: where downloads lie, and whether the network may be used.
+    """
+    from harness.data.locations import location
+    from harness.data.obtain import HUB_READER, obtain
+
+    hub = entry.reader == HUB_READER
+    if not hub and (files is None or not all_here(files, chosen.cache)):
+        return False  # why was said when they were looked for
+    try:
+        # Other files than the hub's shards were fetched before: no source is asked twice.
+        obtain(entry, location(entry.folder), chosen.cache, offline=chosen.offline or not hub)
+    except ClaimsError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def counted(entry: Entry, out: TextIO) -> bool:
+    """Read a dataset that is there, print how many images it has, and return whether it is as it should be."""
     from harness.data.entries import load_parts
     from harness.data.locations import location
-    from harness.data.obtain import HUB_READER, by_hand, complete, obtain
 
     root = location(entry.folder)
-    there = complete(entry, root)
-    if not there and entry.reader != HUB_READER and (by_hand(entry, root) or not all_here(files, chosen.cache)):
-        return False  # why was said before
     try:
-        # Its files were fetched before, but for the hub's shards; no source is asked twice.
-        obtain(entry, root, chosen.cache, offline=chosen.offline or entry.reader != HUB_READER)
         parts = load_parts(entry, root)
     except ClaimsError as error:
         print(error, file=sys.stderr)
         return False
     train = f"{len(parts.train):,} training and " if parts.train is not None else ""
-    print(f"{entry.id}: {train}{len(parts.test):,} test images  {root}", file=sys.stderr if quiet else sys.stdout)
+    print(f"{entry.id}: {train}{len(parts.test):,} test images  {root}", file=out)
     return True
 
 
@@ -155,7 +173,6 @@ def all_here(files: Iterable[Material], cache: Path) -> bool:
 def needs(claim: str) -> Iterable[str]:
     """Return the checkpoints and datasets that a claim ("1" or "claim1") needs on released material."""
     from harness.doctor import claims
-    from harness.errors import unknown
     from harness.zoo import resolve
 
     stated = {each.id: hypotheses for each, hypotheses in claims()}
@@ -172,5 +189,5 @@ def needs(claim: str) -> Iterable[str]:
                 continue  # nothing was released of it: `doctor` says which and why
             checkpoints.setdefault(found.id)
             if not found.never_released:
-                datasets.setdefault(known(hypothesis.on))
+                datasets.setdefault(CLAIMED.get(hypothesis.on, hypothesis.on))
     return [*checkpoints, *datasets]
