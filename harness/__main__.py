@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
-        return COMMANDS[options.command].run(options)
+        code: int = COMMANDS[options.command].run(options)
+        return code
     except ClaimsError as error:
         print(f"harness {options.command}: {error}", file=sys.stderr)
         return 2

@@ -3,10 +3,10 @@
 import pytest
 
 from harness.errors import ClaimsError
+from harness.micro.judge import stand_ins
 from harness.recipes import chosen_rates, recipe, recipes
 from harness.spec import Dataset, Recipe
 from harness.tables import read_specs
-from harness.micro.judge import stand_ins
 from harness.zoo import checkpoints, file_of, shipped
 
 

@@ -16,6 +16,8 @@ from harness.report.tables import holm_adjusted
 TITLE = "Verification report"
 VIEWPORT = tag("meta", name="viewport", content="width=device-width, initial-scale=1")
 """Without it a phone lays the page out for a desk."""
+OPEN_FIGURE = 120
+"""A figure with more estimates starts folded."""
 FIRST_LOOK = 8
 """Verdicts listed in the summary's first look; more are counted."""
 
@@ -147,7 +149,7 @@ def forest(name: str, verdicts: Sequence[Verdict]) -> list[Html]:
     hint = tag("p", "Scroll sideways: the names are on the left, the estimates on the right.", class_="small hint")
     plot = tag("figure", hint, scroll, tag("figcaption", key))
     title = tag("summary", f"Figure: {plural(len(drawn), 'estimate')}")
-    return [tag("details", title, plot, class_="plot", open=len(drawn) <= 40)]
+    return [tag("details", title, plot, class_="plot", open=len(drawn) <= OPEN_FIGURE)]
 
 
 def group_part(name: str, verdicts: Sequence[Verdict], context: Context) -> Html:

@@ -50,7 +50,8 @@ def plain_loop(a_run):
         loss = (torch.logsumexp(logits, 1) - logits[torch.arange(len(index)), labels[index]]).mean()
         gradients = torch.autograd.grad(loss, weights)
         norm = torch.sqrt(sum((g**2).sum() for g in gradients))
-        scale = min(1.0, float(r.clip_norm / norm)) if r.clip_norm else 1.0
+        # PyTorch guards against a zero norm with 1e-6.
+        scale = min(1.0, float(r.clip_norm / (norm + 1e-6))) if r.clip_norm else 1.0
         with torch.no_grad():
             for w, v, g in zip(weights, velocity, gradients, strict=True):
                 v.mul_(r.momentum).add_(scale * g)

@@ -188,13 +188,13 @@ def test_loading_needs_no_heavy_library():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"valu": 1}, "record 2: unknown key 'valu'; did you mean 'value'?"),
+        ({"valu": 1}, "record 2: unknown key 'valu' .did you mean 'value'?."),
         ({"value": 101}, "record 2: value: "),
         ({"value": "high"}, "record 2: value: .*'high'"),
         ({"pretrain": "in21k"}, "record 2: pretrain: .*'ImageNet-21k'.*found 'in21k'"),
-        ({"source": "paper-b"}, "record 2: unknown source 'paper-b'; did you mean 'paper-a'?"),
-        ({"table": "Table 2"}, "record 2: unknown table of paper-a 'Table 2'; did you mean 'Table 1'?"),
-        ({"dataset": "cifar-100"}, "record 2: unknown dataset 'cifar-100'; did you mean 'cifar100'?"),
+        ({"source": "paper-b"}, "record 2: unknown source 'paper-b' .did you mean 'paper-a'?."),
+        ({"table": "Table 2"}, "record 2: unknown table of paper-a 'Table 2' .did you mean 'Table 1'?."),
+        ({"dataset": "cifar-100"}, "record 2: unknown dataset 'cifar-100' .did you mean 'cifar100'?."),
         ({"range": [98.0, 98.5]}, "record 2: .*expected the value within its range"),
         ({"std": 0.1, "range": [98.0, 99.0]}, "record 2: .*a std or a range, not both"),
     ],
@@ -224,7 +224,7 @@ def test_a_file_that_is_no_list_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ('kind = "paper"', 'kinds = "paper"', "unknown key 'kinds'; did you mean 'kind'?"),
+        ('kind = "paper"', 'kinds = "paper"', "unknown key 'kinds' .did you mean 'kind'?."),
         ('recipe = "paper"', 'recipe = "guess"', "recipe: .*found 'guess'"),
         ("[paper-a]", '["paper a"]', "id: "),
     ],
@@ -253,7 +253,7 @@ def test_find_treats_the_vtab_mean_as_its_top1():
     ],
 )
 def test_find_names_the_nearest(key, name, nearest):
-    with pytest.raises(ClaimsError, match=f"unknown {key} '{name}'; did you mean '{nearest}'"):
+    with pytest.raises(ClaimsError, match=f"unknown {key} '{name}' .did you mean '{nearest}'"):
         find(**{key: name})
 
 
