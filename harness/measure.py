@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import resource
+import sys
 import time
 
 from harness.backends import Execution, backend, environment
 from harness.spec import Result, Run
 from harness.store import Store
+
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of ru_maxrss, which is kibibytes on Linux and bytes on macOS."""
 
 
 def measure(run: Run, store: Store, execution: Execution | None = None) -> Result:
@@ -47,6 +51,6 @@ def compute(run: Run, execution: Execution) -> Result:
         loss_history=outcome.losses,
         seconds=time.perf_counter() - start,
         images_per_second=outcome.images_per_second,
-        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT,
         environment=environment(run.backend),
     )
