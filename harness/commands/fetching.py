@@ -63,7 +63,7 @@ def run_fetch(options: argparse.Namespace) -> int:
     rest = [name for name in asked if name not in wanted]
     catalogue = command.Catalogue({**released, **found}, never, needs)
     narrowed = argparse.Namespace(**vars(options) | {"what": [*rest, *found], "claim": [], "all": False})
-    if narrowed.what or not asked:
+    if narrowed.what or not asked or options.sha256:
         failed |= bool(command.run_fetch(narrowed, catalogue))
     elif options.json:
         print("[]")
@@ -120,7 +120,8 @@ def dataset_materials(
             elif dry_run:  # otherwise its shards are listed when they are fetched
                 found[entry.id] = shard_materials(entry.folder, chosen.cache, chosen.offline)
         except ClaimsError as error:
-            print(f"{entry.id}: {why} (found: {error})" if entry.reader == HUB_READER else error, file=sys.stderr)
+            reason = f"{entry.id}: {why or 'its shards could not be listed'} (found: {error})"
+            print(reason if entry.reader == HUB_READER else error, file=sys.stderr)
             failed = True
     return found, failed
 

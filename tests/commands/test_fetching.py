@@ -161,6 +161,7 @@ def test_names_of_the_claims_and_of_groups_are_understood(capsys):
     [
         ((), "expected something to fetch, found nothing"),
         (("petz",), "unknown checkpoint or dataset 'petz' (did you mean 'pets'?)"),
+        (("pets", "--sha256", "0" * 64), "--sha256: expected one URL"),
         (("--claim", "nine"), "unknown claim 'nine'"),
     ],
 )

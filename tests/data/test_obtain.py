@@ -240,22 +240,27 @@ if moment == "second archive":
     laying.unpack = lambda archive, *a, **k: (die if "images" not in archive.name else unpack)(archive, *a, **k)
 elif moment == "first move":
     Path.rename = dying_rename
-else:
-    place = laying.place
+elif moment == "before the moves":
     laying.place = die
+else:
+    write_mark = laying.write_mark
+    laying.write_mark = lambda *arguments: die(write_mark(*arguments))
 obtain.obtain(entry, root, cache, offline=True)
 """
 
 
-@pytest.mark.parametrize("moment", ["second archive", "before the moves", "first move"])
-def test_a_kill_leaves_nothing_that_is_taken_for_whole_and_the_next_call_mends_it(server, small, tmp_path, moment):
+def kill(moment, entry, root, cache, job):
+    job.write_bytes(pickle.dumps((moment, entry, root, cache)))
+    done = subprocess.run([sys.executable, "-c", KILLED, job], cwd=Path(__file__).parents[2], capture_output=True)
+    assert done.returncode == -9, done.stderr
+
+
+@pytest.mark.parametrize("moment", ["second archive", "before the moves", "first mark", "first move"])
+def test_a_kill_leaves_nothing_that_is_taken_for_whole_and_the_next_call_mends_it(small, tmp_path, moment):
     root, cache = tmp_path / "pets", tmp_path / "cache"
     for name, content in pets(tmp_path / "again").items():
         making.put(cache / "files" / "pets" / name, content)
-    job = tmp_path / "job"
-    job.write_bytes(pickle.dumps((moment, small, root, cache)))
-    done = subprocess.run([sys.executable, "-c", KILLED, job], cwd=Path(__file__).parents[2], capture_output=True)
-    assert done.returncode == -9, done.stderr
+    kill(moment, small, root, cache, tmp_path / "job")
     assert (root / ".unpacking").exists()
     assert not complete(small, root)
     assert state(small, root)[0] == "to fetch"
@@ -264,6 +269,21 @@ def test_a_kill_leaves_nothing_that_is_taken_for_whole_and_the_next_call_mends_i
     obtain(small, root, cache, offline=True)
     assert len(load_parts(small, root).train) == 2
     assert not (root / ".unpacking").exists()
+
+
+def test_a_kill_while_another_version_is_laid_does_not_make_the_old_one_pass_for_it(server, small, tmp_path):
+    root = tmp_path / "pets"
+    obtain(small, root, tmp_path / "cache", network=NETWORK)
+    made = making.pets(tmp_path / "new", train=BREEDS["train"] * 2, test=BREEDS["test"])
+    files = {"images.tar.gz": packed(made, "images"), "annotations.tar.gz": packed(made, "annotations")}
+    newer = served(server, "pets", files, classes=2, train=4, test=2)
+    for name, content in files.items():
+        making.put(tmp_path / "newer" / "files" / "pets" / name, content)
+    kill("first mark", newer, root, tmp_path / "newer", tmp_path / "job")
+    assert len(load_parts(small, root).train) == 2
+    assert not complete(newer, root)
+    obtain(newer, root, tmp_path / "newer", offline=True)
+    assert len(load_parts(newer, root).train) == 4
 
 
 def test_what_was_taken_away_is_laid_again(server, small, tmp_path):
