@@ -244,14 +244,21 @@ def who(entry: Checkpoint) -> str:
 
 
 def dataset_here(name: str) -> bool:
-    """Return whether something lies where a dataset is looked for. What lies there is not checked."""
+    """Return whether all that a claim's dataset is made of lies where it is looked for; reading it checks it."""
+    from harness.data.entries import claimed, entries
     from harness.data.locations import location
+    from harness.data.obtain import state
+    from harness.data.real_labels import FILE, ID
+    from harness.fetch.settings import settings
 
-    folder = location(name)
-    try:
-        return folder.is_file() or any(folder.iterdir())
-    except OSError:
-        return False
+    here = [
+        state(entries()[part], location(entries()[part].folder))[0] == "here"
+        if part in entries()
+        else (settings().cache / "files" / ID / FILE).is_file()
+        for part in claimed(name)
+        if part in entries() or part == ID
+    ]
+    return bool(here) and all(here)
 
 
 def gigabytes(count: int) -> str:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.errors import ClaimsError, unknown
-from harness.fetch import Material, Pins, Settings, command, settings
+from harness.fetch import Material, Pins, Settings, Url, command, settings
 
 if TYPE_CHECKING:
     from harness.data.entries import Entry
 
-CLAIMED = {"flowers102": "flowers", "imagenet_real": "imagenet"}
-"""Names of datasets in the claims, and the entry that holds their images."""
 VTAB = "vtab1k"
 """All tasks of VTAB-1k."""
 
@@ -38,6 +36,7 @@ def run_cache(options: argparse.Namespace) -> int:
 
     keys = {material.key for entry in checkpoints().values() for material in materials(entry)}
     keys |= {f"{owner(entry, name, digest)}/{name}" for entry in entries().values() for name, digest in entry.files}
+    keys.add(real_labels().key)
     keys |= {key for key in Pins(settings(options.cache).cache).all() if key.startswith("imagenet/validation-")}
     return command.run_cache(options, keys)
 
@@ -54,6 +53,7 @@ def run_fetch(options: argparse.Namespace) -> int:
     from harness.zoo import checkpoints, materials
 
     released = {name: materials(entry)[:1] for name, entry in checkpoints().items() if entry.sources}
+    released[real_labels().id] = (real_labels(),)
     never = {name: entry.never_released for name, entry in checkpoints().items() if entry.never_released}
     asked = chosen_ids(options, [*released, *never])
     wanted = {name: entries()[name] for name in asked if name in entries()}
@@ -79,18 +79,25 @@ def run_fetch(options: argparse.Namespace) -> int:
     return int(failed and not options.dry_run)
 
 
+def real_labels() -> Material:
+    """Return the file of ImageNet's ReaL labels."""
+    from harness.data.real_labels import ADDRESS, FILE, ID
+
+    return Material(id=ID, file_name=FILE, sources=(Url(ADDRESS),))
+
+
 def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> list[str]:
     """Return the ids and addresses that the options name; claims, groups and --all are resolved.
 
     Raises:
         ClaimsError: an id that is neither a checkpoint's nor a dataset's, or a claim that does not exist.
     """
-    from harness.data.entries import entries
+    from harness.data.entries import claimed, entries
 
     found: dict[str, None] = {}
     for name in [*options.what, *(name for claim in options.claim for name in needs(claim))]:
         tasks = [entry.id for entry in entries().values() if entry.group] if name == VTAB else []
-        found |= dict.fromkeys(tasks or [CLAIMED.get(name, name)])
+        found |= dict.fromkeys(tasks or claimed(name))
     if options.all:
         found |= dict.fromkeys([*checkpoints, *entries()])
     names = {*checkpoints, *entries(), VTAB}
@@ -173,6 +180,7 @@ def all_here(files: Iterable[Material], cache: Path) -> bool:
 
 def needs(claim: str) -> Iterable[str]:
     """Return the checkpoints and datasets that a claim ("1" or "claim1") needs on released material."""
+    from harness.data.entries import claimed
     from harness.doctor import claims
     from harness.zoo import resolve
 
@@ -190,5 +198,5 @@ def needs(claim: str) -> Iterable[str]:
                 continue  # nothing was released of it: `doctor` says which and why
             checkpoints.setdefault(found.id)
             if not found.never_released:
-                datasets.setdefault(CLAIMED.get(hypothesis.on, hypothesis.on))
+                datasets |= dict.fromkeys(claimed(hypothesis.on))
     return [*checkpoints, *datasets]

@@ -63,6 +63,15 @@ class Entry:
         return self.id.removeprefix("vtab-")
 
 
+CLAIMED = {"flowers102": ("flowers",), "imagenet_real": ("imagenet", "imagenet-real")}
+"""Names of datasets in claims, and the ids of what holds their images and labels, where those differ."""
+
+
+def claimed(name: str) -> tuple[str, ...]:
+    """Return the ids of what a claim's dataset is made of."""
+    return CLAIMED.get(name, (name,))
+
+
 @cache
 def entries(path: Path = PACKAGE / "datasets_real.toml") -> Mapping[str, Entry]:
     """Return every real dataset by id.

@@ -19,6 +19,11 @@ IMAGES = 50_000
 LABELLED = 46_837
 CLASSES = 1_000
 
+ID = "imagenet-real"
+FILE = "real.json"
+ADDRESS = "https://raw.githubusercontent.com/google-research/reassessed-imagenet/master/real.json"
+"""Where the authors publish the labels; no digest is, so the first fetch pins it and reading counts them."""
+
 RealLabels = tuple[tuple[int, ...], ...]
 
 
