@@ -7,10 +7,9 @@ KNOWN = recorded(__file__)
 CLAIM = Claim(
     id="claim2",
     title="ViT improves with the size of the pre-training set",
-    quote="When pre-trained on the smallest dataset, ImageNet, ViT-Large models underperform compared to ViT-Base"
-    " models, despite (moderate) regularization. With ImageNet-21k pre-training, their performances are similar."
-    " Only with JFT-300M, do we see the full benefit of larger models.",
-    source="arXiv:2010.11929v2, section 4.3, figure 3 and table 5",
+    quote="We find that large scale training trumps inductive bias. Our Vision Transformer (ViT) attains excellent"
+    " results when pre-trained at sufficient scale and transferred to tasks with fewer datapoints.",
+    source="arXiv:2010.11929v2, section 1; measured in section 4.3, figure 3 and table 5",
     not_verifiable={"JFT-300M": "neither the dataset nor the checkpoints pre-trained on it were released"},
 )
 

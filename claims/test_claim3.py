@@ -32,6 +32,7 @@ def test_hybrid_beats_resnet(hypothesis, judge):
     judge(hypothesis)
 
 
+# At L/16 the quoted sentence itself expects no difference: what is refuted or open there agrees with it.
 @CLAIM.hypotheses(
     (
         Better(Contender(f"R50+{vit}", JFT), than=Contender(vit, JFT), on=d)

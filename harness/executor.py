@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -118,6 +119,8 @@ class Executor:
                 if future is not None and future.done():
                     try:
                         computed = future.result()
+                    except ClaimsError as error:
+                        raise error.with_traceback(None) from None  # one line; the worker's traceback says no more
                     except BrokenProcessPool:
                         raise ClaimsError(
                             f"{run.label}: a worker process was killed (out of memory?); start again with fewer"
@@ -139,8 +142,16 @@ class Executor:
 
 
 def _start_worker() -> None:
-    """Let Ctrl-C end a worker without a traceback of its own."""
+    """Let Ctrl-C end a worker without a traceback of its own, and end it when its parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+
+
+def _follow(parent: int) -> None:
+    """Exit as soon as the parent process is gone: nobody would read the results, and the store is atomic."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _compute(run: Run, home: Path) -> bool:

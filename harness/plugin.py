@@ -14,7 +14,7 @@ import pytest
 from harness.claim import Claim, Hypothesis
 from harness.errors import ClaimsError
 from harness.executor import cores
-from harness.home import home
+from harness.home import home, make_folder
 from harness.questions import KINDS, questions
 from harness.session import SESSION, Session
 from harness.verdict import Question
@@ -63,6 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if runs_claims(config) and not config.option.collectonly and not on_worker:
         from harness.report.plugin import ReportPlugin, configure
 
+        try:
+            make_folder(config.stash[SESSION].executor.store.home)
+        except ClaimsError as error:
+            raise pytest.UsageError(f"--home: {error}") from None
         folder = config.rootpath / config.getoption("--report-dir")
         configure(config, folder)
         config.pluginmanager.register(ReportPlugin(config, folder), "vit-claims-report")

@@ -28,7 +28,9 @@ class Session:
     """
 
     def __init__(self, home: Path, jobs: int, outside_capture: Callable[[], contextlib.AbstractContextManager[None]]):
-        self.executor = Executor(Store(home), jobs)
+        self.notes: list[str] = []
+        """What the store had to say since the last verdict, one line each."""
+        self.executor = Executor(Store(home, self.notes.append), jobs)
         self.outside_capture = outside_capture
         self._stated: dict[str, list[str]] = {}
 

@@ -208,6 +208,8 @@ class Run:
     def id(self) -> str:
         """Sixteen hex digits: the hash of everything that determines the outcome."""
         parts = identity(self)
+        if self.split == "test":
+            del parts["dataset"]["dev_fraction"]  # the dev split has no part in it
         parts["numerics"] = NUMERICS[self.backend]
         parts["backend"] = self.backend
         canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +29,36 @@ class Busy(Exception):
 
 
 class Store:
-    """The results under one home folder."""
+    """The results under one home folder.
 
-    def __init__(self, home: Path):
+    Args:
+        home: the folder.
+        say: told in one line of a damaged entry.
+    """
+
+    def __init__(self, home: Path, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)):
         self.home = home
+        self.say = say
 
     def path(self, run_id: str) -> Path:
         """Return where the entry of a run lies, whether or not it exists."""
         return self.home / "runs" / run_id[:2] / f"{run_id}.json"
 
     def get(self, run: Run) -> Result | None:
-        """Return the stored result, or None. A damaged entry is moved aside, said on stderr, and counts as none."""
+        """Return the stored result, or None. A damaged entry is moved aside, said, and counts as none.
+
+        Raises:
+            ClaimsError: the home folder can't be read.
+        """
         path = self.path(run.id)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ClaimsError(
+                f"{path}: expected a stored result, found: {error.strerror}; choose another --home"
+            ) from None
         try:
             return decode(content, run, str(path))
         except ClaimsError as damage:
@@ -52,7 +66,7 @@ class Store:
             # Another process may have found the same damage first.
             with contextlib.suppress(FileNotFoundError):
                 path.replace(aside)
-            print(f"{damage}; moved aside to {aside}, the run will be computed again", file=sys.stderr)
+            self.say(f"{damage}; moved aside to {aside}, the run will be computed again")
             return None
 
     def put(self, run: Run, result: Result) -> None:

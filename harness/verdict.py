@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.claim import Claim, Close, Contender, Hypothesis, Increasing, Side, Verdict, VerdictName
+from harness.errors import ClaimsError
 from harness.spec import Result
 from harness.statistics import (
     Estimate,
@@ -29,6 +30,8 @@ ALPHA = 0.05
 """Error rate of a claim's verdicts from one source, all together."""
 FEWEST_SEEDS = 3
 """With fewer, a spread over seeds says too little: the examples of one run are compared."""
+CONDITION = "conditional on this test set and these upstream weights"
+"""What an interval over seeds does not speak of: other test examples, another pre-training."""
 SIDE_LEVEL = 0.95
 """Confidence level of a single side's accuracy, shown for orientation."""
 
@@ -181,10 +184,15 @@ def compare_results(a: Sequence[Result], b: Sequence[Result], level: float) -> t
         (accuracy of a minus that of b as a fraction, seeds in all that would decide it if that can be
         said). With fewer than three seeds the examples of the first seed's runs are compared.
     """
+    if len({result.labels_sha256 for result in (*a, *b)}) > 1:
+        raise ClaimsError(
+            f"runs {a[0].run_id} and {b[0].run_id}: expected the same scored examples, found other labels"
+        )
     differences = [(x.correct - y.correct) / x.n for x, y in zip(a, b, strict=True)]
     try:
         if len(differences) >= FEWEST_SEEDS:
-            return paired_t(differences, level), units_needed(differences, level)
+            estimate = paired_t(differences, level)
+            return replace(estimate, method=f"{estimate.method}, {CONDITION}"), units_needed(differences, level)
         x, y = a[0], b[0]
         hits = [(p == t, q == t) for p, q, t in zip(x.predictions, y.predictions, x.labels, strict=True)]
         cells = [hits.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))]

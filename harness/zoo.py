@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,12 +13,22 @@ from typing import Any
 
 from harness.claim import Contender
 from harness.errors import ClaimsError, unknown
-from harness.fetch.sources import Hub, Material, Source, Url
+from harness.fetch.sources import Hub, Local, Material, Source, Url
 from harness.spec import Checkpoint, build
 from harness.tables import PACKAGE, read_specs
 
 TABLES = (PACKAGE / "zoo_released.toml", PACKAGE / "zoo.toml")
 HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/\s]+))?/(?P<file>\S+)")
+
+LOCAL = re.compile(r"file:(?P<path>(?:~|/(?!/)).+)")
+"""A file of this machine: absolute or from the user's folder, for a table is read in any current folder."""
+
+WEIGHTS = "VIT_CLAIMS_WEIGHTS"
+"""The environment variable with a folder of files named after checkpoints; a file there is tried first."""
+SUFFIXES = ("", ".npz", ".safetensors")
+"""The file of a checkpoint there is its id with one of these."""
+REFUSING = "gs://vit_models/"
+"""The bucket that refuses anonymous users since February 2026 (google-research/vision_transformer#321)."""
 
 FILE_NAME = "weights"
 """A fetched checkpoint's file in the cache: files/<id>/weights."""
@@ -71,7 +82,7 @@ def checkpoints(paths: tuple[Path, ...] = TABLES) -> Mapping[str, Checkpoint]:
             if not (entry.file or entry.sources or entry.never_released):
                 raise ClaimsError(f"{path.name} [{name}]: expected a file, sources or never_released, found none")
             found[name] = entry
-            materials(entry)
+            sources(entry)
     return MappingProxyType(found)
 
 
@@ -156,7 +167,7 @@ def source(text: str, confirmed: bool = True, where: str = "source") -> Source:
     """Return a source of a checkpoint's file from its one-line form.
 
     Args:
-        text: hub:OWNER/NAME[@REVISION]/FILE, gs://BUCKET/OBJECT or https://...
+        text: hub:OWNER/NAME[@REVISION]/FILE, gs://BUCKET/OBJECT, https://... or file:PATH (absolute, or from ~)
         confirmed: whether the name is known to exist.
         where: the place it comes from, for error messages.
 
@@ -167,26 +178,77 @@ def source(text: str, confirmed: bool = True, where: str = "source") -> Source:
     match = HUB.fullmatch(text)
     if match:
         return build(Hub, values | match.groupdict(), where)
+    match = LOCAL.fullmatch(text)
+    if match:
+        return build(Local, values | match.groupdict(), where)
     if not text.startswith(("gs://", "https://")):
-        raise ClaimsError(f"{where}: expected hub:OWNER/NAME[@REVISION]/FILE, gs://... or https://..., found {text!r}")
+        raise ClaimsError(
+            f"{where}: expected hub:OWNER/NAME[@REVISION]/FILE, gs://..., https://... or file:PATH (absolute, or from"
+            f" ~), found {text!r}"
+        )
     return build(Url, values | {"url": text}, where)
+
+
+def sources(found: Checkpoint) -> tuple[Source, ...]:
+    """Return the table's sources of a checkpoint in order.
+
+    Raises:
+        ClaimsError: one that is none, or an unconfirmed name that is not among them.
+    """
+    where = f"checkpoint {found.id}"
+    stray = set(found.unconfirmed) - set(found.sources)
+    if stray:
+        raise ClaimsError(f"{where}: unconfirmed: expected some of its sources, found {min(stray)}")
+    return tuple(source(text, text not in found.unconfirmed, where) for text in found.sources)
 
 
 def materials(found: Checkpoint) -> tuple[Material, ...]:
     """Return the file to fetch for a checkpoint with its sources in order; nothing for one that has none.
 
     The sources hold the same weights in other bytes (the authors' npz, a hub's safetensors), so the file has
-    no suffix: what it is, its content says. The bytes that came first are pinned.
+    no suffix: what it is, its content says. The bytes that came first are pinned. A file in the folder
+    $VIT_CLAIMS_WEIGHTS comes before the table's sources.
     """
-    where = f"checkpoint {found.id}"
-    stray = set(found.unconfirmed) - set(found.sources)
-    if stray:
-        raise ClaimsError(f"{where}: unconfirmed: expected some of its sources, found {min(stray)}")
     if not found.sources:
         return ()
-    sources = tuple(source(text, text not in found.unconfirmed, where) for text in found.sources)
-    values = {"id": found.id, "file_name": FILE_NAME, "sources": sources, "sha256": found.sha256, "size": found.size}
-    return (build(Material, values, where),)
+    values = {
+        "id": found.id,
+        "file_name": FILE_NAME,
+        "sources": (*own_files(found), *sources(found)),
+        "sha256": found.sha256,
+        "size": found.size,
+        "estimate": estimate(found),
+    }
+    return (build(Material, values, f"checkpoint {found.id}"),)
+
+
+def own_files(found: Checkpoint) -> tuple[Local, ...]:
+    """Return the user's own files of a checkpoint in $VIT_CLAIMS_WEIGHTS.
+
+    Raises:
+        ClaimsError: the variable names no folder.
+    """
+    value = os.environ.get(WEIGHTS)
+    if not value:
+        return ()
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise ClaimsError(f"${WEIGHTS}: expected a folder of checkpoints, found none at {folder}; mend or unset it")
+    paths = (folder / f"{found.id}{suffix}" for suffix in SUFFIXES)
+    return tuple(Local(str(path.absolute())) for path in paths if path.is_file())
+
+
+def estimate(found: Checkpoint) -> int | None:
+    """Return the bytes that a checkpoint's float32 weights take; None where the architecture's name does not say."""
+    from harness.backends.paper import expected, parameters
+
+    architecture = None if found.never_released else expected(found)
+    return 4 * parameters(architecture) if architecture else None
+
+
+def only_by_hand(found: Checkpoint) -> bool:
+    """Return whether a checkpoint's only source is the bucket that refuses anonymous users."""
+    return bool(found.sources) and all(text.startswith(REFUSING) for text in found.sources)
 
 
 def state(found: Checkpoint, cache_folder: Path) -> str:
@@ -199,13 +261,16 @@ def state(found: Checkpoint, cache_folder: Path) -> str:
 
 
 def here(found: Checkpoint, cache_folder: Path) -> Path | None:
-    """Return a checkpoint's file if it lies in the cache, or where its pin says, else None."""
+    """Return a checkpoint's file if it lies in the cache, where a local source or its pin says, else None."""
     from harness.fetch.pins import Pins
 
     pins = Pins(cache_folder)
     for material in materials(found):
         if material.path(cache_folder).is_file():
             return material.path(cache_folder)
+        for place in material.sources:
+            if isinstance(place, Local) and place.file.is_file():
+                return place.file
         pin = pins.get(material.key) if pins.path.exists() else None
         if pin and pin.elsewhere and Path(pin.elsewhere).is_file():
             return Path(pin.elsewhere)

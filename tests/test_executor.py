@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,52 @@ def test_of_many_processes_exactly_one_computes_a_run_and_none_waits_idle(tmp_pa
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [racer.communicate(timeout=300)[0] for racer in racers] == ["6\n"] * 3
     assert sorted(log.read_text().split()) == sorted(run.id for run in runs(6, steps=20))
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_while_a_run_is_computed_elsewhere_the_others_are_computed_here(tmp_path, jobs):
+    store, wanted = Store(tmp_path), runs(3)
+    executor = Executor(store, jobs)
+    with ThreadPoolExecutor(1) as pool:
+        with store.lock(wanted[0]):
+            future = pool.submit(executor.results, wanted)
+            deadline = time.monotonic() + 300
+            while any(store.get(run) is None for run in wanted[1:]) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert store.get(wanted[0]) is None
+            assert not future.done()
+            assert all(store.get(run) is not None for run in wanted[1:])
+        assert len(future.result(timeout=300)) == 3
+    executor.close()
+
+
+ORPHAN = """
+import sys, time
+from pathlib import Path
+from harness.executor import Executor
+from harness.store import Store
+from tests.test_executor import runs
+
+executor = Executor(Store(Path(sys.argv[1])), 1)
+
+def tell(*_):
+    print(list(executor._pool._processes)[0], flush=True)
+    time.sleep(300)
+
+executor.progress = tell
+executor.results(runs(2))
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{worker}").exists()
 
 
 def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):

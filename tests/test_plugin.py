@@ -124,9 +124,13 @@ def test_the_report_lies_where_it_is_told_relative_to_rootdir(suite):
     "arguments, message",
     [
         (("--report-dir", "/proc/nowhere"), "--report-dir: expected a folder that can be written, found /proc/nowhere"),
+        (
+            ("--home", "/etc/passwd/below"),
+            "--home: /etc/passwd/below: expected a folder that can be written, found: Not a",
+        ),
         (("--jobs", "0"), "--jobs: expected at least 1, found 0"),
     ],
-    ids=["read-only report folder", "no jobs"],
+    ids=["read-only report folder", "no home", "no jobs"],
 )
 def test_bad_options_are_usage_errors(suite, arguments, message, workers):
     done = suite(*arguments, *workers)

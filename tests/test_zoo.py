@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,11 @@ from harness.errors import ClaimsError
 from harness.fetch.sources import Hub, Url
 
 RELEASED = [entry for entry in zoo.checkpoints().values() if entry.sources and not entry.variant.startswith("vtab1k/")]
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    monkeypatch.delenv("VIT_CLAIMS_WEIGHTS", raising=False)
 
 
 def sources_of(entry):
@@ -123,8 +129,10 @@ def test_sources_keep_their_order_and_their_doubts():
         assert [str(source) for source in sources_of(entry)] == list(entry.sources)
         assert {str(source) for source in sources_of(entry) if not source.confirmed} == set(entry.unconfirmed)
         assert entry.citation
+        doubts = [not source.confirmed for source in sources_of(entry)]
+        assert doubts == sorted(doubts), entry.id  # what is known to answer comes first
     # The bucket refuses anonymous users: wherever anyone else has the weights, it is not the only source.
-    only = {entry.id for entry in RELEASED if all(source.startswith("gs://vit_models") for source in entry.sources)}
+    only = {entry.id for entry in RELEASED if zoo.only_by_hand(entry)}
     assert {"sam-l16", "hybrid-r50-l32-in21k", "hybrid-r26-b32-in21k"} <= only
     assert not {entry.id for entry in RELEASED if entry.timm} & only
 
@@ -141,7 +149,9 @@ def test_sources_are_parsed():
     )
     bucket = zoo.source("gs://vit_models/imagenet21k/R50+ViT-B_16.npz")
     assert bucket.address == "https://storage.googleapis.com/vit_models/imagenet21k/R50+ViT-B_16.npz"
-    for wrong in ("hub:onlyname", "http://example.org/x.npz", "s3://x/y", "file:///etc/passwd"):
+    mine = zoo.source("file:~/weights/x y.npz")
+    assert mine.file == Path.home() / "weights" / "x y.npz"
+    for wrong in ("hub:onlyname", "http://example.org/x.npz", "s3://x/y", "file://host/x.npz", "file:x.npz"):
         with pytest.raises(ClaimsError, match="expected hub:OWNER/NAME"):
             zoo.source(wrong)
 
@@ -184,6 +194,37 @@ def test_a_file_put_into_the_cache_by_hand_is_used_offline(tmp_path):
     put.write_bytes(b"changed")
     with pytest.raises(ClaimsError, match="sha256"):
         zoo.file_of(entry, tmp_path, offline=True)
+
+
+def test_a_file_in_the_users_folder_of_weights_is_tried_first(tmp_path, monkeypatch):
+    folder, cache = tmp_path / "mine", tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setenv("VIT_CLAIMS_WEIGHTS", str(folder))
+    entry = zoo.checkpoint("sam-l16")
+    assert zoo.state(entry, cache) == "to fetch"
+    put = folder / "sam-l16.npz"
+    put.write_bytes(b"weights")
+    assert (zoo.state(entry, cache), zoo.size(entry, cache)) == ("fetched", 7)
+    assert zoo.file_of(entry, cache, offline=True) == put
+    assert zoo.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert zoo.state(zoo.checkpoint("sam-b16"), cache) == "to fetch"
+    put.write_bytes(b"changed")
+    with pytest.raises(ClaimsError, match="offline: expected the file in the cache"):
+        zoo.file_of(entry, cache, offline=True)
+    monkeypatch.setenv("VIT_CLAIMS_WEIGHTS", str(put))
+    with pytest.raises(ClaimsError, match=r"VIT_CLAIMS_WEIGHTS: expected a folder"):
+        zoo.materials(entry)
+
+
+def test_an_estimate_is_four_bytes_for_each_of_the_papers_parameters():
+    # arXiv:2010.11929, table 1: 86M, 307M and 632M parameters, without the head (rounded; L/16 has 303M or 304M).
+    for name, millions in (("vit-b16-in21k", 86), ("vit-l16-in21k", 307), ("vit-h14-in21k", 632)):
+        entry = zoo.checkpoint(name)
+        width = {86: 768, 307: 1024, 632: 1280}[millions]
+        (material,) = zoo.materials(entry)
+        body = material.estimate - 4 * entry.classes * (width + 1)
+        assert body == pytest.approx(4e6 * millions, rel=0.015)
+    assert zoo.estimate(zoo.checkpoint("vit-l16-jft")) is None
 
 
 def test_a_shipped_file_that_was_changed_is_refused(tmp_path):

@@ -98,10 +98,15 @@ class ViTArchitecture:
     def grid_at(self, resolution: int | tuple[int, int]) -> tuple[int, int]:
         """Return the grid of patches for an input of `resolution` pixels.
 
+        A plain ViT leaves out the pixels beyond the last whole patch, as the reference's VALID convolution does
+        (H/14 at 384 sees 378 of them).
+
         Raises:
-            ClaimsError: the resolution is not a multiple of the pixels per token.
+            ClaimsError: smaller than a patch; for a hybrid, not a multiple of the pixels per token.
         """
         height, width = pair(resolution)
+        if self.stem is None and height >= self.cell[0] and width >= self.cell[1]:
+            return (height // self.cell[0], width // self.cell[1])
         if height < 1 or width < 1 or height % self.cell[0] or width % self.cell[1]:
             raise ClaimsError(
                 f"expected a resolution that is a multiple of {self.cell[0]}x{self.cell[1]} pixels per token,"

@@ -36,13 +36,24 @@ class StandardisedConv(StdConv2dSame):
         return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
+class WholePatches(PatchEmbed):
+    """Patch embedding that leaves out the pixels beyond the last whole patch, as a VALID convolution does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed x of shape (N, C, H, W)."""
+        height, width = self.patch_size
+        whole = x[:, :, : x.shape[2] // height * height, : x.shape[3] // width * width]
+        tokens: Tensor = super().forward(whole)  # type: ignore[no-untyped-call]
+        return tokens
+
+
 class ReferenceViT(VisionTransformer):
     """timm's VisionTransformer with the reference's pre_logits (dense + tanh) between class token and head."""
 
     def __init__(self, architecture: ViTArchitecture) -> None:
         """Build without initialising; load weights before use."""
         a = architecture
-        embedding = partial(HybridEmbed, backbone=_stem(a.stem, a.channels)) if a.stem else PatchEmbed
+        embedding = partial(HybridEmbed, backbone=_stem(a.stem, a.channels)) if a.stem else WholePatches
         super().__init__(
             img_size=a.resolution,
             patch_size=a.patch,

@@ -15,7 +15,11 @@ from harness.spec import Checkpoint
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("zoo", help="list the checkpoints that exist")
+    epilog = (
+        "A file of your own is used first: $VIT_CLAIMS_WEIGHTS names a folder, the file there is ID, ID.npz or"
+        " ID.safetensors."
+    )
+    parser = commands.add_parser("zoo", help="list the checkpoints that exist", epilog=epilog)
     parser.add_argument("--json", action="store_true", help="print a JSON list, every VTAB-1k file included")
     parser.add_argument("--all", action="store_true", help="one line for each of BiT's 285 VTAB-1k files, too")
     parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
@@ -40,43 +44,65 @@ def run(options: argparse.Namespace) -> int:
             f"and {hidden} files of BiT-M fine-tuned on VTAB-1k, bit-m-ARCHITECTURE-vtab-TASK-runN (zoo --all)",
             file=sys.stderr,
         )
-    doubtful = [f"{entry.id}: {name}" for entry in listed for name in entry.unconfirmed]
+    doubtful = [f"  {entry.id}: {name}" for entry in listed for name in entry.unconfirmed]
     if doubtful:
-        print("? unconfirmed names: " + "; ".join(doubtful), file=sys.stderr)
+        print("\n".join(["? unconfirmed names:", *doubtful]))
     return 0
 
 
 def record(entry: Checkpoint, cache: Path) -> dict[str, Any]:
-    """Return an entry with its state here: "shipped", "fetched", "to fetch" or "never released"."""
-    from harness.zoo import size, state
+    """Return an entry with its state here: "shipped", "fetched", "to fetch", "by hand" or "never released"."""
+    from harness.zoo import only_by_hand, size, state
 
-    return dataclasses.asdict(entry) | {"state": state(entry, cache), "bytes": size(entry, cache)}
+    found = state(entry, cache)
+    if found == "to fetch" and only_by_hand(entry):
+        found = "by hand"
+    return dataclasses.asdict(entry) | {"state": found, "bytes": size(entry, cache)}
 
 
 def row(entry: Checkpoint, found: Mapping[str, Any]) -> tuple[str, ...]:
     """Return an entry's cells; an estimate of its size starts with ~."""
-    doubt = f" ({len(entry.unconfirmed)} ?)" if entry.unconfirmed else ""
     why = f": {entry.never_released}" if entry.never_released else ""
+    if found["state"] == "by hand":
+        why = ": the bucket refuses anonymous users"
     return (
         entry.id,
         entry.architecture,
         entry.pretrained_on,
         entry.variant,
         entry.layout,
-        (str(len(entry.sources)) if entry.sources else "-") + doubt,
+        shown_sources(entry),
         shown_size(entry, found["bytes"]),
         found["state"] + why,
     )
 
 
+def shown_sources(entry: Checkpoint) -> str:
+    """Return the first source's host, bucket or hub repo, how many more there are, and how many names are doubtful."""
+    from harness.fetch.sources import Hub, Url
+    from harness.zoo import sources
+
+    found = sources(entry)
+    if not found:
+        return "-"
+    first = found[0]
+    if isinstance(first, Hub):
+        place = f"hub:{first.repo}"
+    else:
+        place = "/".join(first.url.split("/")[:3]) if isinstance(first, Url) else str(first)
+    more = f" +{len(found) - 1}" if len(found) > 1 else ""
+    doubt = f" ({len(entry.unconfirmed)} ?)" if entry.unconfirmed else ""
+    return place + more + doubt
+
+
 def shown_size(entry: Checkpoint, known: int | None) -> str:
     """Return the size in words; where the bytes are not known, what the architecture's float32 weights take."""
-    from harness.backends.paper import expected, parameters
+    from harness.zoo import estimate
 
     if known is not None:
         return megabytes(known)
-    architecture = None if entry.never_released else expected(entry)
-    return f"~ {megabytes(4 * parameters(architecture))}" if architecture else "-"
+    about = estimate(entry)
+    return f"~ {megabytes(about)}" if about else "-"
 
 
 def megabytes(count: int) -> str:

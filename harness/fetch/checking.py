@@ -56,7 +56,7 @@ def measure(path: Path) -> Measured:
         ClaimsError: it can't be read.
     """
     try:
-        return Measured(str(file_digest(path, "sha256")), path.stat().st_size)
+        return Measured(file_digest(path, "sha256"), path.stat().st_size)
     except OSError as error:
         raise ClaimsError(f"{path}: expected a file that can be read, found: {error.strerror}; mend it") from None
 

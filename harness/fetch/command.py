@@ -125,16 +125,19 @@ def print_plan(planned: Sequence[Planned], cache: Path, as_json: bool) -> None:
         print(json.dumps(rows, indent=1))
         return
     for p in planned:
-        size = "unknown size" if p.size is None else f"{p.size:,} bytes ({p.size_from})"
+        about = "~ " if p.size_from == "estimate" else ""
+        size = "unknown size" if p.size is None else f"{about}{p.size:,} bytes ({p.size_from})"
         state = (
             "already there"
             if p.present
             else {True: "answers", False: "NO SOURCE ANSWERS", None: "not asked"}[p.answered]
         )
         print(f"{p.material.key}  {size}  {state}  {p.source}" + (f"\n  {p.note}" if p.note else ""))
-    total = sum(p.to_download or 0 for p in planned)
+    total = sum(p.to_download or 0 for p in planned if p.size_from != "estimate")
+    estimated = [p.to_download or 0 for p in planned if p.size_from == "estimate"]
     unknown_sizes = sum(p.to_download is None for p in planned)
-    more = f" and {unknown_sizes} files of unknown size" if unknown_sizes else ""
+    more = f", about {sum(estimated) / 1e9:.2f} GB estimated for {len(estimated)} files" if estimated else ""
+    more += f" and {unknown_sizes} files of unknown size" if unknown_sizes else ""
     there = sum(p.present for p in planned)
     print(
         f"{len(planned)} files, {there} already there; to download {total:,} bytes{more} into {cache}"
@@ -147,7 +150,7 @@ def run_cache(options: argparse.Namespace, named: Collection[str] | None = None)
 
     Args:
         options: of the command line.
-        named: the keys that the tables name, for `prune`; None: the pins alone decide.
+        named: the keys that the tables name, for `prune`; see `unneeded`.
 
     Returns:
         0; 1 if `verify` found a changed file.
@@ -185,11 +188,11 @@ def list_cache(cache: Path) -> None:
 
 
 def verify_cache(cache: Path) -> int:
-    """Hash every pinned file again, print one line each, and return 1 if one has changed."""
-    counts = {"good": 0, "changed": 0, "missing": 0}
+    """Hash every pinned file again, print one line per file, and return 1 if one has changed."""
+    counts = {"good": 0, "changed": 0, "missing": 0, "not pinned": 0}
     for found in verify(cache):
         counts[found.state] += 1
-        print(f"{found.state:7}  {found.key}  {found.message}")
+        print(f"{found.state:10}  {found.key}  {found.message}")
     print(", ".join(f"{count} {state}" for state, count in counts.items()) + f" in {cache}")
     return int(counts["changed"] > 0)
 

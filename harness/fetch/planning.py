@@ -30,7 +30,8 @@ class Planned:
     """The cache, the first source that answers, or the first source where none was asked."""
     size: int | None
     """Bytes; None: unknown."""
-    size_from: Literal["disk", "server", "table", "unknown"]
+    size_from: Literal["disk", "server", "table", "estimate", "unknown"]
+    """Whose word the size is; "estimate": computed from what the file holds, true to a few percent."""
     present: bool
     """Whether the file is on this machine (its digest is checked when it is fetched)."""
     answered: bool | None
@@ -57,7 +58,7 @@ def plan(
     Args:
         material: what would be fetched.
         cache: the cache folder.
-        offline: ask no server; bytes are then the table's.
+        offline: ask no server; bytes are then the table's, or an estimate.
         network: limits of patience.
         silent: servers that did not answer so far and why, which are not asked again; gets new ones added.
     """
@@ -96,9 +97,11 @@ def plan_all(materials: Sequence[Material], cache: Path, *, offline: bool = Fals
 
 
 def with_table_size(planned: Planned) -> Planned:
-    """Return a plan whose size is the table's, or unknown."""
-    size = planned.material.size
-    return replace(planned, size=size, size_from="unknown" if size is None else "table")
+    """Return a plan whose size is the table's, else an estimate, else unknown."""
+    of = planned.material
+    if of.size is not None:
+        return replace(planned, size=of.size, size_from="table")
+    return replace(planned, size=of.estimate, size_from="unknown" if of.estimate is None else "estimate")
 
 
 def on_this_machine(source: Source) -> Path | None:

@@ -87,6 +87,8 @@ class Material:
     """Digest of the published bytes; None: pinned at the first fetch."""
     size: Natural | None = None
     """Bytes, where known."""
+    estimate: Natural | None = None
+    """Bytes that it takes about, for a plan; never checked."""
 
     @property
     def key(self) -> str:
@@ -96,6 +98,11 @@ class Material:
     def path(self, cache: Path) -> Path:
         """Return where it lies in a cache, whether or not it is there."""
         return cache / "files" / self.id / self.file_name
+
+
+def is_url_key(key: str) -> bool:
+    """Return whether a key, "id/file_name", has the form that `material_of_url` gives."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*-[0-9a-f]{12}/[^/]+", key) is not None
 
 
 def material_of_url(url: str, sha256: str | None = None) -> Material:

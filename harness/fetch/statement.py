@@ -84,11 +84,8 @@ def digests_of_etag(etag: str) -> Digests:
     return (("git-sha1", value),) if re.fullmatch(r"[0-9a-f]{40}", value) else ()
 
 
-def file_digest(path: Path, algorithm: str) -> str | None:
-    """Return a file's digest in hexadecimal, or None where this machine can't compute it.
-
-    crc32c needs the optional package google-crc32c.
-    """
+def file_digest(path: Path, algorithm: str) -> str:
+    """Return a file's digest in hexadecimal."""
     if algorithm == "crc32c":
         return file_crc32c(path)
     if algorithm == "git-sha1":
@@ -99,12 +96,10 @@ def file_digest(path: Path, algorithm: str) -> str | None:
     return str(pooch.file_hash(str(path), alg=algorithm))
 
 
-def file_crc32c(path: Path) -> str | None:
-    """Return a file's crc32c in hexadecimal, or None where google-crc32c is not installed."""
-    try:
-        import google_crc32c  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return None
+def file_crc32c(path: Path) -> str:
+    """Return a file's crc32c (Castagnoli; the only digest of a composite object in a bucket) in hexadecimal."""
+    import google_crc32c
+
     value = 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -119,14 +114,11 @@ def disagreement(path: Path, stated: Stated) -> str | None:
         return f"expected {stated.size:,} bytes as the server states, found {found_size:,}"
     for algorithm, expected in stated.digests:
         found = file_digest(path, algorithm)
-        if found is not None and found != expected:
+        if found != expected:
             return f"expected {algorithm} {expected} as the server states, found {found}"
     return None
 
 
 def checked_by(stated: Stated) -> tuple[str, ...]:
-    """Return the algorithms of a statement that this machine can check."""
-    import importlib.util
-
-    missing = {"crc32c"} if importlib.util.find_spec("google_crc32c") is None else set()
-    return tuple(algorithm for algorithm, _ in stated.digests if algorithm not in missing)
+    """Return the algorithms that a statement is checked by."""
+    return tuple(algorithm for algorithm, _ in stated.digests)

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from harness.errors import ClaimsError
 from harness.fetch.checking import measure
 from harness.fetch.pins import Pin, Pins
+from harness.fetch.sources import is_url_key
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verified:
-    """What hashing a pinned file again showed."""
+    """What hashing a file again showed, or that there is nothing to compare it with."""
 
     key: str
-    state: Literal["good", "changed", "missing"]
+    state: Literal["good", "changed", "missing", "not pinned"]
     message: str
     """One line that names both digests where they differ."""
 
@@ -62,9 +63,11 @@ def below(folder: Path) -> list[Path]:
 
 
 def verify(cache: Path) -> Iterator[Verified]:
-    """Hash every pinned file again and give, one by one, whether it is what was pinned."""
+    """Hash every pinned file again and give, one by one, whether it is what was pinned; name those not pinned."""
     for entry in entries(cache):
         if entry.pin is None:
+            size = f"{entry.size:,} bytes" if entry.size is not None else "gone"
+            yield Verified(entry.key, "not pinned", f"{size}; the first fetch or run that uses it pins its sha256")
             continue
         if entry.size is None:
             yield Verified(entry.key, "missing", f"not at {entry.path}; fetched again when needed")
@@ -84,15 +87,17 @@ def verify(cache: Path) -> Iterator[Verified]:
 def unneeded(cache: Path, named: Collection[str] | None = None) -> list[Path]:
     """Return the files that pruning would remove, in order.
 
-    These are files that no pin names (or, where `named` is given, whose key it does not hold), files moved
-    aside as damaged, and unfinished downloads that no process is at.
+    These are files moved aside as damaged, unfinished downloads that no process is at, and files that nothing
+    names. Where `named` is given, a file is kept if its key is among them, pinned or not (an offline user puts
+    files there by hand), or if it was fetched by its address. Where it is not, a file is kept if it is pinned.
 
     Args:
         cache: the cache folder.
         named: the keys that the tables name; None: the pins alone decide.
     """
-    kept = set(Pins(cache).all()) & set(named) if named is not None else set(Pins(cache).all())
-    files = [p for p in below(cache / "files") if p.relative_to(cache / "files").as_posix() not in kept]
+    kept = set(Pins(cache).all() if named is None else named)
+    keys = {path: path.relative_to(cache / "files").as_posix() for path in below(cache / "files")}
+    files = [path for path, key in keys.items() if key not in kept and not (named is not None and is_url_key(key))]
     partial = [p for p in below(cache / "partial") if not being_fetched(cache, p)]
     return [*files, *below(cache / "damaged"), *partial]
 

@@ -39,7 +39,8 @@ GROUPS = {"published": "Published figures", "micro": "Micro study", "gpu": "Rele
 GROUP_NOTES = {
     "published": "Figures that others measured and published, each with its citation; nothing was computed here.",
     "micro": "These verdicts speak of the scaled-down study (tiny networks, fractal pre-training),"
-    " not of the paper's numbers.",
+    " not of the paper's numbers. Intervals are over seeds, for the one test set and the one pre-training of each"
+    " network.",
     "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
 }
 

@@ -62,6 +62,8 @@ class ReportPlugin:
         self.fresh: set[Key] = set()
         self.stated: dict[str, list[str]] = {}
         self.problems: list[str] = []
+        self.notes: list[str] = []
+        """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
         self._verdicts: dict[str, Verdict] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -72,6 +74,7 @@ class ReportPlugin:
         verdict = decode(Verdict, str(carried["verdict"]), report.nodeid)
         claim = decode(Claim, str(carried["claim"]), report.nodeid)
         self._verdicts[report.nodeid] = verdict
+        self.notes += [str(text) for name, text in report.user_properties if name == "note"]
         self.fresh.add(verdict.key)
         self.book.add([claim, verdict])
         try:
@@ -123,6 +126,8 @@ class ReportPlugin:
         terminalreporter.section("verdicts")
         for line in terminal.table(self.book, self.fresh):
             terminalreporter.write_line(line)
+        for note in self.notes:
+            terminalreporter.write_line(f"Note: {note}")
         for problem in self.problems:
             terminalreporter.write_line(f"Problem: {problem}", red=True)
         terminalreporter.write_line("")

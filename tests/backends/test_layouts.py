@@ -234,7 +234,7 @@ def linear(grid, old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [((4, 4), (7, 7)), ((7, 7), (4, 4)), ((3, 3), (2, 5)), ((4, 4), (1, 1)), ((24, 24), (22, 22))]
+    ("old", "new"), [((4, 4), (7, 7)), ((7, 7), (4, 4)), ((3, 3), (2, 5)), ((4, 4), (1, 1)), ((14, 14), (24, 24))]
 )
 def test_positions_are_interpolated_with_aligned_corners_and_the_class_slot_is_kept(old, new):
     architecture = dataclasses.replace(VIT, grid=old)
@@ -262,9 +262,25 @@ def test_new_classes_give_a_zero_head_and_drop_pre_logits(name):
     assert all(np.array_equal(adapted[key], arrays[key]) for key in adapted if key not in head)
 
 
+def test_where_rounding_leaves_the_grid_the_last_row_is_zero_as_the_authors_is():
+    architecture = dataclasses.replace(VIT, grid=(24, 24))
+    arrays = reference.weights(architecture)
+    adapted, _ = layouts.adapt(arrays, architecture, resolution=8 * 22)
+    grid = adapted[layouts.POSITIONS][0, 1:].reshape(22, 22, -1)
+    expected = linear(arrays[layouts.POSITIONS][0, 1:], (24, 24), (22, 22)).reshape(22, 22, -1)
+    np.testing.assert_allclose(grid[:-1, :-1], expected[:-1, :-1], rtol=0, atol=1e-6)
+    assert not grid[-1].any()
+    assert not grid[:, -1].any()
+
+
 def test_a_resolution_that_does_not_fit_is_refused():
-    message = refused(layouts.adapt, reference.weights(VIT), VIT, None, 36, "w.npz")
-    assert message == "w.npz: expected a resolution that is a multiple of 8x8 pixels per token, found 36x36"
+    message = refused(layouts.adapt, reference.weights(HYBRID), HYBRID, None, 40, "w.npz")
+    assert message == "w.npz: expected a resolution that is a multiple of 16x16 pixels per token, found 40x40"
+    assert "multiple of 8x8 pixels per token, found 7x40" in refused(VIT.grid_at, (7, 40))
+
+
+def test_a_plain_vit_leaves_out_pixels_beyond_the_last_whole_patch():
+    assert VIT.grid_at(36) == VIT.grid_at(32)
 
 
 def test_nothing_asked_for_changes_nothing():

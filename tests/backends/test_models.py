@@ -194,3 +194,12 @@ def test_full_size_architectures_have_the_parameters_of_timms(name):
     assert (bit_names if bit else vit_names)(architecture).keys() == ours.keys()
     shapes = layouts.expected_shapes(architecture)
     assert sum(map(math.prod, shapes.values())) == sum(value.numel() for value in theirs.values())
+
+
+def test_pixels_beyond_the_last_whole_patch_do_not_count():
+    architecture = layouts.ViTArchitecture(width=32, depth=1, heads=2, mlp_size=64, patch=8, grid=3, classes=5)
+    weights = reference.weights(architecture)
+    images = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (2, 3, 36, 36)).astype(np.float32))
+    whole, cut = (models.load(weights, resolution=side).eval() for side in (36, 32))
+    with torch.inference_mode():
+        assert torch.equal(whole(images), cut(images[:, :, :32, :32].contiguous()))

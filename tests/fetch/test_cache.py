@@ -10,6 +10,7 @@ import pytest
 from harness.errors import ClaimsError
 from harness.fetch import Hub, Local, Material, Pin, Pins, Url, entries, fetch, plan, plan_all, unneeded, verify
 from harness.fetch.fetching import waiting
+from harness.fetch.sources import material_of_url
 from harness.fetch.upkeep import cache_size, remove
 
 CONTENT = b"weights" * 100
@@ -108,6 +109,7 @@ def test_verify_tells_good_changed_and_missing(tmp_path):
         "a/w.npz": "good",
         "b/w.npz": "changed",
         "c/w.npz": "missing",
+        "unpinned/w.npz": "not pinned",
     }
     assert DIGEST in states["b/w.npz"].message
     assert hashlib.sha256(CONTENT[:-1] + b"S").hexdigest() in states["b/w.npz"].message
@@ -130,6 +132,15 @@ def test_prune_removes_what_no_pin_or_no_table_names(tmp_path):
     assert not stray.parent.exists()
     assert unneeded(tmp_path) == []
     assert cache_size(tmp_path) == {"files": 1400, "partial": 0, "damaged": 0}
+
+
+def test_prune_keeps_what_a_user_put_there_by_hand_and_what_came_by_its_address(server, tmp_path):
+    put = by_hand(tmp_path, material("named"))
+    stray = by_hand(tmp_path, material("stray"))
+    came = fetch(material_of_url(server.serve("/x.npz", CONTENT), DIGEST), tmp_path)
+    assert unneeded(tmp_path, {"named/w.npz"}) == [stray]
+    assert set(Pins(tmp_path).all()) == {came.relative_to(tmp_path / "files").as_posix()}
+    assert put.exists()
 
 
 def hold(cache, locked, release):
@@ -203,13 +214,14 @@ def test_a_plan_says_what_is_there_and_what_is_not(server, tmp_path):
         material("second", Url(gone, confirmed=False), Url(url)),
         material("dead", Url("http://127.0.0.1:9/w.npz"), size=12),
         material("dead2", Url("http://127.0.0.1:9/w2.npz")),
+        material("dead3", Url("http://127.0.0.1:9/w3.npz"), estimate=34),
     ]
     plans = plan_all(wanted, tmp_path)
-    assert [p.present for p in plans] == [True, False, False, False, False]
-    assert [p.size for p in plans] == [700, 700, 700, 12, None]
-    assert [p.size_from for p in plans] == ["disk", "server", "server", "table", "unknown"]
-    assert [p.answered for p in plans] == [None, True, True, False, False]
-    assert [p.to_download for p in plans] == [0, 700, 700, 12, None]
+    assert [p.present for p in plans] == [True, False, False, False, False, False]
+    assert [p.size for p in plans] == [700, 700, 700, 12, None, 34]
+    assert [p.size_from for p in plans] == ["disk", "server", "server", "table", "unknown", "estimate"]
+    assert [p.answered for p in plans] == [None, True, True, False, False, False]
+    assert [p.to_download for p in plans] == [0, 700, 700, 12, None, 34]
     assert plans[2].source == url
     assert plans[
         2

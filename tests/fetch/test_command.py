@@ -66,6 +66,18 @@ def test_a_dry_run_downloads_nothing_and_works_offline(catalogue, server, tmp_pa
     assert json.loads(capsys.readouterr().out)[0]["to_download"] == 700
 
 
+def test_offline_a_dry_run_sums_estimates_apart_from_known_sizes(tmp_path, capsys):
+    def of(name, **known):
+        return [Material(name, "w.npz", (Url(f"https://127.0.0.1:9/{name}"),), **known)]
+
+    sizes = {"a": {"size": 5000}, "b": {"estimate": 1_200_000_000}, "c": {"estimate": 300_000_000}, "d": {}}
+    catalogue = Catalogue({name: of(name, **known) for name, known in sizes.items()})
+    command("fetch", "--all", "--dry-run", "--offline", "--cache", tmp_path, catalogue=catalogue)
+    said = capsys.readouterr().out
+    assert "b/w.npz  ~ 1,200,000,000 bytes (estimate)  not asked" in said
+    assert "to download 5,000 bytes, about 1.50 GB estimated for 2 files and 1 files of unknown size into" in said
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -88,7 +100,7 @@ def test_the_cache_is_listed_measured_verified_unpinned_and_pruned(catalogue, tm
     command("fetch", "vit", "bit", "--cache", tmp_path, catalogue=catalogue)
     capsys.readouterr()
     assert command("cache", "verify", "--cache", tmp_path) == 0
-    assert "2 good, 0 changed, 0 missing" in capsys.readouterr().out
+    assert "2 good, 0 changed, 0 missing, 0 not pinned" in capsys.readouterr().out
     (tmp_path / "files/vit/w.npz").write_bytes(b"broken")
     assert command("cache", "verify", "--cache", tmp_path) == 1
     assert f"found {hashlib.sha256(b'broken').hexdigest()} (6 bytes)" in capsys.readouterr().out

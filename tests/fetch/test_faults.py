@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import google_crc32c
 import pytest
 import requests
 
@@ -33,7 +34,9 @@ TABLE = []
 
 def md5_of(content):
     value = base64.b64encode(hashlib.md5(content).digest()).decode()
-    return {"x-goog-hash": f"crc32c=AAAAAA==,md5={value}"} if content is OTHER else {"x-goog-hash": f"md5={value}"}
+    # The other file's md5 comes with the right file's crc32c: one digest that agrees doesn't excuse one that lies.
+    crc = base64.b64encode(google_crc32c.value(RIGHT).to_bytes(4, "big")).decode()
+    return {"x-goog-hash": f"crc32c={crc},md5={value}"} if content is OTHER else {"x-goog-hash": f"md5={value}"}
 
 
 @pytest.fixture(scope="module", autouse=True)

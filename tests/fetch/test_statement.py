@@ -10,7 +10,8 @@ from email.utils import format_datetime
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from harness.fetch import Material, Url, fetch
+from harness.errors import ClaimsError
+from harness.fetch import Material, Pins, Url, fetch
 from harness.fetch.retries import Again, Network, SourceFailure, persistently, retry_after
 from harness.fetch.statement import disagreement, file_digest, statement
 
@@ -53,7 +54,7 @@ def test_digests_of_a_file_agree_with_git_and_zlib(tmp_path):
     git = subprocess.run(["git", "hash-object", str(path)], capture_output=True, text=True, check=True).stdout.strip()
     assert file_digest(path, "git-sha1") == git
     assert file_digest(path, "md5") == MD5.hexdigest()
-    assert file_digest(path, "crc32c") in (None, CRC32C)
+    assert file_digest(path, "crc32c") == CRC32C
     assert f"{zlib.crc32(CONTENT):08x}" != CRC32C
     assert disagreement(path, stated(content_length="9", content_md5=MD5_64)) is None
     assert disagreement(path, stated(content_length="8")) == "expected 8 bytes as the server states, found 9"
@@ -61,6 +62,29 @@ def test_digests_of_a_file_agree_with_git_and_zlib(tmp_path):
     assert disagreement(path, stated(content_md5=wrong)) == (
         f"expected md5 {'0' * 32} as the server states, found {MD5.hexdigest()}"
     )
+
+
+def crc32c(content):
+    """Return CRC-32C bit by bit (RFC 3720, appendix B.4)."""
+    value = 0xFFFFFFFF
+    for byte in content:
+        value ^= byte
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
+def test_a_crc32c_that_a_bucket_states_alone_is_checked(server, network, tmp_path):
+    content = bytes(range(256)) * 40
+    right, lie = (base64.b64encode(crc32c(c).to_bytes(4, "big")).decode() for c in (content, content[:-1]))
+    good = server.serve("/good", content, headers={"x-goog-hash": f"crc32c={right}"})
+    lying = server.serve("/lying", content, headers={"x-goog-hash": f"crc32c={lie}"})
+    assert fetch(Material("good", "w", (Url(good),)), tmp_path, network=network).read_bytes() == content
+    assert Pins(tmp_path).get("good/w").checked == ("crc32c stated",)
+    with pytest.raises(ClaimsError, match=f"expected crc32c .* as the server states, found {crc32c(content):08x}"):
+        fetch(Material("lying", "w", (Url(lying),)), tmp_path, network=network)
+    assert not (tmp_path / "files/lying/w").exists()
+    assert Pins(tmp_path).get("lying/w") is None
 
 
 def test_retry_after_is_a_number_or_a_date():
