@@ -18,6 +18,7 @@ STAGES = [
     "harness.fetch",
     "harness.claim",
     "harness.known",
+    "harness.backends.architectures harness.backends.paper",
     "harness.zoo harness.datasets harness.recipes",
     "harness.data",
     "harness.store",
