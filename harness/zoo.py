@@ -131,6 +131,9 @@ def find(
     if never:
         return never[0]
     fitting = [e for e in named if fine_tuned(e) == tuned and resolution in (None, e.resolution)]
+    if not fitting and variant == "augreg-recommended":
+        # The README's recommended file is timm's choice, too, where it has no entry of its own.
+        return find(architecture, pretrained_on, "augreg", tuned=tuned, resolution=resolution)
     if not fitting:
         wanted = f"{architecture} ({pretrained_on}, {variant}" + (f", {resolution} px)" if resolution else ")")
         what = "fine-tuned on ImageNet-1k " if tuned else ""

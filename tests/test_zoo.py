@@ -236,3 +236,10 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path):
         zoo.file_of(replace(shipped, sha256="0" * 64))
     assert all(entry.file for entry in zoo.shipped().values())
     assert "micro-vit-l" in zoo.shipped()
+
+
+def test_a_recommended_augreg_file_without_an_entry_of_its_own_is_timms():
+    own = zoo.find("ViT-L/16", "ImageNet-21k", "augreg-recommended")
+    shared = zoo.find("ViT-S/16", "ImageNet-21k", "augreg-recommended")
+    assert own.variant == "augreg-recommended"
+    assert shared == zoo.find("ViT-S/16", "ImageNet-21k", "augreg")

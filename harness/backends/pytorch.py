@@ -46,7 +46,9 @@ def fine_tune(run: Run, weights: Weights, data: Arrays, execution: Execution) ->
     start = time.perf_counter()
     losses = train(model, images, labels, run, execution)
     seconds = time.perf_counter() - start
-    predictions = predict(model, to_inputs(data.test_images, recipe.resolution), execution.device)
+    scored = to_inputs(data.test_images, recipe.resolution)
+    check_inputs(scored, run.checkpoint.id)
+    predictions = predict(model, scored, execution.device)
     return Outcome(predictions, tuple(losses), recipe.steps * recipe.batch_size / seconds)
 
 
