@@ -22,6 +22,7 @@ from torch import nn
 from harness.backends import models
 from harness.backends.architectures import Architecture, BitArchitecture, HybridStem, ViTArchitecture
 from harness.backends.layouts import describe
+from harness.backends.models_vit import sizes
 from harness.backends.npz import Array, require_finite_floats
 from harness.errors import ClaimsError
 
@@ -150,14 +151,7 @@ def stock_module(a: Architecture) -> nn.Module:
         return module
     embedding = partial(HybridEmbed, backbone=stock_stem(a.stem, a.channels)) if a.stem else PatchEmbed
     vit: nn.Module = VisionTransformer(
-        img_size=a.resolution,
-        patch_size=a.patch,
-        in_chans=a.channels,
-        num_classes=a.classes,
-        embed_dim=a.width,
-        depth=a.depth,
-        num_heads=a.heads,
-        mlp_ratio=(a.mlp_size + 0.5) / a.width,
+        **sizes(a),
         weight_init="skip",
         embed_layer=embedding,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,20 @@ class StandardisedConv(StdConv2dSame):
         return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
+def sizes(a: ViTArchitecture) -> dict[str, Any]:
+    """Return an architecture's sizes as arguments of timm's VisionTransformer."""
+    return {
+        "img_size": a.resolution,
+        "patch_size": a.patch,
+        "in_chans": a.channels,
+        "num_classes": a.classes,
+        "embed_dim": a.width,
+        "depth": a.depth,
+        "num_heads": a.heads,
+        "mlp_ratio": (a.mlp_size + 0.5) / a.width,  # timm rounds width * ratio down; half a unit guards the size
+    }
+
+
 class WholePatches(PatchEmbed):
     """Patch embedding that leaves out the pixels beyond the last whole patch, as a VALID convolution does."""
 
@@ -55,14 +70,7 @@ class ReferenceViT(VisionTransformer):
         a = architecture
         embedding = partial(HybridEmbed, backbone=_stem(a.stem, a.channels)) if a.stem else WholePatches
         super().__init__(
-            img_size=a.resolution,
-            patch_size=a.patch,
-            in_chans=a.channels,
-            num_classes=a.classes,
-            embed_dim=a.width,
-            depth=a.depth,
-            num_heads=a.heads,
-            mlp_ratio=(a.mlp_size + 0.5) / a.width,  # timm rounds width * ratio down; half a unit guards the size
+            **sizes(a),
             act_layer=partial(nn.GELU, approximate="tanh"),
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
             weight_init="skip",
