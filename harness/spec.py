@@ -21,14 +21,16 @@ from harness.errors import ClaimsError, nearest
 STRICT = ConfigDict(extra="forbid")
 
 # The version of the numerics of each backend, bumped by hand whenever the same run would give other
-# predictions. Version 1 of torch: CPU runs on exactly one thread, evaluation batches of 256.
-NUMERICS = {"torch": 1}
+# predictions. Version 1: CPU runs on exactly one thread, evaluation batches of 256.
+NUMERICS = {"torch": 1, "jax": 1}
 
 Family = Literal["vit", "bit", "hybrid", "convnext"]
-Backend = Literal["torch"]
+Backend = Literal["torch", "jax"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 def pairs(value: Any) -> Any:
@@ -121,7 +123,7 @@ class Dataset:
     """What reads or makes it (harness/micro/tasks.py)."""
     sha256: Sha256
     """Digest of the uint8 images and int labels of both splits."""
-    dev_fraction: Annotated[float, Field(gt=0, lt=1)]
+    dev_fraction: Share
     """Share of the training examples that choices (learning rates) are made on."""
     shots: Count | None = None
     """Training examples per class, drawn with the run's seed; None: all of them."""
@@ -134,19 +136,60 @@ class Recipe:
     """How to fine-tune. Data, not code; `sources` says where each value comes from."""
 
     id: str
-    steps: Count
     batch_size: Count
     """Effective batch size: memory may split it, the gradient is that of the whole."""
-    learning_rate: Annotated[float, Field(gt=0)]
-    """Base learning rate: the peak of the schedule."""
     resolution: Count
-    """Side of the square input in pixels, training and test."""
-    warmup_steps: Natural = 0
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest global norm of the gradient; None: no clipping."""
+    """Side of the square training input in pixels, after all cropping."""
+    steps: Natural | None = None
+    """Updates; 0: the checkpoint is evaluated as it is, its own head kept. None: `epochs` says."""
+    epochs: Positive | None = None
+    """Passes over the training examples, where the source counts in these; resolved to steps for a dataset."""
+    learning_rate: Positive | None = None
+    """Base learning rate: the peak of the schedule. None: chosen from the grid, or nothing is trained."""
+    learning_rate_grid: tuple[Positive, ...] = ()
+    """Base learning rates to choose from on the dev split, where the source gives a grid."""
     learning_rates: str = ""
     """A file, relative to the harness package, of learning rates chosen per checkpoint and dataset."""
+    schedule: Literal["cosine", "staircase", "constant"] = "cosine"
+    """After the linear warm-up: a half cosine to 0, a tenth after each of `decay_at`, or the base rate."""
+    warmup_steps: Natural = 0
+    decay_at: tuple[Natural, ...] = ()
+    """Steps strictly after which a staircase divides the rate by 10."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the momentum is stored in; the authors' code has bfloat16."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Positive | None = 1.0
+    """Largest global norm of the gradient; None: no clipping."""
+    train_resize: Count | None = None
+    """Side of the square that training images are stretched to before a random crop; None: no resize before it."""
+    crop: Literal["none", "random", "inception"] = "none"
+    """Training: the whole image stretched to the resolution, a random crop of it, or a random part of its area."""
+    flip: bool = False
+    """Training images are flipped left to right with probability one half."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Alpha of mixup's beta distribution, one draw per step (BiT-HyperRule); 0: none."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the transformer (after the positional embedding, the attention and in the MLP), in training."""
+    head: Literal["zero", "library"] = "zero"
+    """The new head: zeros (the authors'), or as the library draws it: weights normal(0.02), biases 0 (transformers)."""
+    polyak: Share | None = None
+    """Decay of the moving average of the weights that is evaluated; None: the last weights are."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the forward and backward pass in training and evaluation; the weights themselves stay float32."""
+    trains_on: Literal["all", "all but dev"] = "all"
+    """Final runs: every training example (the paper), or without the dev split (the authors' code)."""
+    test_resolution: Count | None = None
+    """Side of the square test input; None: as in training."""
+    test_resize: Literal["square", "short side"] = "square"
+    """The whole test image stretched to a square, or its short side scaled and the centre cropped."""
+    test_crop_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Test side divided by the short side before the centre crop."""
+    test_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    test_antialias: bool = False
+    mean: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Levels 0 ... 1 are normalised by (x - mean) / std, each channel alike."""
+    std: Positive = 0.5
     sources: Sources = ()
     """(field, citation) pairs; a table of citations by field in TOML."""
 
@@ -155,6 +198,26 @@ class Recipe:
         for cited, _ in self.sources:
             if cited not in known:
                 raise ValueError(f"sources cites {cited!r}{nearest(cited, known)}, which is no field of a recipe")
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("expected either steps or epochs")
+        if self.steps != 0 and self.learning_rate is None and not self.learning_rate_grid:
+            raise ValueError("expected learning_rate or learning_rate_grid; only an evaluation (steps = 0) has neither")
+        if (self.schedule == "staircase") != bool(self.decay_at):
+            raise ValueError("a staircase needs decay_at, and decay_at needs a staircase")
+        if (self.crop == "random") != (self.train_resize is not None):
+            raise ValueError("a random crop needs train_resize, and train_resize a random crop")
+        if self.crop == "random" and self.train_resize is not None and self.train_resize < self.resolution:
+            raise ValueError(f"expected train_resize of at least the resolution {self.resolution}")
+
+    @property
+    def evaluates_only(self) -> bool:
+        """Whether nothing is trained: a released, already fine-tuned checkpoint is scored with its own head."""
+        return self.steps == 0
+
+    @property
+    def side(self) -> int:
+        """Side of the test input in pixels."""
+        return self.test_resolution or self.resolution
 
 
 NOT_IDENTITY: dict[type, frozenset[str]] = {
@@ -163,10 +226,10 @@ NOT_IDENTITY: dict[type, frozenset[str]] = {
         " citation".split()
     ),
     Dataset: frozenset("id title citation reader".split()),
-    Recipe: frozenset("id sources learning_rates".split()),
+    Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),
 }
 """Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
-and a chosen learning rate is itself a field."""
+a chosen learning rate is itself a field, and so are the steps that epochs come to."""
 
 
 def identity(value: Any) -> Any:
@@ -203,12 +266,17 @@ class Run:
     def __post_init__(self) -> None:
         if self.checkpoint.sha256 is None:
             raise ValueError(f"expected {self.checkpoint.id} with its digest, found none; fetch it first (zoo.pinned)")
+        recipe = self.recipe
+        if recipe.steps is None or (recipe.steps and recipe.learning_rate is None):
+            raise ValueError(f"expected recipe {recipe.id} with steps and a learning rate, found it unresolved")
+        if recipe.steps == 0 and self.split == "dev":
+            raise ValueError(f"expected a recipe that trains for a run on the dev split, found {recipe.id}")
 
     @cached_property
     def id(self) -> str:
         """Sixteen hex digits: the hash of everything that determines the outcome."""
         parts = identity(self)
-        if self.split == "test":
+        if self.split == "test" and self.recipe.trains_on == "all":
             del parts["dataset"]["dev_fraction"]  # the dev split has no part in it
         parts["numerics"] = NUMERICS[self.backend]
         parts["backend"] = self.backend
@@ -218,7 +286,22 @@ class Run:
     @property
     def label(self) -> str:
         """One readable line for progress bars and messages."""
-        return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}"
+        dev = f", dev split, lr {self.recipe.learning_rate:g}" if self.split == "dev" else ""
+        backend = "" if self.backend == "torch" else f", {self.backend}"
+        return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}{dev}{backend}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Divergence:
+    """Where the loss stopped being a finite number; the run ended there."""
+
+    step: Natural
+    learning_rate: float
+    examples: tuple[int, ...]
+    """The batch: indices among the training examples of the run."""
+
+    def __str__(self) -> str:
+        return f"the loss was not finite at step {self.step:,} (learning rate {self.learning_rate:.3g})"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -238,8 +321,18 @@ class Result:
     """Largest resident memory of the process, bytes."""
     environment: tuple[tuple[str, str], ...]
     """(name, version) pairs of what computed it."""
+    diverged: Divergence | None = None
+    """Set if training ended in a loss that is not finite: then nothing was predicted."""
+    device_memory: Natural = 0
+    """Largest memory allocated on the accelerator, bytes; 0 on a CPU."""
+    waiting: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the training loop's time spent waiting for data."""
+    micro_batch: Count | None = None
+    """Examples that were in memory at once; None: the whole batch."""
 
     def __post_init__(self) -> None:
+        if self.diverged is not None and not self.predictions:
+            return
         if not self.labels or len(self.predictions) != len(self.labels):
             raise ClaimsError(
                 f"result {self.run_id}: expected one prediction for each label and at least one,"
@@ -253,12 +346,18 @@ class Result:
 
     @property
     def correct(self) -> int:
-        """Number of examples whose predicted class is the label."""
-        return sum(p == y for p, y in zip(self.predictions, self.labels, strict=True))
+        """Number of examples whose predicted class is the label; 0 for a run that diverged."""
+        return sum(p == y for p, y in zip(self.predictions, self.labels, strict=not self.diverged))
 
     @property
     def accuracy(self) -> float:
-        """Top-1 accuracy in percent, from integer counts."""
+        """Top-1 accuracy in percent, from integer counts.
+
+        Raises:
+            ClaimsError: the run diverged, so there is none.
+        """
+        if self.diverged is not None:
+            raise ClaimsError(f"run {self.run_id}: expected predictions, found none: {self.diverged}")
         return 100 * self.correct / self.n
 
     @property

@@ -74,6 +74,25 @@ def test_a_known_run_has_a_known_id():
         {"recipe": {"momentum": 0.8}},
         {"recipe": {"clip_norm": 2.0}},
         {"recipe": {"clip_norm": None}},
+        {"recipe": {"momentum_dtype": "bfloat16"}},
+        {"recipe": {"weight_decay": 0.1}},
+        {"recipe": {"schedule": "constant"}},
+        {"recipe": {"schedule": "staircase", "decay_at": (30,)}},
+        {"recipe": {"crop": "inception"}},
+        {"recipe": {"crop": "random", "train_resize": 40}},
+        {"recipe": {"flip": True}},
+        {"recipe": {"mixup": 0.1}},
+        {"recipe": {"dropout": 0.1}},
+        {"recipe": {"head": "library"}},
+        {"recipe": {"polyak": 0.9999}},
+        {"recipe": {"precision": "bfloat16"}},
+        {"recipe": {"trains_on": "all but dev"}},
+        {"recipe": {"test_resolution": 48}},
+        {"recipe": {"test_resize": "short side", "test_crop_share": 0.9}},
+        {"recipe": {"test_interpolation": "bicubic", "test_antialias": True}},
+        {"recipe": {"mean": 0.4}},
+        {"recipe": {"std": 0.4}},
+        {"backend": "jax"},
         {"seed": 1},
         {"split": "dev"},
     ],
@@ -89,6 +108,7 @@ def test_what_determines_the_outcome_changes_the_id(changed):
         {"checkpoint": {"id": "other", "file": "elsewhere.npz", "citation": "someone", "size": 11, "resolution": 384}},
         {"dataset": {"id": "other", "title": "t", "citation": "someone", "reader": "count"}},
         {"recipe": {"id": "other", "sources": {"steps": "someone"}, "learning_rates": "table.json"}},
+        {"recipe": {"learning_rate_grid": (0.01, 0.03)}},
         {"recipe": {"momentum": 0.9, "clip_norm": 1.0, "warmup_steps": 0}},
     ],
     ids=str,
@@ -101,6 +121,8 @@ def test_the_dev_fraction_is_part_of_dev_runs_only():
     other = {"dev_fraction": 0.1}
     assert run(dataset=other).id == run().id
     assert run(dataset=other, split="dev").id != run(split="dev").id
+    kept = {"trains_on": "all but dev"}
+    assert run(dataset=other, recipe=kept).id != run(recipe=kept).id
 
 
 def test_every_field_is_either_identity_or_named_as_not():
@@ -120,11 +142,11 @@ def test_the_numerics_version_changes_the_id(monkeypatch):
 def test_a_new_optional_field_at_its_default_changes_no_id():
     @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
     class LaterRecipe(Recipe):
-        mixup: float = 0.0
+        later: float = 0.0
 
     later = build(LaterRecipe, RECIPE, "test")
     assert identity(later) == identity(build(Recipe, RECIPE, "test"))
-    assert "mixup" in identity(build(LaterRecipe, RECIPE | {"mixup": 0.1}, "test"))
+    assert "later" in identity(build(LaterRecipe, RECIPE | {"later": 0.1}, "test"))
 
 
 @pytest.mark.parametrize(
@@ -132,10 +154,16 @@ def test_a_new_optional_field_at_its_default_changes_no_id():
     [
         (
             RECIPE | {"batchsize": 3},
-            r"^f\.toml \[r\]: unknown key 'batchsize' \(did you mean 'batch_size'\?\); expected keys: id, steps",
+            r"^f\.toml \[r\]: unknown key 'batchsize' \(did you mean 'batch_size'\?\); expected keys: id, batch_size",
         ),
-        ({"id": "r"}, r"^f\.toml \[r\]: key 'steps' is missing; add it$"),
-        (RECIPE | {"steps": 0}, r"^f\.toml \[r\]: steps: Input should be greater than 0, found 0$"),
+        ({"id": "r"}, r"^f\.toml \[r\]: key 'batch_size' is missing; add it$"),
+        (RECIPE | {"steps": -1}, r"^f\.toml \[r\]: steps: Input should be greater than or equal to 0, found -1$"),
+        (RECIPE | {"steps": None}, r"expected either steps or epochs"),
+        (RECIPE | {"epochs": 3}, r"expected either steps or epochs"),
+        (RECIPE | {"learning_rate": None}, r"expected learning_rate or learning_rate_grid"),
+        (RECIPE | {"schedule": "staircase"}, r"a staircase needs decay_at"),
+        (RECIPE | {"crop": "random"}, r"a random crop needs train_resize"),
+        (RECIPE | {"crop": "random", "train_resize": 16}, r"expected train_resize of at least the resolution 32"),
         (RECIPE | {"sources": {"step": "x"}}, r"sources cites 'step' \(did you mean 'steps'\?\), which is no field"),
     ],
 )
@@ -170,3 +198,20 @@ def test_accuracy_is_from_integer_counts():
 def test_a_result_has_one_prediction_for_each_label(predictions, labels):
     with pytest.raises(ClaimsError, match="expected one prediction for each label"):
         result(predictions, labels)
+
+
+@pytest.mark.parametrize(
+    "recipe", [{"learning_rate": None, "learning_rate_grid": (0.1,)}, {"steps": None, "epochs": 2}]
+)
+def test_a_run_needs_a_resolved_recipe(recipe):
+    with pytest.raises(ValueError, match="expected recipe r with steps and a learning rate, found it unresolved"):
+        run(recipe=recipe)
+
+
+def test_a_diverged_result_has_no_accuracy():
+    from harness.spec import Divergence
+
+    result = Result("r", (), (1, 2), (0.5,), 1.0, 1.0, 1, (), diverged=Divergence(1, 0.5, (3, 4)))
+    assert result.correct == 0
+    with pytest.raises(ClaimsError, match=r"expected predictions, found none: the loss was not finite at step 1"):
+        _ = result.accuracy

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.data.splits import Arrays
-from harness.spec import Run
+from harness.spec import Divergence, Run
 
 Weights = Mapping[str, npt.NDArray[Any]]
 """A checkpoint in its official npz layout: key to array."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run says of itself after a step."""
+
+    step: int
+    """Counted from 0."""
+    loss: float
+    learning_rate: float
+    images_per_second: float = 0.0
+    """Over the last steps."""
+    device_memory: int = 0
+    """Largest memory allocated on the accelerator so far, bytes."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +36,17 @@ class Execution:
     """How to compute a run: what may differ from machine to machine and is not part of its identity."""
 
     device: str = "cpu"
+    """"cpu", "cuda" or "cuda:N"."""
     micro_batch: int | None = None
-    """Examples of a batch that are in memory at once; None: the whole batch."""
-    on_step: Callable[[int, float], None] | None = None
-    """Called with (step, loss) after every step."""
+    """Examples of a batch that are in memory at once; None: the whole batch on a CPU, found by trying elsewhere."""
+    compile: bool = False
+    """Compile the model (torch.compile); jax always does."""
+    folder: Path | None = None
+    """Where states to resume from, the history of the run and micro-batches that fitted lie; None: nothing is kept."""
+    save_every: float = 600.0
+    """Seconds between saved states."""
+    on_step: Callable[[Progress], None] | None = None
+    """Called after every step."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +54,17 @@ class Outcome:
     """What fine-tuning and prediction gave."""
 
     predictions: npt.NDArray[np.int64]
-    """The predicted class of every scored example, shape (N,)."""
+    """The predicted class of every scored example, shape (N,); empty if the run diverged."""
     losses: tuple[float, ...]
     images_per_second: float
+    """Training images per second of wall time of the loop; of evaluation where nothing is trained."""
+    diverged: Divergence | None = None
+    device_memory: int = 0
+    """Largest memory allocated on the accelerator, bytes."""
+    waiting: float = 0.0
+    """Share of the training loop's time spent waiting for data."""
+    micro_batch: int | None = None
+    """Examples that were in memory at once; None: the whole batch."""
 
 
 class FineTune(Protocol):

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.cache import PixelCache
 from harness.data.rng import Indices, permutation
 from harness.spec import Dataset
 
@@ -33,6 +34,35 @@ class Arrays:
     train_labels: Indices
     test_images: npt.NDArray[np.uint8]
     test_labels: Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Some labelled images, where they lie: nothing is copied before it is asked for."""
+
+    images: npt.NDArray[np.uint8] | PixelCache
+    """uint8 (N, H, W) grey or (N, H, W, 3), or a cache of images of many sizes; may be memory-mapped."""
+    labels: Indices
+    """(n,) int64: of the split's examples, in their order."""
+    index: Indices | None = None
+    """(n,): which of `images` the examples are; None: all of them, in order."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, chosen: Indices) -> Split:
+        """Return the chosen examples, in the order given."""
+        index = chosen if self.index is None else self.index[chosen]
+        return Split(self.images, self.labels[chosen], index)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a run trains on and what it is scored on."""
+
+    train: Split
+    """Empty where nothing is trained."""
+    test: Split
 
 
 def dev_split(n: int, fraction: float) -> tuple[Indices, Indices]:
