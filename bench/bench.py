@@ -85,9 +85,9 @@ def networks() -> dict[str, float]:
     from harness.zoo import checkpoint, file_of
 
     torch.set_num_threads(1)
-    arrays = load_task(dataset("digits"))
-    images, labels = to_inputs(arrays.train_images, 32), torch.from_numpy(arrays.train_labels)
-    test = to_inputs(arrays.test_images, 32)
+    digits = load_task(dataset("digits"))
+    images, labels = to_inputs(digits.train.array(), 32), torch.from_numpy(digits.train.labels)
+    test = to_inputs(digits.test.array(), 32)
     found: dict[str, float] = {}
     for family in ("vit", "bit", "hybrid"):
         run = Run(checkpoint(f"micro-{family}-l"), dataset("digits"), recipe("micro"), seed=0)

@@ -42,12 +42,12 @@ def compute(run: Run, execution: Execution) -> Result:
 
     start = time.perf_counter()
     weights = weights_of(run.checkpoint, file_of(run.checkpoint))
-    data = select(load(run.dataset), run.dataset, run.split, run.seed)
+    data = select(load(run.dataset), run)
     outcome = backend(run.backend)(run, weights, data, execution)
     return Result(
         run_id=run.id,
         predictions=tuple(outcome.predictions.tolist()),
-        labels=tuple(data.test_labels.tolist()),
+        labels=tuple(data.test.labels.tolist()),
         loss_history=outcome.losses,
         seconds=time.perf_counter() - start,
         images_per_second=outcome.images_per_second,

@@ -1,4 +1,4 @@
-"""The fixtures that claim suites may ask for: verified files and arrays, unknown names in one line."""
+"""The fixtures that claim suites may ask for: verified files and data, unknown names in one line."""
 
 import hashlib
 
@@ -13,12 +13,12 @@ def test_checkpoint_file_is_the_pinned_one(checkpoint_file):
     assert hashlib.sha256(content).hexdigest() == checkpoint("micro-vit-l").sha256
 
 
-def test_dataset_arrays_are_whole(dataset_arrays):
-    assert len(dataset_arrays("digits").test_labels) == 797
+def test_datasets_are_whole(dataset_data):
+    assert len(dataset_data("digits").test) == 797
 
 
-def test_unknown_names_are_one_line(checkpoint_file, dataset_arrays):
+def test_unknown_names_are_one_line(checkpoint_file, dataset_data):
     with pytest.raises(ClaimsError, match=r"unknown checkpoint 'micro-vit-xl' \(did you mean 'micro-vit-"):
         checkpoint_file("micro-vit-xl")
     with pytest.raises(ClaimsError, match=r"unknown dataset 'digitz' \(did you mean 'digits'\?\)"):
-        dataset_arrays("digitz")
+        dataset_data("digitz")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.splits import Arrays
+from harness.data.splits import Data
 from harness.spec import Divergence, Run
 
 Weights = Mapping[str, npt.NDArray[Any]]
@@ -70,7 +70,7 @@ class Outcome:
 class FineTune(Protocol):
     """A backend: weights and data in, predictions out."""
 
-    def __call__(self, run: Run, weights: Weights, data: Arrays, execution: Execution) -> Outcome:
+    def __call__(self, run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
         """Fine-tune on the train part of `data` as the run's recipe says, and predict its test part."""
 
 

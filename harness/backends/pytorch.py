@@ -13,7 +13,7 @@ from torch.nn import functional
 from harness.backends import Execution, Outcome, Weights
 from harness.backends.loaders import build_checkpoint
 from harness.data.preprocess import check_inputs
-from harness.data.splits import Arrays, batch_indices
+from harness.data.splits import Data, batch_indices
 from harness.schedule import learning_rate
 from harness.spec import Run
 
@@ -21,7 +21,7 @@ EVALUATION_BATCH = 256
 """Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
 
 
-def fine_tune(run: Run, weights: Weights, data: Arrays, execution: Execution) -> Outcome:
+def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
     """Fine-tune as the paper does (appendix B.1.1) and predict every scored example.
 
     SGD with momentum, linear warm-up and cosine decay, gradients clipped at a global norm, a
@@ -40,13 +40,13 @@ def fine_tune(run: Run, weights: Weights, data: Arrays, execution: Execution) ->
     recipe = run.recipe
     model = build_checkpoint(run.checkpoint, weights, classes=run.dataset.classes, resolution=recipe.resolution)
     model.to(execution.device)
-    images = to_inputs(data.train_images, recipe.resolution).to(execution.device)
+    images = to_inputs(data.train.array(), recipe.resolution).to(execution.device)
     check_inputs(images, run.checkpoint.id)
-    labels = torch.from_numpy(data.train_labels).to(execution.device)
+    labels = torch.from_numpy(data.train.labels).to(execution.device)
     start = time.perf_counter()
     losses = train(model, images, labels, run, execution)
     seconds = time.perf_counter() - start
-    scored = to_inputs(data.test_images, recipe.resolution)
+    scored = to_inputs(data.test.array(), recipe.resolution)
     check_inputs(scored, run.checkpoint.id)
     predictions = predict(model, scored, execution.device)
     return Outcome(predictions, tuple(losses), recipe.steps * recipe.batch_size / seconds)

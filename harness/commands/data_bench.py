@@ -107,9 +107,9 @@ def find(name: str, path: str | None) -> Examples:
         raise unknown("dataset", name, [*micro, *entries(), ANY_FOLDER])
     from harness.micro.tasks import load
 
-    arrays = load(micro[name])
+    train = load(micro[name]).train
     classes = [str(label) for label in range(micro[name].classes)]
-    return from_array(name, arrays.train_images, arrays.train_labels, classes)
+    return from_array(name, train.array(), train.labels, classes)
 
 
 def measure(name: str, examples: Examples, limit: int, resize: Resize | None, folder: Path) -> Measured:

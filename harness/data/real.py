@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 
 from harness.data.cache import cached
 from harness.data.entries import Entry, load_parts
 from harness.data.preprocess import Resize
-from harness.data.splits import Arrays
+from harness.data.splits import Data, Split
 from harness.errors import ClaimsError
 from harness.home import make_folder, write_atomic
 
@@ -20,7 +21,7 @@ from harness.home import make_folder, write_atomic
 class Loaded:
     """A dataset and the digests of what it was decoded from."""
 
-    arrays: Arrays
+    data: Data
     """Memory-mapped; the train part is empty for a dataset that is only evaluated."""
     contents: tuple[tuple[str, str], ...]
     """(part, digest of its encoded bytes and labels) pairs, to be recorded with the run."""
@@ -44,13 +45,14 @@ def load_real(entry: Entry, root: Path, folder: Path, resize: Resize | None) -> 
     parts = load_parts(entry, root)
     test = cached(parts.test, folder, resize)
     contents = {"test": test.content}
-    images, labels = test.array()[:0], test.labels[:0]
+    scored = Split(test.array(), test.labels)
+    trained = scored.take(np.arange(0))
     if parts.train is not None:
         train = cached(parts.train, folder, resize)
         contents["train"] = train.content
-        images, labels = train.array(), train.labels
+        trained = Split(train.array(), train.labels)
     pin(entry.id, contents, folder)
-    return Loaded(Arrays(images, labels, test.array(), test.labels), tuple(sorted(contents.items())))
+    return Loaded(Data(trained, scored), tuple(sorted(contents.items())))
 
 
 def pin(name: str, contents: dict[str, str], folder: Path) -> None:

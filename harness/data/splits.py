@@ -18,22 +18,12 @@ import numpy.typing as npt
 
 from harness.data.cache import PixelCache
 from harness.data.rng import Indices, permutation
-from harness.spec import Dataset
+from harness.spec import Run
 
 DEV_STREAM = 0xDE7
 """Stream of the dev split: the same rule for every dataset."""
 SHOTS_STREAM = 0x5407
 ORDER_STREAM = 0x04DE
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """A dataset in memory: uint8 images (N, H, W) grey or (N, H, W, 3), int64 labels (N,)."""
-
-    train_images: npt.NDArray[np.uint8]
-    train_labels: Indices
-    test_images: npt.NDArray[np.uint8]
-    test_labels: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +45,19 @@ class Split:
         index = chosen if self.index is None else self.index[chosen]
         return Split(self.images, self.labels[chosen], index)
 
+    def array(self) -> npt.NDArray[np.uint8]:
+        """Return the split's images as one array, copied only where it does not hold just these.
+
+        Raises:
+            ClaimsError: they have several sizes.
+        """
+        whole = self.images.array() if isinstance(self.images, PixelCache) else self.images
+        return whole if self.index is None else whole[self.index]
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a run trains on and what it is scored on."""
+    """A dataset's two parts; of a run, what it trains on and what it is scored on."""
 
     train: Split
     """Empty where nothing is trained."""
@@ -88,23 +87,25 @@ def few_shot(labels: Indices, shots: int, seed: int) -> Indices:
     return np.sort(np.concatenate(chosen))
 
 
-def select(arrays: Arrays, dataset: Dataset, split: str, seed: int) -> Arrays:
-    """Return what a run trains on and what it is scored on, as the train and test parts of `Arrays`.
+def select(data: Data, run: Run) -> Data:
+    """Return what a run trains on and what it is scored on; images stay where they are.
 
     Args:
-        arrays: the whole dataset.
-        dataset: its spec, with the dev and few-shot rules.
-        split: "test" (score the test set) or "dev" (score the held-out part of the training set).
-        seed: the run's seed.
+        data: the whole dataset.
+        run: says what is scored (the test set or the dev split), whether the dev split is trained on
+            where it is not scored (`recipe.trains_on`), the few-shot rule and the seed.
     """
-    train = np.arange(len(arrays.train_labels))
-    scored_images, scored_labels = arrays.test_images, arrays.test_labels
-    if split == "dev":
-        train, held = dev_split(len(train), dataset.dev_fraction)
-        scored_images, scored_labels = arrays.train_images[held], arrays.train_labels[held]
-    if dataset.shots is not None:
-        train = train[few_shot(arrays.train_labels[train], dataset.shots, seed)]
-    return Arrays(arrays.train_images[train], arrays.train_labels[train], scored_images, scored_labels)
+    train, scored = data.train, data.test
+    if run.recipe.evaluates_only:
+        return Data(train.take(np.arange(0)), scored)
+    if run.split == "dev" or run.recipe.trains_on == "all but dev":
+        kept, held = dev_split(len(train), run.dataset.dev_fraction)
+        if run.split == "dev":
+            scored = train.take(held)
+        train = train.take(kept)
+    if run.dataset.shots is not None:
+        train = train.take(few_shot(train.labels, run.dataset.shots, run.seed))
+    return Data(train, scored)
 
 
 def batch_indices(n: int, batch_size: int, step: int, seed: int) -> Indices:

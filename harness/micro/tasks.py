@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.rng import Indices, below, permutation, raw_words
-from harness.data.splits import Arrays
+from harness.data.splits import Data, Split
 from harness.errors import ClaimsError, unknown
 from harness.spec import Dataset
 
@@ -33,7 +33,7 @@ FINE = 3
 """Angles within a bin; neighbouring bins stay two fine steps apart."""
 
 
-def digits() -> Arrays:
+def digits() -> Data:
     """Return the handwritten digits, grey 0 ... 255: 1,000 training and 797 test images by a fixed rule."""
     from sklearn.datasets import load_digits
 
@@ -42,7 +42,7 @@ def digits() -> Arrays:
     order = permutation(len(labels), SEED)
     train, test = np.sort(order[:1000]), np.sort(order[1000:])
     labels = labels.astype(np.int64)
-    return Arrays(images[train], labels[train], images[test], labels[test])
+    return Data(Split(images[train], labels[train]), Split(images[test], labels[test]))
 
 
 def noise(n: int, stream: int) -> npt.NDArray[np.uint8]:
@@ -52,12 +52,12 @@ def noise(n: int, stream: int) -> npt.NDArray[np.uint8]:
     return grey
 
 
-def halves(images: npt.NDArray[np.uint8], labels: Indices) -> Arrays:
+def halves(images: npt.NDArray[np.uint8], labels: Indices) -> Data:
     """Split the generated examples: the first TRAIN train, the rest test."""
-    return Arrays(images[:TRAIN], labels[:TRAIN], images[TRAIN:], labels[TRAIN:])
+    return Data(Split(images[:TRAIN], labels[:TRAIN]), Split(images[TRAIN:], labels[TRAIN:]))
 
 
-def count() -> Arrays:
+def count() -> Data:
     """Return the counting task: 1 to 6 discs of varying size and shade that never overlap; class = number - 1."""
     n = TRAIN + TEST
     images = noise(n, 1)
@@ -75,7 +75,7 @@ def count() -> Arrays:
     return halves(images, labels)
 
 
-def orientation() -> Arrays:
+def orientation() -> Data:
     """Return the orientation task: one bar of varying place, length, width and shade; class = its bin of 8."""
     n = TRAIN + TEST
     images = noise(n, 4)
@@ -95,40 +95,40 @@ def orientation() -> Arrays:
     return halves(images, labels)
 
 
-READERS: dict[str, Callable[[], Arrays]] = {"digits": digits, "count": count, "orientation": orientation}
+READERS: dict[str, Callable[[], Data]] = {"digits": digits, "count": count, "orientation": orientation}
 
 
-def digest(arrays: Arrays) -> str:
+def digest(data: Data) -> str:
     """Return the sha256 of the images' and labels' bytes (labels as little-endian 64-bit), train before test."""
     found = hashlib.sha256()
-    for part in (arrays.train_images, arrays.train_labels, arrays.test_images, arrays.test_labels):
+    for part in (data.train.array(), data.train.labels, data.test.array(), data.test.labels):
         found.update(str(part.shape).encode())
         found.update(np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")).tobytes())
     return found.hexdigest()
 
 
 @cache
-def read(reader: str) -> Arrays:
+def read(reader: str) -> Data:
     """Return the whole dataset that a reader gives, read once a process."""
     if reader not in READERS:
         raise unknown("reader", reader, READERS)
     return READERS[reader]()
 
 
-def load(dataset: Dataset) -> Arrays:
-    """Return a dataset's arrays after checking sizes, classes and digest.
+def load(dataset: Dataset) -> Data:
+    """Return a dataset after checking sizes, classes and digest.
 
     Raises:
         ClaimsError: what was read is not what the spec pins.
     """
-    arrays = read(dataset.reader)
-    found = (len(arrays.train_labels), len(arrays.test_labels), int(arrays.train_labels.max()) + 1)
+    data = read(dataset.reader)
+    found = (len(data.train), len(data.test), int(data.train.labels.max()) + 1)
     expected = (dataset.train, dataset.test, dataset.classes)
     if found != expected:
         raise ClaimsError(f"{dataset.id}: expected (train, test, classes) {expected}, found {found}; fix datasets.toml")
-    if digest(arrays) != dataset.sha256:
+    if digest(data) != dataset.sha256:
         raise ClaimsError(
-            f"{dataset.id}: expected the data with digest {dataset.sha256[:12]}..., found {digest(arrays)[:12]}...;"
+            f"{dataset.id}: expected the data with digest {dataset.sha256[:12]}..., found {digest(data)[:12]}...;"
             " install the pinned versions (constraints.txt)"
         )
-    return arrays
+    return data

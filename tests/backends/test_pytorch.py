@@ -32,15 +32,15 @@ def run(name="micro-vit-s", **changed):
 
 
 def data_of(a_run):
-    return select(tasks.load(a_run.dataset), a_run.dataset, "test", a_run.seed)
+    return select(tasks.load(a_run.dataset), a_run)
 
 
 def plain_loop(a_run):
     """Fine-tune with the update rules written out: v = m v + g, w = w - lr v, g clipped at a global norm."""
     data, r = data_of(a_run), a_run.recipe
     model = load(read(file_of(a_run.checkpoint)), classes=10, resolution=r.resolution).double().train()
-    images = to_inputs(data.train_images, r.resolution).double()
-    labels = torch.from_numpy(data.train_labels)
+    images = to_inputs(data.train.array(), r.resolution).double()
+    labels = torch.from_numpy(data.train.labels)
     weights = list(model.parameters())
     velocity = [torch.zeros_like(w) for w in weights]
     losses = []
@@ -66,7 +66,7 @@ def test_the_loop_is_sgd_with_momentum_warm_up_cosine_and_clipping(name, clip_no
     a_run = run(name, clip_norm=clip_norm)
     data = data_of(a_run)
     model = load(read(file_of(a_run.checkpoint)), classes=10, resolution=32).double()
-    images, labels = to_inputs(data.train_images, 32).double(), torch.from_numpy(data.train_labels)
+    images, labels = to_inputs(data.train.array(), 32).double(), torch.from_numpy(data.train.labels)
     losses = train(model, images, labels, a_run, Execution())
     expected, expected_losses = plain_loop(a_run)
     assert losses == pytest.approx(expected_losses, rel=1e-9)
@@ -86,7 +86,7 @@ def test_the_head_starts_at_zero_so_the_first_loss_is_that_of_guessing():
 def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it(name):
     a_run = run(name)
     data = data_of(a_run)
-    images, labels = to_inputs(data.train_images, 32).double(), torch.from_numpy(data.train_labels)
+    images, labels = to_inputs(data.train.array(), 32).double(), torch.from_numpy(data.train.labels)
     trained = []
     for micro_batch in (None, 3):
         model = load(read(file_of(a_run.checkpoint)), classes=10, resolution=32).double()
@@ -106,7 +106,7 @@ def test_the_same_run_twice_gives_the_same_predictions():
 
 
 def test_every_example_is_predicted_the_last_partial_batch_included():
-    images = to_inputs(tasks.read("digits").test_images, 32)
+    images = to_inputs(tasks.read("digits").test.array(), 32)
     assert len(images) % EVALUATION_BATCH
     model = load(read(file_of(checkpoint("micro-vit-s"))))
     together = predict(model, images, "cpu")

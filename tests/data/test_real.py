@@ -5,9 +5,7 @@ import pytest
 
 from harness.data.preprocess import Resize, stored
 from harness.data.real import load_real
-from harness.data.splits import select
 from harness.errors import ClaimsError
-from harness.spec import Dataset
 from tests.data import making
 from tests.data.test_entries import folders, small
 
@@ -21,24 +19,21 @@ def eurosat(tmp_path):
 
 def test_arrays_are_the_decoded_images_and_fit_the_split_rules(tmp_path):
     loaded = load_real(eurosat(tmp_path), tmp_path / "set", tmp_path / "cache", SQUARE)
-    arrays = loaded.arrays
-    assert arrays.train_images.shape == (16, 4, 4, 3)
-    assert arrays.test_images.shape == (4, 4, 4, 3)
-    everything = np.concatenate([arrays.train_images, arrays.test_images])
+    train, test = loaded.data.train.array(), loaded.data.test.array()
+    assert train.shape == (16, 4, 4, 3)
+    assert test.shape == (4, 4, 4, 3)
+    everything = np.concatenate([train, test])
     expected = np.stack([stored(making.pixels(number), SQUARE) for number in range(20)])
     # Each image is there once; np.unique sorts rows.
     assert (np.unique(everything.reshape(20, -1), axis=0) == np.unique(expected.reshape(20, -1), axis=0)).all()
-    spec = Dataset(id="d", classes=2, train=16, test=4, reader="r", sha256="0" * 64, dev_fraction=0.25)
-    dev = select(arrays, spec, "dev", 0)
-    assert (len(dev.train_labels), len(dev.test_labels)) == (12, 4)
 
 
 def test_a_dataset_that_is_only_evaluated_has_no_training_images(tmp_path):
     making.pets(tmp_path, train=((1, "a"), (2, "b")), test=((1, "a"), (2, "b")))
     entry = small("pets", classes=2, train=0, test=2)
     loaded = load_real(entry, tmp_path, tmp_path / "cache", SQUARE)
-    assert loaded.arrays.train_images.shape == (0, 4, 4, 3)
-    assert loaded.arrays.test_labels.tolist() == [0, 1]
+    assert loaded.data.train.array().shape == (0, 4, 4, 3)
+    assert loaded.data.test.labels.tolist() == [0, 1]
     assert [part for part, _ in loaded.contents] == ["test"]
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.data.splits import Arrays, batch_indices, dev_split, few_shot, select
-from harness.spec import Dataset
+from harness.data.splits import Data, Split, batch_indices, dev_split, few_shot, select
+from harness.spec import Checkpoint, Dataset, Recipe, Run
 
 LABELS = np.repeat(np.arange(4), 25)
 
@@ -22,10 +22,16 @@ def dataset(**changed):
     return Dataset(**values | changed)
 
 
-def arrays():
+def run(seed=0, split="test", shots=None, **recipe):
+    weights = Checkpoint("c", "vit", "ViT-L/16", "ImageNet-21k", "vit-npz", file="c.npz", sha256="a" * 64)
+    how = Recipe(id="r", batch_size=8, resolution=32, **{"steps": 10, "learning_rate": 0.1} | recipe)
+    return Run(weights, dataset(shots=shots), how, seed, split=split)
+
+
+def data():
     # Each training image is its own number, so that examples can be told apart.
     images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1)
-    return Arrays(images, LABELS, np.full((8, 1, 1), 200, np.uint8), np.arange(8) % 4)
+    return Data(Split(images, LABELS), Split(np.full((8, 1, 1), 200, np.uint8), np.arange(8) % 4))
 
 
 def test_dev_split_is_a_partition_of_the_stated_size():
@@ -47,16 +53,44 @@ def test_few_shot_needs_enough_examples():
 
 
 def test_test_runs_train_on_everything_and_score_the_test_set():
-    chosen = select(arrays(), dataset(), "test", seed=0)
-    assert len(chosen.train_labels) == 100
-    assert (chosen.test_images == 200).all()
+    whole = data()
+    chosen = select(whole, run())
+    assert chosen.train is whole.train
+    assert chosen.test is whole.test
+
+
+def test_a_final_run_may_leave_the_dev_split_out_and_scores_the_test_set_all_the_same():
+    kept, held = dev_split(100, 0.2)
+    chosen = select(data(), run(trains_on="all but dev"))
+    assert chosen.train.array().ravel().tolist() == kept.tolist()
+    assert not set(chosen.train.array().ravel()) & set(held)
+    assert (chosen.test.array() == 200).all()
+    # On the dev split nothing changes: it never trains on what it is scored on.
+    for trains_on in ("all", "all but dev"):
+        chosen = select(data(), run(split="dev", trains_on=trains_on))
+        assert chosen.train.array().ravel().tolist() == kept.tolist()
+        assert chosen.test.array().ravel().tolist() == held.tolist()
+
+
+def test_an_evaluation_trains_on_nothing():
+    chosen = select(data(), run(steps=0, learning_rate=None))
+    assert (len(chosen.train), len(chosen.test)) == (0, 8)
+    assert chosen.train.array().shape == (0, 1, 1)
+
+
+def test_images_stay_where_they_are_and_labels_follow_them():
+    whole = data()
+    chosen = select(whole, run(shots=5, trains_on="all but dev"))
+    assert chosen.train.images is whole.train.images
+    assert chosen.train.labels.tolist() == LABELS[chosen.train.array().ravel()].tolist()
+    assert np.bincount(chosen.train.labels).tolist() == [5, 5, 5, 5]
 
 
 @pytest.mark.parametrize("shots", [None, 5])
 def test_choices_never_see_the_test_set_nor_train_on_what_they_are_scored_on(shots):
     for seed in range(5):
-        chosen = select(arrays(), dataset(shots=shots), "dev", seed=seed)
-        trained, scored = set(chosen.train_images.ravel()), set(chosen.test_images.ravel())
+        chosen = select(data(), run(seed, "dev", shots))
+        trained, scored = set(chosen.train.array().ravel()), set(chosen.test.array().ravel())
         assert 200 not in scored
         assert not trained & scored
         assert len(scored) == 20

@@ -13,9 +13,9 @@ from harness.micro.tasks import load, read
 
 @pytest.mark.parametrize("name", datasets())
 def test_every_dataset_is_the_one_that_is_pinned(name):
-    arrays = load(dataset(name))
-    assert len(arrays.test_labels) == dataset(name).test
-    assert set(arrays.train_labels) == set(range(dataset(name).classes)) == set(arrays.test_labels)
+    data = load(dataset(name))
+    assert len(data.test) == dataset(name).test
+    assert set(data.train.labels) == set(range(dataset(name).classes)) == set(data.test.labels)
 
 
 @pytest.mark.parametrize(
@@ -34,24 +34,24 @@ def test_other_data_than_pinned_is_refused(changed, message):
 def test_digits_are_those_of_scikit_learn_and_no_test_image_trains():
     from sklearn.datasets import load_digits
 
-    arrays = read("digits")
-    ours = sorted(image.tobytes() for image in np.concatenate([arrays.train_images, arrays.test_images]))
+    data = read("digits")
+    ours = sorted(image.tobytes() for image in np.concatenate([data.train.array(), data.test.array()]))
     assert ours == sorted((image * 255 // 16).astype(np.uint8).tobytes() for image in load_digits().images)
 
 
 def test_count_is_the_number_of_bright_blobs():
-    arrays = read("count")
+    test = read("count").test
     # Touching discs count as one blob, so compare where the discs' cells leave a gap: never more blobs
     # than discs, and equal for most.
-    blobs = np.array([scipy.ndimage.label(image >= 128)[1] for image in arrays.test_images])
-    discs = arrays.test_labels + 1
+    blobs = np.array([scipy.ndimage.label(image >= 128)[1] for image in test.array()])
+    discs = test.labels + 1
     assert (blobs <= discs).all()
     assert (blobs == discs).mean() > 0.75
 
 
 def test_orientation_is_the_bar_s_main_axis():
-    arrays = read("orientation")
-    for image, label in zip(arrays.test_images[:300], arrays.test_labels[:300], strict=True):
+    test = read("orientation").test
+    for image, label in zip(test.array()[:300], test.labels[:300], strict=True):
         rows, columns = np.nonzero(image >= 128)
         _, axes = np.linalg.eigh(np.cov(np.stack([columns, rows])))
         angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1])) % 180
