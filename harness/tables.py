@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,25 @@ from harness.spec import build
 S = TypeVar("S")
 
 PACKAGE = Path(__file__).parent
+VARIABLE = "VIT_CLAIMS_TABLES"
+"""The environment variable with a folder of the user's own zoo.toml, datasets.toml and recipes.toml."""
+
+
+def own_table(name: str) -> Path | None:
+    """Return the user's own table of a name, e.g. "recipes.toml", or None if there is none.
+
+    Its entries stand beside the project's; a name that exists there already is an error.
+
+    Raises:
+        ClaimsError: $VIT_CLAIMS_TABLES names no folder.
+    """
+    value = os.environ.get(VARIABLE)
+    if not value:
+        return None
+    folder = Path(value).expanduser().absolute()
+    if not folder.is_dir():
+        raise ClaimsError(f"${VARIABLE}: expected a folder of tables, found none at {folder}; mend or unset it")
+    return folder / name if (folder / name).is_file() else None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -41,4 +62,19 @@ def read_specs(path: Path, spec: type[S]) -> dict[str, S]:
                 f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; mend the file"
             )
         found[name] = build(spec, {"id": name, **values}, f"{path.name} [{name}]")
+    return found
+
+
+def read_tables(paths: Iterable[Path | None], spec: type[S]) -> dict[str, S]:
+    """Return the specs of several tables, None left out, by id.
+
+    Raises:
+        ClaimsError: as `read_specs`, or an id that an earlier table has.
+    """
+    found: dict[str, S] = {}
+    for path in paths:
+        for name, entry in (read_specs(path, spec) if path is not None else {}).items():
+            if name in found:
+                raise ClaimsError(f"{path} [{name}]: expected a new id, found one that exists; rename it")
+            found[name] = entry
     return found

@@ -15,7 +15,7 @@ from harness.claim import Contender
 from harness.errors import ClaimsError, unknown
 from harness.fetch.sources import Hub, Local, Material, Source, Url
 from harness.spec import Checkpoint, build
-from harness.tables import PACKAGE, read_specs
+from harness.tables import PACKAGE, own_table, read_specs, read_tables
 
 TABLES = (PACKAGE / "zoo_released.toml", PACKAGE / "zoo.toml")
 HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/\s]+))?/(?P<file>\S+)")
@@ -65,25 +65,42 @@ def vtab_checkpoints() -> Iterator[Checkpoint]:
                 )
 
 
-@cache
 def checkpoints(paths: tuple[Path, ...] = TABLES) -> Mapping[str, Checkpoint]:
-    """Return every checkpoint by id.
+    """Return every checkpoint by id: the tables' and the user's own ($VIT_CLAIMS_TABLES/zoo.toml).
 
     Raises:
         ClaimsError: a malformed table, an id that is given twice, a source that is none.
     """
+    return all_of(paths, own_table("zoo.toml"))
+
+
+@cache
+def all_of(paths: tuple[Path, ...], own: Path | None) -> Mapping[str, Checkpoint]:
+    """Return the checkpoints of some tables and of the user's own."""
+    shipped_table = TABLES[1]  # made by harness.micro.pretrain
+    there = [path for path in paths if path != shipped_table or path.exists()]
     found: dict[str, Checkpoint] = {entry.id: entry for entry in vtab_checkpoints()}
-    for path in paths:
-        if path == TABLES[1] and not path.exists():  # made by harness.micro.pretrain
-            continue
-        for name, entry in read_specs(path, Checkpoint).items():
-            if name in found:
-                raise ClaimsError(f"{path.name} [{name}]: expected a new id, found one that exists; rename it")
-            if not (entry.file or entry.sources or entry.never_released):
-                raise ClaimsError(f"{path.name} [{name}]: expected a file, sources or never_released, found none")
-            found[name] = entry
-            sources(entry)
-    return MappingProxyType(found)
+    for name, entry in read_tables((*there, own), Checkpoint).items():
+        if name in found:
+            raise ClaimsError(f"checkpoint {name}: expected a new id, found one of BiT's VTAB-1k files; rename it")
+        if not (entry.file or entry.sources or entry.never_released):
+            raise ClaimsError(f"checkpoint {name}: expected a file, sources or never_released, found none")
+        found[name] = entry
+        sources(entry)
+    mine = read_specs(own, Checkpoint) if own is not None else {}
+    return MappingProxyType(found | {name: with_place(found[name], own) for name in mine})
+
+
+def with_place(found: Checkpoint, table: Path | None) -> Checkpoint:
+    """Return an entry of the user's own table; its `file`, from the table's folder, becomes its first source.
+
+    So it is pinned by its digest like any other file of this machine, and only what comes with the project has a
+    `file`.
+    """
+    if not found.file or table is None:
+        return found
+    path = table.parent / Path(found.file).expanduser()
+    return replace(found, file="", sources=(f"file:{path}", *found.sources))
 
 
 def shipped() -> Mapping[str, Checkpoint]:
@@ -314,19 +331,27 @@ def file_of(found: Checkpoint, cache_folder: Path | None = None, *, offline: boo
 def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool | None = None) -> Checkpoint:
     """Return a checkpoint with the sha256 of the file that stands for it here, for a run's identity.
 
-    Without it, two released checkpoints that were never fetched would look the same to a run's hash.
+    Without it, two released checkpoints that were never fetched would look the same to a run's hash. What was fetched
+    and pinned before is not hashed again here, so that a stored run is looked up at once: `file_of` checks what is
+    read. A user's own file is hashed, for it may have been trained anew.
 
     Raises:
         ClaimsError: as `file_of`.
     """
-    file_of(found, cache_folder, offline=offline)
     if found.file:
         return found
     from harness.fetch.pins import Pins
     from harness.fetch.settings import settings
 
+    cache = settings(cache_folder, offline).cache
+    if found.never_released:
+        file_of(found, cache_folder, offline=offline)  # raises
     (material,) = materials(found)
-    pin = Pins(settings(cache_folder, offline).cache).get(material.key)
+    pin = Pins(cache).get(material.key)
+    own = {str(place.file) for place in material.sources if isinstance(place, Local)}
+    if pin is None or pin.elsewhere in own or found.sha256 not in (None, pin.sha256):
+        file_of(found, cache_folder, offline=offline)
+        pin = Pins(cache).get(material.key)
     if pin is None:
         raise ClaimsError(f"{found.id}: expected the sha256 of its file among the pins, found none; fetch it again")
     return replace(found, sha256=pin.sha256, size=pin.size)

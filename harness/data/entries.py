@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from harness.data.imagenet import imagenet_train, imagenet_validation
 from harness.data.parts import Digests, Parts, Reader, hold_out, join, subset
 from harness.errors import ClaimsError, unknown
 from harness.spec import STRICT, Count, Natural, Sources
-from harness.tables import PACKAGE, read_specs
+from harness.tables import PACKAGE, own_table, read_specs, read_tables, read_toml
 
 Group = Literal["", "natural", "specialized", "structured"]
 
@@ -56,11 +57,13 @@ class Entry:
     missing: str = ""
     """Why it can't be read here as published; "" if it can."""
     citation: str = ""
+    path: str = ""
+    """Where it lies, where that is not the usual place: absolute, or from the folder of the table it is in."""
 
     @property
     def folder(self) -> str:
-        """The usual name of its folder; a VTAB task lies where the dataset itself does."""
-        return self.id.removeprefix("vtab-")
+        """The usual name of its folder, or its path; a VTAB task lies where the dataset itself does."""
+        return self.path or self.id.removeprefix("vtab-")
 
 
 CLAIMED = {"flowers102": ("flowers",), "imagenet_real": ("imagenet", "imagenet-real")}
@@ -72,17 +75,29 @@ def claimed(name: str) -> tuple[str, ...]:
     return CLAIMED.get(name, (name,))
 
 
-@cache
 def entries(path: Path = PACKAGE / "datasets_real.toml") -> Mapping[str, Entry]:
-    """Return every real dataset by id.
+    """Return every real dataset by id: the table's and the user's own ($VIT_CLAIMS_TABLES/datasets.toml).
 
     Raises:
-        ClaimsError: malformed, or a reader that does not exist.
+        ClaimsError: malformed, an id that is given twice, or a reader that does not exist.
     """
-    found = read_specs(path, Entry)
+    return all_of(path, own_table("datasets.toml"))
+
+
+@cache
+def all_of(path: Path, own: Path | None) -> Mapping[str, Entry]:
+    """Return the datasets of a table and of the user's own."""
+    found = read_tables((path, own), Entry)
     for entry in found.values():
         if entry.reader not in READERS and not entry.missing:
-            raise unknown("reader", entry.reader, READERS, f"{path.name} [{entry.id}]")
+            raise unknown("reader", entry.reader, READERS, f"dataset {entry.id}")
+    if own is not None:
+        micro = read_toml(PACKAGE / "datasets.toml")
+        for name, entry in read_specs(own, Entry).items():
+            if name in micro:
+                raise ClaimsError(f"{own} [{name}]: expected a new id, found one of the micro study's; rename it")
+            if entry.path:
+                found[name] = replace(entry, path=str(own.parent / Path(entry.path).expanduser()))
     return MappingProxyType(found)
 
 

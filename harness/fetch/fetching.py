@@ -112,11 +112,11 @@ def summary(job: Job, offline: bool, damage: str | None, told: list[str]) -> str
     """Return the message of a fetch that failed: what to do, and one line per source."""
     name = job.material.key
     by_hand = f"put the file at {job.path}" + (f" (sha256 {job.sha256})" if job.sha256 else "")
-    if offline:
-        remote = [str(source) for source in job.material.sources if not isinstance(source, Local)]
+    remote = [str(source) for source in job.material.sources if not isinstance(source, Local)]
+    if offline and remote:
         found = f"damage in the cache ({damage})" if damage else "none on this machine"
-        elsewhere = f"fetch it elsewhere from {' or '.join(remote)} and " if remote else ""
-        return f"{name}: offline: expected the file in the cache, found {found}; {elsewhere}{by_hand}"
+        elsewhere = f"fetch it elsewhere from {' or '.join(remote)} and {by_hand}"
+        return f"{name}: offline: expected the file in the cache, found {found}; {elsewhere}"
     kept = "; the file in the cache was kept" if job.path.exists() else ""
     if len(told) == 1:
         return f"{name}: {told[0]}{kept}; or {by_hand}"

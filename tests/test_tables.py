@@ -1,0 +1,79 @@
+"""The user's own tables stand beside the project's: absolute places, new names only, and one line for what is wrong."""
+
+import hashlib
+import json
+
+import pytest
+
+from harness import zoo
+from harness.data.entries import entries
+from harness.errors import ClaimsError
+from harness.tables import own_table
+
+OWN = {"family": "vit", "architecture": "ViT-Own", "pretrained_on": "Mine", "layout": "vit-npz"}
+FOLDER = {"title": "Mine", "reader": "folder", "classes": 2, "train": 4, "test": 2, "dev_fraction": 0.25}
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(folder))
+    monkeypatch.delenv("VIT_CLAIMS_WEIGHTS", raising=False)
+    return folder
+
+
+def write(table, name, **values):
+    table.write_text(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+
+
+def test_without_the_variable_there_is_none(monkeypatch):
+    monkeypatch.delenv("VIT_CLAIMS_TABLES", raising=False)
+    assert own_table("zoo.toml") is None
+
+
+def test_a_table_is_found_by_name_and_a_wrong_folder_is_said(tables, tmp_path, monkeypatch):
+    assert own_table("recipes.toml") is None
+    (tables / "recipes.toml").write_text("")
+    assert own_table("recipes.toml") == tables / "recipes.toml"
+    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tmp_path / "none"))
+    with pytest.raises(ClaimsError, match=r"VIT_CLAIMS_TABLES: expected a folder of tables, found none at .*none"):
+        own_table("zoo.toml")
+
+
+@pytest.mark.parametrize("where", ["beside the table", "absolute"])
+def test_an_own_checkpoint_is_found_and_pinned_by_its_bytes(tables, tmp_path, where):
+    weights = tables / "mine.npz"
+    weights.write_bytes(b"weights")
+    write(tables / "zoo.toml", "mine", **OWN, file="mine.npz" if where == "beside the table" else str(weights))
+    found = zoo.checkpoint("mine")
+    assert "mine" not in zoo.shipped()
+    assert zoo.checkpoint("micro-vit-l").id in zoo.shipped()
+    assert zoo.file_of(found, tmp_path / "cache", offline=True) == weights
+    assert zoo.pinned(found, tmp_path / "cache", offline=True).sha256 == hashlib.sha256(b"weights").hexdigest()
+    # Trained anew under the same name: said, not taken for the old one.
+    weights.write_bytes(b"other weights")
+    with pytest.raises(ClaimsError, match="pinned at the first fetch"):
+        zoo.pinned(found, tmp_path / "cache", offline=True)
+
+
+def test_an_own_dataset_lies_where_its_entry_says(tables):
+    write(tables / "datasets.toml", "mine", **FOLDER, path="images")
+    assert entries()["mine"].folder == str(tables / "images")
+    assert "cifar10" in entries()
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "values"),
+    [
+        ("zoo.toml", "micro-vit-l", OWN | {"file": "x.npz"}),
+        ("zoo.toml", "vit-b16-in21k", OWN | {"file": "x.npz"}),
+        ("zoo.toml", "bit-m-r50x1-vtab-dtd-run0", OWN | {"file": "x.npz"}),
+        ("datasets.toml", "cifar10", FOLDER),
+        ("datasets.toml", "digits", FOLDER),
+    ],
+)
+def test_a_name_that_exists_already_is_an_error(tables, table, name, values):
+    write(tables / table, name, **values)
+    with pytest.raises(ClaimsError, match=f"{name}.*expected a new id, found one"):
+        (zoo.checkpoints if table == "zoo.toml" else entries)()
