@@ -166,6 +166,31 @@ class Side:
 
 
 @dataclass(frozen=True, config=STRICT)
+class RecipeUsed:
+    """How the final runs of one checkpoint were made, every setting of it."""
+
+    checkpoint: str
+    recipe: str
+    """Id of the recipe that was resolved for the checkpoint and the dataset."""
+    settings: tuple[tuple[str, str, str], ...] = ()
+    """(field, value, the paper's value where it differs, else "") as text."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Searched:
+    """One learning rate that was tried on the dev split."""
+
+    checkpoint: str
+    learning_rate: float
+    accuracy: float | None
+    """Of the dev split, percent; None: the runs diverged."""
+    chosen: bool
+    """Whether the final runs used it."""
+    runs: tuple[str, ...] = ()
+    """Ids of the runs that it was judged by."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class Verdict:
     """What one source of evidence says about one hypothesis: the record in verdicts.json."""
 
@@ -175,7 +200,8 @@ class Verdict:
     dataset: str
     """The paper's dataset."""
     source: str
-    """"micro", "gpu", or "published/..." naming the publication."""
+    """KIND[/DETAIL][@BACKEND]: "published/..." naming the publication, "micro", "gpu/PROTOCOL", "micro@jax"; "@both"
+    for the check that both backends agree."""
     verdict: VerdictName
     reason: str
     """One line for a reader."""
@@ -203,6 +229,12 @@ class Verdict:
     """The recorded verdict, if one is recorded against the hypothesis."""
     date: str = ""
     """When it was judged, ISO 8601 with time zone."""
+    backend: str = ""
+    """What computed the runs, e.g. "torch"; "" where nothing was computed, and in records from before it was kept."""
+    recipes: tuple[RecipeUsed, ...] = ()
+    """How the final runs were made, a checkpoint each."""
+    searched: tuple[Searched, ...] = ()
+    """The search for learning rates, if there was one."""
 
     @property
     def key(self) -> tuple[str, str, str]:
