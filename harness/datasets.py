@@ -1,4 +1,4 @@
-"""The datasets that exist (datasets.toml)."""
+"""The datasets that exist as specs of runs: the micro study's tasks (datasets.toml) and the real ones, pinned."""
 
 from __future__ import annotations
 
@@ -6,21 +6,98 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from harness.errors import unknown
+from harness.errors import ClaimsError, unknown
 from harness.spec import Dataset
 from harness.tables import PACKAGE, read_specs
+
+if TYPE_CHECKING:
+    from harness.data.entries import Entry
+
+UNPINNED = "0" * 64
+"""The digest of a spec whose bytes nobody has looked at."""
 
 
 @cache
 def datasets(path: Path = PACKAGE / "datasets.toml") -> Mapping[str, Dataset]:
-    """Return every dataset by id."""
+    """Return every task of the micro study by id."""
     return MappingProxyType(read_specs(path, Dataset))
 
 
 def dataset(name: str) -> Dataset:
-    """Return one dataset; an unknown name is an error that names the nearest."""
+    """Return one task of the micro study; an unknown name is an error that names the nearest."""
     known = datasets()
     if name not in known:
         raise unknown("dataset", name, known)
     return known[name]
+
+
+def real(name: str) -> Entry:
+    """Return the entry of a real dataset by its id, or by its name in claims.
+
+    Raises:
+        ClaimsError: there is none, or the name is that of other labels for another dataset's images.
+    """
+    from harness.data.entries import claimed, entries
+
+    parts = claimed(name)
+    if len(parts) > 1:
+        raise ClaimsError(
+            f"{name}: expected a dataset with images, found other labels for those of {parts[0]}; runs are on"
+            f" {parts[0]}, whose predictions are scored by them"
+        )
+    if parts[0] not in entries():
+        raise unknown("dataset", name, [*datasets(), *entries()])
+    return entries()[parts[0]]
+
+
+def unpinned_dataset(entry: Entry | str, *, train: bool = True) -> Dataset:
+    """Return the spec of a real dataset for resolving recipes and planning, whether or not it is here.
+
+    It has no digest and must not be part of a run.
+    """
+    from harness.data.real import spec_of
+
+    found = real(entry) if isinstance(entry, str) else entry
+    return spec_of(found, UNPINNED, train)
+
+
+def pinned_dataset(entry: Entry | str, *, train: bool = True, fetch: bool = True) -> Dataset:
+    """Return the spec of a real dataset whose digest names the very examples, for a run's identity.
+
+    The digest is over those of the parts that such runs use: images and labels, whatever form they are in. Pinned
+    at the first read, it is known at once from then on, whether or not the images are still here; whoever reads
+    them for a run compares.
+
+    Args:
+        entry: the dataset, or its id.
+        train: False for runs that only evaluate: the training part is neither read nor named.
+        fetch: fetch what is not here, as the settings allow; False: use only what is on this machine.
+
+    Raises:
+        ClaimsError: it is not here and can't be had, with what to do; it is incomplete or damaged, or other images
+            than at the first read.
+    """
+    from harness.data.locations import decoded
+    from harness.data.obtain import at_hand
+    from harness.data.real import NUMBERED, digest, parts_of, pinned, read_and_pin, spec_of
+
+    found = real(entry) if isinstance(entry, str) else entry
+    train = train and found.train > 0
+    known = pinned(found.id, decoded())
+    if not known.keys() >= set(parts_of(train)):
+        known = read_and_pin(found, at_hand(found, fetch), decoded(), train)
+    return spec_of(found, digest(known, train), train, known.get(NUMBERED) == "true")
+
+
+def why_not_here(entry: Entry | str) -> str:
+    """Return in one line why a real dataset is not on this machine and what to do; "" if it is. Nothing is read."""
+    from harness.data.locations import location
+    from harness.data.obtain import state
+
+    found = real(entry) if isinstance(entry, str) else entry
+    where, why = state(found, location(found.folder))
+    if where == "here":
+        return ""
+    return f"{found.id}: {why or f'not on this machine; python -m harness fetch {found.id}'}"

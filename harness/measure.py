@@ -35,14 +35,14 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
 
 def compute(run: Run, execution: Execution) -> Result:
     """Fine-tune and predict, whatever is stored."""
+    from harness.backends.devices import card_name
     from harness.backends.loaders import weights_of
-    from harness.data.splits import select
-    from harness.micro.tasks import load
+    from harness.loading import load
     from harness.zoo import file_of
 
     start = time.perf_counter()
     weights = weights_of(run.checkpoint, file_of(run.checkpoint))
-    data = select(load(run.dataset), run)
+    data = load(run)
     outcome = backend(run.backend)(run, weights, data, execution)
     return Result(
         run_id=run.id,
@@ -52,5 +52,9 @@ def compute(run: Run, execution: Execution) -> Result:
         seconds=time.perf_counter() - start,
         images_per_second=outcome.images_per_second,
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT,
-        environment=environment(run.backend),
+        environment=(*environment(run.backend), ("device", card_name(execution.device, run.backend))),
+        diverged=outcome.diverged,
+        device_memory=outcome.device_memory,
+        waiting=outcome.waiting,
+        micro_batch=outcome.micro_batch,
     )

@@ -26,6 +26,7 @@ NUMERICS = {"torch": 1, "jax": 1}
 
 Family = Literal["vit", "bit", "hybrid", "convnext"]
 Backend = Literal["torch", "jax"]
+BACKENDS: tuple[Backend, ...] = ("torch", "jax")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
@@ -108,6 +109,11 @@ class Checkpoint:
     semantics: Literal["reference", "timm"] = "reference"
     """Whose numerics the model follows: the authors' released code, or timm's for weights released through timm."""
 
+    @property
+    def shipped(self) -> bool:
+        """Whether the file comes with the project: the micro study's, always computed on the CPU."""
+        return bool(self.file) and not self.file.startswith(("/", "~"))
+
 
 @dataclass(frozen=True, config=STRICT)
 class Dataset:
@@ -115,20 +121,24 @@ class Dataset:
 
     id: str
     classes: Annotated[int, Field(ge=2)]
-    train: Count
-    """Number of training examples available (the pool, for a few-shot task)."""
+    train: Natural
+    """Number of training examples available (the pool, for a few-shot task); 0: it is only evaluated."""
     test: Count
     """Number of test examples; every result scores exactly these."""
     reader: str
-    """What reads or makes it (harness/micro/tasks.py)."""
+    """What reads or makes it (harness/micro/tasks.py, harness/data/entries.py)."""
     sha256: Sha256
-    """Digest of the uint8 images and int labels of both splits."""
+    """Digest of the examples: a micro task's uint8 images and labels, a real dataset's encoded images and labels."""
     dev_fraction: Share
     """Share of the training examples that choices (learning rates) are made on."""
     shots: Count | None = None
     """Training examples per class, drawn with the run's seed; None: all of them."""
     title: str = ""
     citation: str = ""
+    protocol: str = ""
+    """Whose protocol says which published parts are trained on and scored."""
+    numbered: bool = False
+    """Whether the test examples are in the order of ImageNet's validation image numbers, which ReaL labels rely on."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -225,7 +235,7 @@ NOT_IDENTITY: dict[type, frozenset[str]] = {
         "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
         " citation".split()
     ),
-    Dataset: frozenset("id title citation reader".split()),
+    Dataset: frozenset("id title citation protocol numbered reader".split()),
     Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),
 }
 """Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
@@ -271,6 +281,8 @@ class Run:
             raise ValueError(f"expected recipe {recipe.id} with steps and a learning rate, found it unresolved")
         if recipe.steps == 0 and self.split == "dev":
             raise ValueError(f"expected a recipe that trains for a run on the dev split, found {recipe.id}")
+        if recipe.steps and not self.dataset.train:
+            raise ValueError(f"expected a recipe that only evaluates {self.dataset.id}, found {recipe.id}")
 
     @cached_property
     def id(self) -> str:

@@ -74,6 +74,11 @@ class PixelCache:
         offset, height, width, _ = (int(value) for value in self.index[example])
         return self.pixels[offset : offset + height * width * 3].reshape(height, width, 3)
 
+    @property
+    def one_size(self) -> bool:
+        """Whether all images have one size."""
+        return bool((self.index[:, 1:3] == self.index[0, 1:3]).all())
+
     def array(self) -> Pixels:
         """Return all images as one memory-mapped array (N, H, W, 3).
 

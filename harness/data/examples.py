@@ -110,11 +110,22 @@ class Examples:
             order=ranks,
         )
 
-    def content(self) -> str:
-        """Return the digest of all encoded bytes and labels, reading them all; see `content_of`."""
+    @property
+    def raw(self) -> bool:
+        """Whether the stored bytes are the pixels themselves, of images of one size, and no image files."""
+        return self.decode is not decode_image
+
+    def content(self, on_image: Callable[[int], None] | None = None) -> str:
+        """Return the digest of all encoded bytes and labels, reading them all; see `content_of`.
+
+        Args:
+            on_image: called with the number of images read so far.
+        """
         digests = np.empty((len(self), 32), dtype=np.uint8)
-        for i in self.reading_order:
+        for done, i in enumerate(self.reading_order, start=1):
             digests[i] = np.frombuffer(hashlib.sha256(self.encoded(int(i))).digest(), dtype=np.uint8)
+            if on_image is not None:
+                on_image(done)
         return content_of(digests, self.labels)
 
 

@@ -8,7 +8,8 @@ Forms, looked for in this order below the given folder (or the file itself may b
    or as the hub's older data/val_images.tar.gz writes it, `ILSVRC2012_val_00000293_n01440764.JPEG`;
 4. the hub's parquet shards, `data/validation-*.parquet`.
 
-Examples are always in the order of the number in the name, 1 to 50,000: the order of the ReaL labels.
+Examples are in the order of the number in the name, 1 to 50,000: the order of the ReaL labels. Only shards whose
+names carry no number give them in the order of their rows; they are named by row then, and ReaL refuses them.
 Classes are numbered by sorted synset, as every released head numbers them.
 """
 
@@ -69,6 +70,8 @@ def imagenet_validation(root: Path, sizes: Sizes | None = None) -> Examples:
     """
     sizes = sizes or Sizes()
     found = locate(root)
+    if found.labels is not None and not any(NAME.search(name) for name in found.names):
+        return by_row(found, sizes)
     numbers, synsets = zip(*(parsed(found.where, name) for name in found.names), strict=True)
     expected = f"{found.where}: expected the {sizes.images:,} images ILSVRC2012_val_00000001 to {sizes.images:08d}"
     if sorted(numbers) != list(range(1, sizes.images + 1)):
@@ -91,12 +94,31 @@ def imagenet_validation(root: Path, sizes: Sizes | None = None) -> Examples:
     check_labels(found.where, labels, sizes)
     return Examples(
         where=found.where,
-        names=tuple(f"ILSVRC2012_val_{number:08d}" for number in range(1, sizes.images + 1)),
+        names=tuple(map(name_of, range(1, sizes.images + 1))),
         labels=labels,
         classes=classes,
         encoded=lambda index: found.read(int(place[index])),
         stamp=stamp,
         order=np.argsort(place) if found.forwards else None,
+    )
+
+
+def name_of(number: int) -> str:
+    """Return the name of a validation image."""
+    return f"ILSVRC2012_val_{number:08d}"
+
+
+def by_row(found: Found, sizes: Sizes) -> Examples:
+    """Return a table's images in the order of its rows, where their names say nothing of their numbers."""
+    labels = np.asarray(found.labels, dtype=np.int64)
+    check_labels(found.where, labels, sizes)
+    return Examples(
+        where=found.where,
+        names=tuple(f"row {row}" for row in range(sizes.images)),
+        labels=labels,
+        classes=tuple(str(number) for number in range(sizes.classes)),
+        encoded=found.read,
+        stamp=found.stamp,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a user's copy of a real dataset lies."""
+"""Where a user's copy of a real dataset lies, and where decoded images are kept."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def location(name: str, option: str | os.PathLike[str] | None = None) -> Path:
         return Path(option).expanduser().absolute()
     base = os.environ.get(VARIABLE)
     return (Path(base).expanduser().absolute() if base else home() / "data") / name
+
+
+def decoded() -> Path:
+    """Return the folder of decoded images and of the digests that datasets had at their first read."""
+    return home() / "decoded"

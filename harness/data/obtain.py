@@ -14,9 +14,10 @@ from filelock import FileLock
 from harness.data.drive import from_drive
 from harness.data.entries import Entry, entries, load_parts
 from harness.data.laying import UNPACKED, Mark, cannot_lay, lay, read_mark
+from harness.data.locations import location
 from harness.data.shards import shard_materials
 from harness.errors import ClaimsError
-from harness.fetch import Local, Material, Network, Pins, Source, Url, fetch
+from harness.fetch import Local, Material, Network, Pins, Source, Url, fetch, settings
 from harness.fetch.fetching import LOOPBACK
 from harness.fetch.statement import file_digest
 from harness.home import make_folder
@@ -35,7 +36,7 @@ def state(entry: Entry, root: Path) -> tuple[State, str]:
     A folder that a user filled counts as here; reading it checks it.
     """
     mark = read_mark(root)
-    if marked(entry, root, mark):
+    if root.is_file() or marked(entry, root, mark):
         return "here", ""
     names, published = set(visible(root)), {name for name, _ in entry.files}
     as_published = bool(published) and published <= names and entry.reader not in UNPACKED
@@ -56,6 +57,8 @@ def by_hand(entry: Entry, root: Path) -> str:
     """Return why a dataset can't be fetched and what to put where, in one clause; "" if it can."""
     if entry.missing:
         return f"{entry.missing} {root}"
+    if not entry.files and entry.reader != HUB_READER:
+        return f"no address is known of it; expected its images in {root}, found none; lay them there"
     if entry.reader == HUB_READER:
         from huggingface_hub import get_token
 
@@ -152,6 +155,23 @@ def obtain(entry: Entry, root: Path, cache: Path, *, offline: bool = False, netw
                 validation(entry, root, cache, offline, network)
             else:
                 lay(entry, root, published(entry, root, cache, offline, network))
+    return root
+
+
+def at_hand(entry: Entry, fetch: bool = True) -> Path:
+    """Return a dataset's folder, where it usually lies; get it there if it is not.
+
+    Args:
+        entry: the dataset.
+        fetch: use the network, as the settings allow; False: only what is on this machine.
+
+    Raises:
+        ClaimsError: as `obtain`.
+    """
+    root = location(entry.folder)
+    if state(entry, root)[0] != "here":
+        chosen = settings()
+        obtain(entry, root, chosen.cache, offline=chosen.offline or not fetch)
     return root
 
 

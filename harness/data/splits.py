@@ -45,6 +45,10 @@ class Split:
         index = chosen if self.index is None else self.index[chosen]
         return Split(self.images, self.labels[chosen], index)
 
+    def take_none(self) -> Split:
+        """Return no example of it."""
+        return self.take(np.arange(0))
+
     def array(self) -> npt.NDArray[np.uint8]:
         """Return the split's images as one array, copied only where it does not hold just these.
 
@@ -87,25 +91,37 @@ def few_shot(labels: Indices, shots: int, seed: int) -> Indices:
     return np.sort(np.concatenate(chosen))
 
 
-def select(data: Data, run: Run) -> Data:
-    """Return what a run trains on and what it is scored on; images stay where they are.
+def held_out(n: int, run: Run) -> Indices:
+    """Return which of n training examples are a run's dev split, sorted."""
+    return dev_split(n, run.dataset.dev_fraction)[1]
+
+
+def trained_on(train: Split, run: Run) -> Split:
+    """Return what a run trains on, of all training examples; images stay where they are.
 
     Args:
-        data: the whole dataset.
-        run: says what is scored (the test set or the dev split), whether the dev split is trained on
-            where it is not scored (`recipe.trains_on`), the few-shot rule and the seed.
+        train: all training examples.
+        run: says whether the dev split is scored, or left out all the same (`recipe.trains_on`), the few-shot rule
+            and the seed.
     """
-    train, scored = data.train, data.test
     if run.recipe.evaluates_only:
-        return Data(train.take(np.arange(0)), scored)
+        return train.take_none()
     if run.split == "dev" or run.recipe.trains_on == "all but dev":
-        kept, held = dev_split(len(train), run.dataset.dev_fraction)
-        if run.split == "dev":
-            scored = train.take(held)
-        train = train.take(kept)
+        train = train.take(dev_split(len(train), run.dataset.dev_fraction)[0])
     if run.dataset.shots is not None:
         train = train.take(few_shot(train.labels, run.dataset.shots, run.seed))
-    return Data(train, scored)
+    return train
+
+
+def select(data: Data, run: Run) -> Data:
+    """Return what a run trains on and what it is scored on, the test set or the dev split; images stay where they are.
+
+    Args:
+        data: the whole dataset, its images stored alike for training and for scoring.
+        run: what is computed.
+    """
+    scored = data.train.take(held_out(len(data.train), run)) if run.split == "dev" else data.test
+    return Data(trained_on(data.train, run), scored)
 
 
 def batch_indices(n: int, batch_size: int, step: int, seed: int) -> Indices:

@@ -1,0 +1,66 @@
+"""Where a run is computed: which device an option means here, and what it is called."""
+
+from __future__ import annotations
+
+import re
+
+from harness.accelerators import visible
+from harness.errors import ClaimsError
+from harness.spec import Backend, Run
+
+AUTO = "auto"
+
+
+def choose(run: Run, option: str = AUTO) -> str:
+    """Return the device to compute a run on: "cpu", "cuda" or "cuda:N".
+
+    Runs of the checkpoints that come with the project are always computed on the CPU: their stored results are the
+    same to the bit on every machine of a kind, and an accelerator's would not be.
+
+    Args:
+        run: what is computed.
+        option: "auto" (an accelerator if there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        ClaimsError: another option, an accelerator that is not here, or one for a shipped checkpoint.
+    """
+    asked = re.fullmatch(r"(auto|cpu)|cuda(?::(\d+))?", option)
+    if asked is None:
+        raise ClaimsError(f"--device: expected auto, cpu, cuda or cuda:N, found {option!r}")
+    if run.checkpoint.shipped:
+        if asked[1] is None:
+            raise ClaimsError(f"--device: expected cpu for {run.checkpoint.id}, which comes with the project")
+        return "cpu"
+    if option == "cpu":
+        return "cpu"
+    count = accelerators(run.backend)
+    if option == AUTO:
+        return "cuda" if count else "cpu"
+    if int(asked[2] or 0) >= count:
+        raise ClaimsError(
+            f"--device {option}: expected such an accelerator for {run.backend}, found {count or 'none'} here; use cpu"
+        )
+    return option
+
+
+def accelerators(backend: Backend) -> int:
+    """Return how many accelerators a framework sees."""
+    if backend == "torch":
+        return len(visible())
+    import jax
+
+    return sum(device.platform != "cpu" for device in jax.devices())
+
+
+def card_name(device: str, backend: Backend = "torch") -> str:
+    """Return what a device is called, e.g. "NVIDIA H100 80GB HBM3"; "cpu" for the CPU."""
+    if device == "cpu":
+        return "cpu"
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    import jax
+
+    cards = [each for each in jax.devices() if each.platform != "cpu"]
+    return str(cards[int(device.partition(":")[2] or 0)].device_kind)
