@@ -92,12 +92,21 @@ def pinned_dataset(entry: Entry | str, *, train: bool = True, fetch: bool = True
 
 
 def why_not_here(entry: Entry | str) -> str:
-    """Return in one line why a real dataset is not on this machine and what to do; "" if it is. Nothing is read."""
+    """Return in one line why a real dataset is not on this machine and what to do; "" if it is. Nothing is read.
+
+    Args:
+        entry: the dataset, its id, or its name in claims: "imagenet_real" needs images and labels.
+    """
+    from harness.data.entries import claimed
     from harness.data.locations import location
     from harness.data.obtain import state
+    from harness.data.real_labels import ID, labels_not_here
 
-    found = real(entry) if isinstance(entry, str) else entry
-    where, why = state(found, location(found.folder))
+    if isinstance(entry, str):
+        parts = claimed(entry)
+        reasons = [labels_not_here() if part == ID else why_not_here(real(part)) for part in parts]
+        return "; ".join(filter(None, reasons))
+    where, why = state(entry, location(entry.folder))
     if where == "here":
         return ""
-    return f"{found.id}: {why or f'not on this machine; python -m harness fetch {found.id}'}"
+    return f"{entry.id}: {why or f'not on this machine; python -m harness fetch {entry.id}'}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.errors import ClaimsError, unknown
-from harness.fetch import Material, Pins, Settings, Url, command, settings
+from harness.fetch import Material, Pins, Settings, command, settings
 
 if TYPE_CHECKING:
     from harness.data.entries import Entry
@@ -81,9 +81,9 @@ def run_fetch(options: argparse.Namespace) -> int:
 
 def real_labels() -> Material:
     """Return the file of ImageNet's ReaL labels."""
-    from harness.data.real_labels import ADDRESS, FILE, ID
+    from harness.data.real_labels import material
 
-    return Material(id=ID, file_name=FILE, sources=(Url(ADDRESS),))
+    return material()
 
 
 def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> list[str]:

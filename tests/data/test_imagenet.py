@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from harness.data.imagenet import Sizes, imagenet_validation
+from harness.data.real import is_numbered
 from harness.errors import ClaimsError
 from tests.data import making
 
@@ -178,6 +179,23 @@ def test_parquet_shards_give_the_same_examples(tmp_path):
     assert all((examples.pixels(i) == making.pixels(i + 1)).all() for i in range(6))
     synset_folders(tmp_path / "folders")
     assert examples.content() == imagenet_validation(tmp_path / "folders", SIX).content()
+
+
+def test_parquet_shards_without_numbers_are_read_by_row_and_say_so(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [
+        {"image": {"bytes": making.png(number), "path": None}, "label": making.LABELS[number - 1]}
+        for number in (4, 1, 6, 2, 5, 3)
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "validation-00000-of-00001.parquet")
+    examples = imagenet_validation(tmp_path, SIX)
+    assert examples.labels.tolist() == [row["label"] for row in rows]
+    assert (examples.pixels(0) == making.pixels(4)).all()
+    assert is_numbered(examples) == "false"
+    synset_folders(tmp_path / "folders")
+    assert is_numbered(imagenet_validation(tmp_path / "folders", SIX)) == "true"
 
 
 def test_damaged_parquet_or_no_pyarrow_is_one_line(tmp_path):
