@@ -26,8 +26,8 @@ TRANSFER = ("cifar10", "cifar100", "pets", "flowers102")
 TABLE_5 = {"cifar10": 99.16, "cifar100": 93.44, "pets": 94.73, "flowers102": 99.61}
 TABLE_5_IMAGENET = {"imagenet": 85.15, "imagenet_real": 88.40}
 # Percentage points. Two runs of the authors' code differ by up to 0.4 (CIFAR-100); the course trains
-# at 224 pixels and half the paper's steps. No other recipe is judged by the paper's figures.
-WITHIN = {"paper": 0.5, "code": 0.5, "evaluate": 0.5, "notebook": 1.0}
+# at 224 pixels with a smaller batch. No other recipe is judged by the paper's figures.
+WITHIN = {"paper": 0.5, "code": 0.5, "evaluate": 0.5, "notebook": 1.0, "notebook-vit": 1.0}
 
 
 @CLAIM.hypotheses((Better(JFT[0], than=JFT[1], on=d) for d in (*IMAGENET, *TRANSFER, "vtab1k")), KNOWN)

@@ -54,3 +54,26 @@ def test_vit_huge_improves(hypothesis, judge):
 )
 def test_augreg_improves(hypothesis, judge):
     judge(hypothesis)
+
+
+# What the course compares: SAM's weights are the only ViT of the paper's sizes that was released for ImageNet-1k
+# alone. They differ in the optimiser, too, so this speaks of the released weights, not of the pre-training set.
+SAM = [(Contender(a, "ImageNet-21k"), Contender(a, "ImageNet-1k", "sam")) for a in ("ViT-L/16", *OTHER_SIZES)]
+
+
+@CLAIM.hypotheses((Better(large, than=sam, on=d) for large, sam in SAM for d in DATASETS), KNOWN)
+def test_released_in21k_beats_released_sam(hypothesis, judge):
+    judge(hypothesis)
+
+
+# The CNN for comparison: BiT-S against BiT-M.
+@CLAIM.hypotheses(
+    (
+        Better(Contender(a, "ImageNet-21k"), than=Contender(a, "ImageNet-1k"), on=d)
+        for a in ("BiT-R50x1", "BiT-R101x1", "BiT-R152x4")
+        for d in DATASETS
+    ),
+    KNOWN,
+)
+def test_bit_improves(hypothesis, judge):
+    judge(hypothesis)

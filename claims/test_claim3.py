@@ -45,9 +45,18 @@ def test_hybrid_beats_vit_at_other_sizes(hypothesis, judge):
     judge(hypothesis)
 
 
+PUBLIC = Contender("R50+ViT-B/16", K21)
+
+
+@CLAIM.hypotheses((Better(PUBLIC, than=Contender("ViT-B/16", K21), on=d) for d in DATASETS), KNOWN)
+def test_hybrid_beats_vit_with_public_pretraining(hypothesis, judge):
+    judge(hypothesis)
+
+
+# Its own kind of ResNet, and the one of claim 1, which the course compares it with.
 @CLAIM.hypotheses(
-    (Better(Contender("R50+ViT-B/16", K21), than=Contender("ViT-B/16", K21), on=d) for d in DATASETS[:4]),
+    (Better(PUBLIC, than=Contender(f"BiT-{r}", K21), on=d) for r in ("R50x1", "R152x4") for d in DATASETS),
     KNOWN,
 )
-def test_hybrid_beats_vit_with_public_pretraining(hypothesis, judge):
+def test_hybrid_beats_resnet_with_public_pretraining(hypothesis, judge):
     judge(hypothesis)

@@ -1,7 +1,7 @@
-"""Computes a session's runs on the cores at hand.
+"""Computes a session's runs on the cores and accelerators at hand.
 
-One process of pytest spreads runs over a pool of worker processes, one thread each. Under
-pytest-xdist each worker computes in its own process. Either way a run that is being computed
+One process of pytest spreads runs over pools of worker processes, one thread each on the CPU, one accelerator
+each otherwise. Under pytest-xdist each worker computes in its own process. Either way a run that is being computed
 elsewhere is not waited for while another of the session is pending.
 """
 
@@ -15,13 +15,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness.backends import Execution
 from harness.errors import ClaimsError
 from harness.spec import Result, Run
 from harness.store import Busy, Store
 
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+WORK = "work"
+"""The folder under home for states to resume from, histories of runs and micro-batches that fitted."""
 PAUSE = 0.05
 """Seconds between looks at runs that other processes compute."""
 
@@ -34,22 +42,47 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class Lane:
+    """Where runs of one kind are computed."""
+
+    devices: tuple[str, ...]
+    """One for each worker process: "cpu", or what CUDA_VISIBLE_DEVICES calls one accelerator, e.g. "0"."""
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether each worker has an accelerator of its own."""
+        return "cpu" not in self.devices
+
+
 class Executor:
     """Gives results: those in the store at once, the others computed with all that the session plans.
 
+    The micro study's runs are computed on the CPU, one thread each; runs on released checkpoints on the
+    accelerators, one run at a time on each.
+
     Args:
         store: where results lie.
-        jobs: worker processes; 0 computes in this process.
+        jobs: worker processes for the CPU; 0 computes everything in this process.
+        accelerators: what CUDA_VISIBLE_DEVICES calls them; empty: everything is computed on the CPU.
+        execution: how runs are computed, apart from their device.
     """
 
-    def __init__(self, store: Store, jobs: int):
+    def __init__(self, store: Store, jobs: int, accelerators: Sequence[str] = (), execution: Execution | None = None):
         self.store = store
         self.jobs = jobs
+        self.execution = replace(execution or Execution(), folder=store.home / WORK)
+        cpu = Lane(("cpu",) * max(1, jobs))
+        self.lanes = {"cpu": cpu, "accelerator": Lane(tuple(accelerators)) if accelerators else cpu}
         self.pending: dict[str, Run] = {}
         self.done: dict[str, Result] = {}
         self.progress: Progress = lambda done, total, label: None
-        self._pool: ProcessPoolExecutor | None = None
+        self._pools: dict[Lane, ProcessPoolExecutor] = {}
         self._futures: dict[str, Future[bool]] = {}
+
+    def lane(self, run: Run) -> Lane:
+        """Return where a run is computed: what ships with the project on the CPU, all else on an accelerator."""
+        return self.lanes["cpu" if run.checkpoint.shipped else "accelerator"]
 
     def plan(self, runs: Iterable[Run]) -> None:
         """Add runs that the session will need, in order; those stored already cost nothing."""
@@ -68,14 +101,19 @@ class Executor:
         for run in runs:
             self._collect(run)
         if any(run.id in self.pending for run in runs):
-            (self._compute_in_pool if self.jobs else self._compute_here)(runs)
+            (self._compute_in_pools if self.jobs else self._compute_here)(runs)
         return [self.done[run.id] for run in runs]
+
+    def stored(self, runs: Sequence[Run]) -> list[Result] | None:
+        """Return the results of runs, in order, if all of them are stored, else None; nothing is computed."""
+        found = [self.done.get(run.id) or self.store.get(run) for run in runs]
+        return None if None in found else [result for result in found if result is not None]
 
     def close(self) -> None:
         """Stop the workers; runs in the middle are given up, nothing half is stored."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._pools.clear()
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -103,15 +141,14 @@ class Executor:
                 # What fails here for another's hypothesis fails again, and is told, where it is needed.
                 ignored = () if run.id in needed_ids else (Exception,)
                 with contextlib.suppress(Busy, *ignored):
-                    measure(run, self.store)
+                    device = "cuda" if self.lane(run).accelerated else "cpu"
+                    measure(run, self.store, replace(self.execution, device=device))
                     self._collect(run)
                     break
             else:
                 time.sleep(PAUSE)
 
-    def _compute_in_pool(self, needed: Sequence[Run]) -> None:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"), initializer=_start_worker)
+    def _compute_in_pools(self, needed: Sequence[Run]) -> None:
         while missing := [run for run in needed if not self._collect(run)]:
             self._submit()
             for run in missing:
@@ -134,15 +171,37 @@ class Executor:
             time.sleep(PAUSE)
 
     def _submit(self) -> None:
-        """Hand every pending run that has no future to the pool, in the session's order."""
-        assert self._pool is not None
+        """Hand every pending run that has no future to its lane's pool, in the session's order."""
         for run_id, run in list(self.pending.items()):
             if run_id not in self._futures and not self._collect(run):
-                self._futures[run_id] = self._pool.submit(_compute, run, self.store.home)
+                lane = self.lane(run)
+                self._futures[run_id] = self._pool(lane).submit(_compute, run, self.store.home, self.execution)
+
+    def _pool(self, lane: Lane) -> ProcessPoolExecutor:
+        """Return a lane's worker processes, one for each of its devices; started when first asked for."""
+        if lane not in self._pools:
+            context = get_context("spawn")
+            devices = context.SimpleQueue()
+            for device in lane.devices:
+                devices.put(device)
+            self._pools[lane] = ProcessPoolExecutor(
+                len(lane.devices), mp_context=context, initializer=_start_worker, initargs=(devices,)
+            )
+        return self._pools[lane]
 
 
-def _start_worker() -> None:
-    """Let Ctrl-C end a worker without a traceback of its own, and end it when its parent is killed."""
+_device = "cpu"
+"""In a worker process: where it computes."""
+
+
+def _start_worker(devices: SimpleQueue[str]) -> None:
+    """Take a device; let Ctrl-C end the worker without a traceback of its own, and end it when its parent is killed."""
+    global _device
+    mine = devices.get()
+    if mine != "cpu":
+        # Before CUDA starts in this process; the name is one of the caller's own list.
+        os.environ["CUDA_VISIBLE_DEVICES"] = mine
+        _device = "cuda"
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
@@ -154,12 +213,12 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def _compute(run: Run, home: Path) -> bool:
+def _compute(run: Run, home: Path, execution: Execution) -> bool:
     """Compute and store one run in a worker; tell whether it was free to."""
     from harness.measure import measure
 
     try:
-        measure(run, Store(home))
+        measure(run, Store(home), replace(execution, device=_device))
     except Busy:
         return False
     return True

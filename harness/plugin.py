@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -11,15 +12,18 @@ from typing import Any
 
 import pytest
 
+from harness import accelerators
 from harness.claim import Claim, Hypothesis
 from harness.errors import ClaimsError
 from harness.executor import cores
 from harness.home import home, make_folder
-from harness.questions import KINDS, questions
-from harness.session import SESSION, Session
+from harness.questions import KINDS, Asking, questions
+from harness.selection import asks_for_gpu, computes_nothing, questions_of, runs_claims
+from harness.session import SESSION, Means, Session
+from harness.spec import BACKENDS
 from harness.verdict import Question
 
-pytest_plugins = ["fixtures.checkpoints", "fixtures.datasets", "fixtures.evidence"]
+pytest_plugins = ["fixtures.checkpoints", "fixtures.datasets", "fixtures.evidence", "harness.plan_plugin"]
 
 MEANING = {
     "published": "judged on figures that others measured and published; seconds, no network",
@@ -42,6 +46,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--jobs", type=int, metavar="N", help="processes that compute runs (default: one per core)")
     group.addoption(
+        "--backend",
+        choices=("torch", "jax", "both"),
+        default="torch",
+        help="framework that computes runs; both: each, and whether they agree (torch)",
+    )
+    group.addoption(
+        "--recipe",
+        metavar="NAME",
+        default="notebook",
+        help="-m gpu: whose recipes released checkpoints are fine-tuned by: notebook (the course's), paper, code,"
+        " short-500, short-1000, or any recipe (notebook)",
+    )
+    group.addoption("--seeds", type=int, metavar="N", default=3, help="-m gpu: seeds of the final runs (3)")
+    group.addoption(
+        "--device",
+        choices=("auto", "cpu"),
+        default="auto",
+        help="-m gpu: auto asks for an accelerator; cpu computes without one, very slowly (auto)",
+    )
+    group.addoption(
         "--strict-verdicts",
         action="store_true",
         help="INCONCLUSIVE and NOT RUN fail, for a nightly that must not go green by doing nothing",
@@ -54,13 +78,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in KINDS:
         config.addinivalue_line("markers", f"{kind}: {MEANING[kind]}")
     on_worker = hasattr(config, "workerinput")
-    jobs = config.getoption("--jobs")
-    if jobs is not None and jobs < 1:
-        raise pytest.UsageError(f"--jobs: expected at least 1, found {jobs}")
-    config.stash[SESSION] = Session(
-        home(config.getoption("--home")), 0 if on_worker else jobs or cores(), lambda: outside_capture(config)
-    )
-    if runs_claims(config) and not config.option.collectonly and not on_worker:
+    for option, value in (("--jobs", config.getoption("--jobs")), ("--seeds", config.getoption("--seeds"))):
+        if value is not None and value < 1:
+            raise pytest.UsageError(f"{option}: expected at least 1, found {value}")
+    asking = Asking(config.getoption("--backend"), config.getoption("--recipe"))
+    config.stash[SESSION] = Session(means(config), asking, lambda: outside_capture(config))
+    if runs_claims(config) and not computes_nothing(config) and not on_worker:
         from harness.report.plugin import ReportPlugin, configure
 
         try:
@@ -72,17 +95,52 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ReportPlugin(config, folder), "vit-claims-report")
 
 
+def means(config: pytest.Config) -> Means:
+    """Return what a session computes with.
+
+    Raises:
+        pytest.UsageError: the released checkpoints are asked for, and there is no accelerator to compute on.
+    """
+    on_worker = hasattr(config, "workerinput")
+    asked, device, backend = asks_for_gpu(config), config.getoption("--device"), config.getoption("--backend")
+    wanted = BACKENDS if backend == "both" else (backend,)
+    chosen: tuple[str, ...] = ()
+    refuses: dict[str, str] = {}
+    if not asked or computes_nothing(config):
+        refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
+    elif device == "auto":
+        chosen = accelerators.visible()
+        if not chosen and "torch" in wanted:
+            refuses["torch"] = "PyTorch finds no accelerator here"
+        if "jax" in wanted and not accelerators.jax_has_one():
+            refuses["jax"] = "JAX finds no accelerator here"
+        elif "jax" in wanted:
+            chosen = chosen or ("0",)  # one that only JAX can use
+        if set(refuses) == set(wanted):
+            raise pytest.UsageError(
+                f"-m gpu: expected an accelerator, found none ({'; '.join(refuses.values())}); run it on a machine with"
+                " a GPU, or see what it would cost there with --plan --card h100"
+            )
+    if on_worker and chosen:
+        # One accelerator for each worker; before CUDA starts in this process.
+        number = int(re.sub(r"\D", "", config.workerinput["workerid"]) or 0)  # type: ignore[attr-defined]
+        chosen = (chosen[number % len(chosen)],)
+        os.environ[accelerators.VARIABLE] = chosen[0]
+    jobs = config.getoption("--jobs")
+    return Means(
+        home=home(config.getoption("--home")),
+        jobs=0 if on_worker else jobs or cores(),
+        accelerators=chosen,
+        refuses=tuple(refuses.items()),
+        fetches=set(refuses) != set(wanted),
+        seeds=config.getoption("--seeds"),
+    )
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the processes that compute runs."""
     if SESSION in config.stash:
         config.stash[SESSION].executor.close()
-
-
-def runs_claims(config: pytest.Config) -> bool:
-    """Tell whether a path that pytest was given holds the claims (so that `pytest tests` writes no report)."""
-    claims = config.rootpath / "claims"
-    given = [(config.invocation_params.dir / argument.split("::")[0]).absolute() for argument in config.args]
-    return any(path == claims or claims in path.parents or path in claims.parents for path in given)
 
 
 @contextlib.contextmanager
@@ -100,7 +158,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     claim, hypotheses = stated
     try:
-        asked = questions_in(metafunc.module, claim)
+        asked = questions_in(metafunc.module, claim, metafunc.config.stash[SESSION].asking)
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     metafunc.config.stash[SESSION].state(claim, asked)
@@ -108,11 +166,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @cache
-def questions_in(module: ModuleType, claim: Claim) -> tuple[Question, ...]:
+def questions_in(module: ModuleType, claim: Claim, asking: Asking) -> tuple[Question, ...]:
     """Return every question that a module's test functions put for a claim, in the order they stand."""
     stated = [getattr(function, "stated", None) for function in vars(module).values()]
     hypotheses = [hypothesis for found in stated if found and found[0] == claim for hypothesis in found[1]]
-    return questions(claim, hypotheses)
+    return questions(claim, hypotheses, asking)
 
 
 def parameter(question: Question) -> Any:
@@ -125,17 +183,20 @@ def parameter(question: Question) -> Any:
         # `raises` keeps crashes red and any other verdict a failure.
         expected = Refuted if name == "REFUTED" else Unsettled
         marks.append(pytest.mark.xfail(reason=f"recorded as {name}: {reason}", raises=expected, strict=True))
-    identifier = NOT_IN_IDS.sub("", f"{question.source} - {question.hypothesis.id}")
-    return pytest.param(question, id=identifier, marks=marks)
+    return pytest.param(question, id=identifier(question), marks=marks)
+
+
+def identifier(question: Question) -> str:
+    """Return a question's test id: it starts with the source."""
+    return NOT_IN_IDS.sub("", f"{question.source} - {question.hypothesis.id}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan every run that the selected tests need."""
-    if session.config.option.collectonly:
+    config = session.config
+    if computes_nothing(config):
         return
-    parameters = [getattr(item, "callspec").params for item in session.items if hasattr(item, "callspec")]  # noqa: B009
-    asked = [found for found in (each.get("question") for each in parameters) if isinstance(found, Question)]
     try:
-        session.config.stash[SESSION].plan(asked)
+        config.stash[SESSION].plan(questions_of(session.items))
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None

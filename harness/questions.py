@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.claim import Claim, Hypothesis, Verdict
 from harness.errors import ClaimsError
 from harness.evidence import judge as published
 from harness.micro import judge as micro
-from harness.spec import Result, Run
-from harness.verdict import ALPHA, Question, comparisons, without_figures
+from harness.spec import BACKENDS, Run
+from harness.verdict import ALPHA, BOTH, Question, comparisons, on, without_figures
 
-KINDS = ("published", "micro", "gpu")
+if TYPE_CHECKING:
+    from harness.gpu.lab import Lab
+
+GPU = "gpu"
+KINDS = ("published", micro.SOURCE, GPU)
 """The sources of evidence, each a pytest marker."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a session asks of the sources that measure."""
+
+    backend: str = "torch"
+    """"torch", "jax", or "both": each, and whether they agree."""
+    protocol: str = "notebook"
+    """Whose recipes the released checkpoints are fine-tuned by (recipes.toml)."""
+
+    def sources(self, base: str) -> list[str]:
+        """Return a measured source on each framework that is asked for."""
+        backends = (*BACKENDS, BOTH) if self.backend == BOTH else (self.backend,)
+        return [on(base, backend) for backend in backends]
 
 
 def never_released(claim: Claim, hypothesis: Hypothesis) -> str | None:
@@ -26,7 +47,7 @@ def never_released(claim: Claim, hypothesis: Hypothesis) -> str | None:
     return None
 
 
-def sources_of(claim: Claim, hypothesis: Hypothesis, judged: set[tuple[str, ...]]) -> list[str]:
+def sources_of(claim: Claim, hypothesis: Hypothesis, judged: set[tuple[str, ...]], asking: Asking) -> list[str]:
     """Return the sources for which a hypothesis means something.
 
     Args:
@@ -34,15 +55,19 @@ def sources_of(claim: Claim, hypothesis: Hypothesis, judged: set[tuple[str, ...]
         hypothesis: what is stated.
         judged: the micro study's comparisons that earlier hypotheses of the claim already ask for;
             this one's is added.
+        asking: by which frameworks and recipes.
     """
     sources = [f"published/{publication}" for publication in published.publications(hypothesis)]
     key = micro.key(hypothesis)
     if key is not None and key not in judged:
         judged.add(key)
-        sources.append(micro.SOURCE)
-    if never_released(claim, hypothesis):
-        sources.append("gpu")
-    unknown = set(dict(hypothesis.known)) - set(sources)
+        sources += asking.sources(micro.SOURCE)
+    # What was never released stays so whatever the framework and the recipe.
+    never = never_released(claim, hypothesis) is not None
+    sources += [GPU] if never else asking.sources(f"{GPU}/{asking.protocol}")
+    # A record may be of another framework or recipe than tonight's.
+    known = {name for name in dict(hypothesis.known) if name.split("/")[0] != GPU}
+    unknown = {name.partition("@")[0] for name in known} - {name.partition("@")[0] for name in sources}
     if unknown:
         raise ClaimsError(
             f"{claim.id}, {hypothesis.id}: known names {sorted(unknown)}, expected sources that judge it: {sources}"
@@ -50,14 +75,15 @@ def sources_of(claim: Claim, hypothesis: Hypothesis, judged: set[tuple[str, ...]
     return sources
 
 
-def questions(claim: Claim, stated: Sequence[Hypothesis]) -> tuple[Question, ...]:
+def questions(claim: Claim, stated: Sequence[Hypothesis], asking: Asking | None = None) -> tuple[Question, ...]:
     """Return every question that a claim's hypotheses put, with the error rate of each.
 
     ALPHA is divided by the comparisons that the claim puts to the same source, all of them, whether
     or not they are run tonight.
     """
     judged: set[tuple[str, ...]] = set()
-    pairs = [(hypothesis, source) for hypothesis in stated for source in sources_of(claim, hypothesis, judged)]
+    asking = asking or Asking()
+    pairs = [(hypothesis, source) for hypothesis in stated for source in sources_of(claim, hypothesis, judged, asking)]
     sizes: Counter[str] = Counter()
     for hypothesis, source in pairs:
         sizes[source] += len(comparisons(hypothesis))
@@ -65,26 +91,30 @@ def questions(claim: Claim, stated: Sequence[Hypothesis]) -> tuple[Question, ...
 
 
 def runs_of(questions_asked: Iterable[Question]) -> list[Run]:
-    """Return the runs that questions need, in order, each once."""
+    """Return the micro study's runs that questions need, in order, each once."""
     planned: dict[str, Run] = {}
     for question in questions_asked:
-        if question.kind == "micro":
-            for of_contender in micro.runs(question.hypothesis).values():
-                planned |= {run.id: run for run in of_contender}
+        if question.kind == micro.SOURCE:
+            for backend in BACKENDS if question.backend == BOTH else (question.backend,):
+                for of_contender in micro.runs(question.hypothesis, backend).values():
+                    planned |= {run.id: run for run in of_contender.runs}
     return list(planned.values())
 
 
-def answer(question: Question, give: Callable[[Sequence[Run]], list[Result]]) -> Verdict:
+def answer(question: Question, lab: Lab) -> Verdict:
     """Return the verdict on a question.
 
     Args:
         question: what is asked, of which source.
-        give: returns the results of runs, computing what is not stored.
+        lab: returns the results of runs, computing what is not stored.
     """
     if question.kind == "published":
         return published.answer(question)
-    if question.kind == "micro":
-        return micro.answer(question, give)
+    if question.kind == micro.SOURCE:
+        return micro.answer(question, lab.give)
     reason = never_released(question.claim, question.hypothesis)
-    assert reason is not None  # no other question is put to the gpu source yet
-    return without_figures(question, "NOT VERIFIABLE", reason)
+    if reason is not None:
+        return without_figures(question, "NOT VERIFIABLE", reason)
+    from harness.gpu import judge as gpu
+
+    return gpu.answer(question, lab)

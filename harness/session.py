@@ -1,4 +1,4 @@
-"""What one pytest session shares: its home, its executor, and the hypotheses it knows."""
+"""What one pytest session shares: its home, its executor, what it asks, and the hypotheses it knows."""
 
 from __future__ import annotations
 
@@ -6,31 +6,58 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from harness.backends import Execution
 from harness.claim import Claim
 from harness.executor import Executor
-from harness.questions import runs_of
+from harness.gpu.lab import NotComputed
+from harness.questions import Asking, runs_of
 from harness.spec import Result, Run
 from harness.store import Store
 from harness.verdict import Question
 
+Capture = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a session computes with."""
+
+    home: Path
+    """Where results lie."""
+    jobs: int
+    """Worker processes for the CPU; 0 computes in this process (an xdist worker)."""
+    accelerators: tuple[str, ...] = ()
+    """What CUDA_VISIBLE_DEVICES calls them."""
+    refuses: tuple[tuple[str, str], ...] = ()
+    """(backend, why its runs on released checkpoints are not computed) pairs; what is stored is still judged."""
+    fetches: bool = False
+    """Whether weights and data that are not here are fetched: only where they will be computed with."""
+    execution: Execution | None = None
+    seeds: int = 3
+    """Of final runs on released checkpoints."""
+
 
 class Session:
-    """State of a session of the suite, kept in the config's stash.
+    """State of a session of the suite, kept in the config's stash; lends what measuring needs (gpu.lab.Lab).
 
     Args:
-        home: where results lie.
-        jobs: worker processes; 0 computes in this process (an xdist worker).
+        means: what it computes with.
+        asking: what it asks of the sources that measure.
         outside_capture: gives a context in which the terminal can be written to.
     """
 
-    def __init__(self, home: Path, jobs: int, outside_capture: Callable[[], contextlib.AbstractContextManager[None]]):
+    def __init__(self, means: Means, asking: Asking, outside_capture: Capture):
         self.notes: list[str] = []
         """What the store had to say since the last verdict, one line each."""
-        self.executor = Executor(Store(home, self.notes.append), jobs)
+        self.means = means
+        self.asking = asking
+        store = Store(means.home, self.notes.append)
+        self.executor = Executor(store, means.jobs, means.accelerators, means.execution)
         self.outside_capture = outside_capture
         self._stated: dict[str, list[str]] = {}
 
@@ -46,8 +73,29 @@ class Session:
         """Tell the executor every run that the selected questions need, so that no core waits."""
         self.executor.plan(runs_of(questions))
 
-    def results(self, runs: Sequence[Run]) -> list[Result]:
-        """Return the results of runs, with a progress bar while they are computed."""
+    @property
+    def seeds(self) -> int:
+        """Seeds of the final runs on released checkpoints."""
+        return self.means.seeds
+
+    @property
+    def fetches(self) -> bool:
+        """Whether weights and data that are not here are fetched."""
+        return self.means.fetches
+
+    def give(self, runs: Sequence[Run]) -> list[Result]:
+        """Return the results of runs, with a progress bar while they are computed.
+
+        Raises:
+            NotComputed: one is not stored, and this session does not compute it.
+        """
+        refused = dict(self.means.refuses)
+        reasons = [refused[run.backend] for run in runs if not run.checkpoint.shipped and run.backend in refused]
+        if reasons:
+            stored = self.executor.stored(runs)
+            if stored is None:
+                raise NotComputed(reasons[0])
+            return stored
         with self._progress():
             return self.executor.results(runs)
 

@@ -140,6 +140,11 @@ class Dataset:
     numbered: bool = False
     """Whether the test examples are in the order of ImageNet's validation image numbers, which ReaL labels rely on."""
 
+    @property
+    def dev(self) -> int:
+        """Number of training examples in the dev split."""
+        return max(1, round(self.train * self.dev_fraction))
+
 
 @dataclass(frozen=True, config=STRICT)
 class Recipe:

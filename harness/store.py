@@ -102,9 +102,7 @@ def check_size(run: Run, result: Result) -> None:
     """Raise unless the result scores every example of the test set (or of the dev split), or the run diverged."""
     if result.diverged is not None:
         return
-    expected = run.dataset.test
-    if run.split == "dev":
-        expected = max(1, round(run.dataset.train * run.dataset.dev_fraction))
+    expected = run.dataset.test if run.split == "test" else run.dataset.dev
     if result.n != expected:
         raise ClaimsError(
             f"run {run.id} ({run.label}): expected {expected} scored examples, found {result.n}; nothing was stored"

@@ -7,6 +7,7 @@ for the source, so a verdict does not depend on which others are run with it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,15 +15,17 @@ from typing import Any
 
 from harness.claim import Claim, Close, Contender, Hypothesis, Increasing, Side, Verdict, VerdictName
 from harness.errors import ClaimsError
-from harness.spec import Result
+from harness.scoring import Scored
 from harness.statistics import (
     Estimate,
     Undefined,
+    binomial_variance,
     equivalence,
     mean_t,
     paired_examples,
     paired_t,
     units_needed,
+    unpaired,
     wilson,
 )
 
@@ -32,8 +35,15 @@ FEWEST_SEEDS = 3
 """With fewer, a spread over seeds says too little: the examples of one run are compared."""
 CONDITION = "conditional on this test set and these upstream weights"
 """What an interval over seeds does not speak of: other test examples, another pre-training."""
+BOTH = "both"
+"""The source's backend for the check that both frameworks say the same."""
 SIDE_LEVEL = 0.95
 """Confidence level of a single side's accuracy, shown for orientation."""
+
+
+def on(source: str, backend: str) -> str:
+    """Return a measured source as computed on a framework; PyTorch, the default, is not named."""
+    return source if backend == "torch" else f"{source}@{backend}"
 
 
 @dataclass(frozen=True)
@@ -43,19 +53,35 @@ class Question:
     claim: Claim
     hypothesis: Hypothesis
     source: str
-    """"micro", "gpu" or "published/...": Verdict.source."""
+    """KIND[/DETAIL][@BACKEND]: "published/vit-paper/table-2", "micro", "micro@jax", "gpu/paper", "gpu/paper@both"."""
     alpha: float
     """Error rate of each comparison: ALPHA divided among the comparisons of claim and source."""
 
     @property
     def kind(self) -> str:
         """The source's pytest marker."""
-        return self.source.split("/")[0]
+        return re.split("[/@]", self.source)[0]
+
+    @property
+    def detail(self) -> str:
+        """What the kind is narrowed to: the publication, or the protocol of recipes; "" if nothing."""
+        return self.source.partition("@")[0].partition("/")[2]
+
+    @property
+    def backend(self) -> str:
+        """The framework that computed the runs: "torch" where the source names none; "both": their agreement."""
+        return self.source.partition("@")[2] or "torch"
 
     @property
     def recorded(self) -> tuple[str, str] | None:
-        """(verdict, reason) recorded for this source, if any."""
-        known = dict(self.hypothesis.known).get(self.source)
+        """(verdict, reason) recorded for this source, if any.
+
+        What is recorded of a source is expected of every framework, unless that framework has a record of its own.
+        """
+        records = dict(self.hypothesis.known)
+        known = records.get(self.source)
+        if known is None and self.backend != BOTH:
+            known = records.get(self.source.partition("@")[0])
         return (known.verdict, known.reason) if known else None
 
 
@@ -172,37 +198,73 @@ def figures(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def compare_results(a: Sequence[Result], b: Sequence[Result], level: float) -> tuple[Estimate | Undefined, int | None]:
+def compare_results(a: Sequence[Scored], b: Sequence[Scored], level: float) -> tuple[Estimate | Undefined, int | None]:
     """Compare two sides' results, paired by seed.
 
     Args:
         a: the results of one side, a seed each.
-        b: the other side's, for the same seeds and the same examples.
+        b: the other side's, for the same seeds and the same examples. A side that was only evaluated has one
+            result, which stands for every seed: nothing in it is random.
         level: confidence level of the interval.
 
     Returns:
         (accuracy of a minus that of b as a fraction, seeds in all that would decide it if that can be
         said). With fewer than three seeds the examples of the first seed's runs are compared.
+
+    Raises:
+        ClaimsError: the sides were scored on different examples, or have different numbers of seeds.
     """
-    if len({result.labels_sha256 for result in (*a, *b)}) > 1:
+    if len({result.examples for result in (*a, *b)}) > 1:
         raise ClaimsError(
             f"runs {a[0].run_id} and {b[0].run_id}: expected the same scored examples, found other labels"
         )
+    seeds = max(len(a), len(b))
+    a, b = (list(side) * seeds if len(side) == 1 else list(side) for side in (a, b))
+    if len(a) != len(b):
+        raise ClaimsError(f"expected as many seeds on both sides, found {len(a)} and {len(b)}")
     differences = [(x.correct - y.correct) / x.n for x, y in zip(a, b, strict=True)]
     try:
-        if len(differences) >= FEWEST_SEEDS:
+        if seeds >= FEWEST_SEEDS:
             estimate = paired_t(differences, level)
             return replace(estimate, method=f"{estimate.method}, {CONDITION}"), units_needed(differences, level)
-        x, y = a[0], b[0]
-        hits = [(p == t, q == t) for p, q, t in zip(x.predictions, y.predictions, x.labels, strict=True)]
-        cells = [hits.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))]
-        estimate = paired_examples(cells[0], cells[1], cells[2], cells[3], level)
+        estimate = paired_examples(*cells(a[0], b[0]), level)
         return replace(estimate, method=f"{estimate.method}, conditional on one run of each side"), None
     except Undefined as reason:
         return reason, None
 
 
-def side_of(name: str, results: Sequence[Result]) -> Side:
+def cells(a: Scored, b: Scored) -> tuple[int, int, int, int]:
+    """Return how many examples both, only a, only b and neither got right."""
+    pairs = list(zip(a.hits, b.hits, strict=True))
+    both, only_a, only_b, neither = (
+        pairs.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))
+    )
+    return both, only_a, only_b, neither
+
+
+def compare_with_figure(a: Sequence[Scored], figure: float, level: float) -> Estimate | Undefined:
+    """Return the accuracy of a minus a figure (a fraction), over seeds or, with fewer than three, over examples."""
+    try:
+        if len(a) >= FEWEST_SEEDS:
+            mean = paired_t([result.correct / result.n - figure for result in a], level)
+            return replace(mean, method=f"t over {len(a)} seeds, {CONDITION}")
+        one = a[0]
+        value = one.correct / one.n
+        against = _Figure(value, binomial_variance(value, one.n)), _Figure(figure, 0.0)
+        return replace(unpaired(*against, level), method="binomial over the test examples, of one run")
+    except Undefined as reason:
+        return reason
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """An accuracy with its variance (statistics.Measured)."""
+
+    value: float
+    variance: float | None
+
+
+def side_of(name: str, results: Sequence[Scored]) -> Side:
     """Return a side's mean accuracy over seeds with its 95 % interval (percent); with one seed Wilson's."""
     n = results[0].n
     mean = sum(result.correct for result in results) / (n * len(results))

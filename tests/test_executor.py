@@ -115,7 +115,7 @@ from tests.test_executor import runs
 executor = Executor(Store(Path(sys.argv[1])), 1)
 
 def tell(*_):
-    print(list(executor._pool._processes)[0], flush=True)
+    print([pid for pool in executor._pools.values() for pid in pool._processes][0], flush=True)
     time.sleep(300)
 
 executor.progress = tell
@@ -143,7 +143,7 @@ def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
     executor.progress = lambda *_: None
 
     def kill_when_started(*_):
-        for process in list(executor._pool._processes.values()):
+        for process in [each for pool in executor._pools.values() for each in pool._processes.values()]:
             with contextlib.suppress(ProcessLookupError):  # already killed in the round before
                 os.kill(process.pid, signal.SIGKILL)
 

@@ -31,8 +31,8 @@ def test_every_source_for_which_the_hypothesis_means_something():
 
 def test_a_published_accuracy_means_nothing_to_the_micro_study():
     sources = asked(Close(vit("ImageNet-21k"), to=99.16, on="cifar10", within={"code": 0.5}))
-    assert sources
-    assert all(source.startswith("published/") for _, source in sources)
+    assert ("cifar10", "gpu/notebook") in sources
+    assert not [source for _, source in sources if source.startswith("micro")]
 
 
 @pytest.mark.parametrize("dataset", ["imagenet_real", "vtab1k"])

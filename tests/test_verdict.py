@@ -8,6 +8,7 @@ import scipy.stats
 from harness.claim import Better, Claim, Close, Contender, Increasing, Known
 from harness.errors import ClaimsError
 from harness.evidence.judge import answer, publications
+from harness.scoring import scored
 from harness.spec import Result
 from harness.statistics import Estimate, Undefined
 from harness.verdict import Evidence, Question, compare_results, comparisons, judge, side_of
@@ -90,7 +91,7 @@ def test_an_open_comparison_says_how_many_seeds_would_decide_it():
 
 
 def result(hits, n=200):
-    return Result("x", tuple(int(i >= hits) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ())
+    return scored(Result("x", tuple(int(i >= hits) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ()))
 
 
 def test_three_seeds_or_more_are_compared_by_paired_t():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from harness.claim import Close, Contender, Hypothesis, Verdict
 from harness.datasets import dataset
 from harness.errors import ClaimsError
+from harness.measured import GiveResults, Planned, agreement, judge_runs
 from harness.recipes import recipe
-from harness.spec import Result, Run
+from harness.spec import BACKENDS, Run, build
 from harness.tables import PACKAGE, read_toml
-from harness.verdict import Evidence, Question, compare_results, comparisons, judge, side_of
+from harness.verdict import BOTH, Question, on
 from harness.zoo import checkpoint
 
 SOURCE = "micro"
@@ -21,7 +23,8 @@ laptop should be asked for; the recipe was shortened for that alone, tuned again
 DEVELOPMENT_SEEDS = range(1000, 1003)
 """Seeds that learning rates and hypotheses were chosen on; never judged."""
 
-GiveResults = Callable[[Sequence[Run]], list[Result]]
+AGREEMENT = 1.0
+"""Percentage points within which two frameworks' accuracies are the same: 8 to 10 of the 800 to 1,000 test examples."""
 
 
 @cache
@@ -55,15 +58,17 @@ def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:
     return (type(hypothesis).__name__, task, *(name for name in names if name is not None))
 
 
-def runs(hypothesis: Hypothesis) -> dict[Contender, list[Run]]:
-    """Return each contender's runs, one per seed."""
+def runs(hypothesis: Hypothesis, backend: str = "torch") -> dict[Contender, Planned]:
+    """Return each contender's runs on a framework, one per seed."""
     task = stand_ins()["datasets"][hypothesis.on]
-    planned: dict[Contender, list[Run]] = {}
+    planned: dict[Contender, Planned] = {}
     for contender in hypothesis.contenders:
         name = checkpoint_of(contender)
         assert name is not None  # `key` was not None
         chosen = recipe("micro", name, task)
-        planned[contender] = [Run(checkpoint(name), dataset(task), chosen, seed) for seed in SEEDS]
+        parts = {"checkpoint": checkpoint(name), "dataset": dataset(task), "recipe": chosen, "backend": backend}
+        of_seeds = tuple(build(Run, parts | {"seed": seed}, "micro study") for seed in SEEDS)
+        planned[contender] = Planned(of_seeds, f"{contender} as {name}")
     return planned
 
 
@@ -71,25 +76,15 @@ def answer(question: Question, give: GiveResults) -> Verdict:
     """Judge a question on the micro study's runs.
 
     Args:
-        question: one whose hypothesis has a `key`.
+        question: one whose hypothesis has a `key`; its source says on which framework, or that both are compared.
         give: returns the results of runs, computing what is not stored.
     """
-    planned = runs(question.hypothesis)
-    results = {contender: give(of_contender) for contender, of_contender in planned.items()}
-    level = 1 - question.alpha
-    compared = [
-        compare_results(results[higher], results[lower], level)
-        for higher, lower in comparisons(question.hypothesis)
-        if lower is not None
-    ]
-    first = planned[question.hypothesis.contenders[0]][0]
-    return judge(
-        question,
-        Evidence(
-            estimates=tuple(estimate for estimate, _ in compared),
-            needed=tuple(seeds for _, seeds in compared),
-            sides=tuple(side_of(f"{c} as {planned[c][0].checkpoint.id}", results[c]) for c in planned),
-            runs=tuple(run.id for of_contender in planned.values() for run in of_contender),
-            task=f"{first.dataset.id}: {first.dataset.title}",
-        ),
-    )
+    if question.backend == BOTH:
+        planned: dict[str, dict[Contender, Planned]] = {each: runs(question.hypothesis, each) for each in BACKENDS}
+        verdicts: dict[str, Verdict] = {
+            each: answer(replace(question, source=on(SOURCE, each)), give) for each in BACKENDS
+        }
+        return agreement(question, verdicts, planned, give, AGREEMENT)
+    of_contender = runs(question.hypothesis, question.backend)
+    first = of_contender[question.hypothesis.contenders[0]].runs[0]
+    return judge_runs(question, of_contender, give, task=f"{first.dataset.id}: {first.dataset.title}")

@@ -23,6 +23,7 @@ from harness.executor import cores, executor
 from harness.home import home, write_atomic
 from harness.micro.judge import DEVELOPMENT_SEEDS, stand_ins
 from harness.recipes import recipes
+from harness.search import RULE, best_rate
 from harness.spec import Run
 from harness.tables import PACKAGE
 from harness.zoo import checkpoints, shipped
@@ -64,13 +65,13 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
     """Return the choice with its grounds: the best mean dev accuracy, the lower rate where two tie."""
     chosen = {
         checkpoint: {
-            dataset: float(max(by_rate, key=lambda rate: (by_rate[rate], -float(rate))))
+            dataset: best_rate({float(rate): accuracy for rate, accuracy in by_rate.items()})
             for dataset, by_rate in by_dataset.items()
         }
         for checkpoint, by_dataset in found.items()
     }
     return {
-        "rule": "highest mean dev-split accuracy over the development seeds; a tie goes to the lower rate",
+        "rule": RULE,
         "development_seeds": list(DEVELOPMENT_SEEDS),
         "chosen": chosen,
         "dev_accuracy": found,

@@ -63,7 +63,7 @@ def test_a_rise_is_judged_step_by_step():
 
 def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
     for runs in micro.runs(Better(VIT, than=BIT, on="flowers102")).values():
-        for run in runs:
+        for run in runs.runs:
             assert run.recipe.learning_rate == chosen_rates("micro")[run.checkpoint.id][run.dataset.id]
             assert run.split == "test"
     assert not set(micro.SEEDS) & set(micro.DEVELOPMENT_SEEDS)

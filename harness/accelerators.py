@@ -1,0 +1,31 @@
+"""Which accelerators this machine has for each framework, and how a process is given one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+VARIABLE = "CUDA_VISIBLE_DEVICES"
+
+
+def visible() -> tuple[str, ...]:
+    """Return the CUDA devices that PyTorch can use, each as CUDA_VISIBLE_DEVICES calls it.
+
+    A list that the caller has set is kept to: a worker gets one of its entries, not a number of its own.
+    """
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    listed = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+    return tuple((listed or [str(index) for index in range(count)])[:count])
+
+
+def jax_has_one() -> bool:
+    """Return whether JAX sees an accelerator.
+
+    Asked in a process of its own: JAX would take most of the card's memory in this one.
+    """
+    code = "import jax; print(jax.default_backend())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.returncode == 0 and done.stdout.split()[-1:] != ["cpu"]

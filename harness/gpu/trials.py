@@ -1,0 +1,124 @@
+"""What measuring a contender takes: its released checkpoint, the images, and the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.claim import Contender
+from harness.data.entries import Entry, claimed, entries
+from harness.data.real_labels import ID as REAL_LABELS
+from harness.datasets import pinned_dataset, unpinned_dataset
+from harness.errors import ClaimsError, unknown
+from harness.recipes import protocol, resolve, with_rate
+from harness.spec import Backend, Checkpoint, Dataset, Recipe, Run
+from harness.zoo import IMAGENET, IMAGENET_CLASSES, pinned
+from harness.zoo import resolve as released
+
+EVALUATE = "evaluate"
+"""The recipe of a checkpoint that was fine-tuned on ImageNet-1k, or trained on nothing else, scored on ImageNet."""
+WITH_TRAIN = "imagenet-train"
+"""ImageNet with its training set, for checkpoints of which no fine-tuned version was released."""
+DEVELOPMENT_SEED = 1000
+"""Seed of the runs that learning rates are chosen by; never judged."""
+
+CAVEATS: Mapping[str, str] = {
+    "sam": "the SAM weights differ in the optimiser, too (arXiv:2106.01548), not in the pre-training set alone"
+}
+"""What a release of weights changes besides what a hypothesis is about."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One contender on one of the paper's datasets, before anything is fetched."""
+
+    contender: Contender
+    checkpoint: Checkpoint
+    """As in the zoo, its file perhaps not here."""
+    entry: Entry
+    """The images: for ReaL those of ImageNet."""
+    recipe: Recipe
+    """Resolved for both; the learning rate may still have to be chosen from the recipe's grid."""
+    by_real_labels: bool = False
+    """Scored by ReaL labels."""
+
+    def seeds(self, count: int) -> tuple[int, ...]:
+        """Return the seeds of the final runs: one for an evaluation, in which nothing is random."""
+        return (0,) if self.recipe.evaluates_only else tuple(range(count))
+
+    @property
+    def searches(self) -> bool:
+        """Whether a learning rate must be chosen first."""
+        return not self.recipe.evaluates_only and self.recipe.learning_rate is None
+
+
+@dataclass(frozen=True)
+class Material:
+    """A trial's checkpoint and dataset, here and pinned by their digests."""
+
+    checkpoint: Checkpoint
+    dataset: Dataset
+
+
+def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
+    """Return what it takes to measure a contender on one of the paper's datasets.
+
+    On ImageNet (and ReaL) a checkpoint with an ImageNet-1k head is evaluated as it is; any other is fine-tuned by
+    the protocol's recipe for its family.
+
+    Args:
+        contender: as the paper names it.
+        on: the claim's name of the dataset.
+        protocol_name: a protocol or recipe of recipes.toml.
+
+    Raises:
+        ClaimsError: the zoo has no such checkpoint, there is no such dataset, protocol or recipe.
+    """
+    found = released(contender, on)
+    evaluated = on in IMAGENET and found.classes == IMAGENET_CLASSES
+    parts = claimed(on)
+    name = WITH_TRAIN if on in IMAGENET and not evaluated else parts[0]
+    if name not in entries():
+        raise unknown("dataset", on, entries())
+    entry = entries()[name]
+    recipe_name = EVALUATE if evaluated else protocol(protocol_name, found.family)
+    recipe = resolve(recipe_name, found, unpinned_dataset(entry, train=not evaluated))
+    return Trial(contender, found, entry, recipe, by_real_labels=REAL_LABELS in parts)
+
+
+def material(of: Trial, fetch: bool) -> Material:
+    """Return a trial's checkpoint and dataset with their digests.
+
+    Args:
+        of: the trial.
+        fetch: fetch what is not here, as the settings allow; False: use only what is on this machine.
+
+    Raises:
+        ClaimsError: something is not here and can't be had, with the reason.
+    """
+    if of.checkpoint.never_released:
+        raise ClaimsError(f"{of.checkpoint.id}: never released: {of.checkpoint.never_released}")
+    found = pinned(of.checkpoint, offline=None if fetch else True)
+    return Material(found, pinned_dataset(of.entry, train=not of.recipe.evaluates_only, fetch=fetch))
+
+
+def runs(of: Trial, here: Material, rate: float | None, seeds: tuple[int, ...], backend: Backend) -> tuple[Run, ...]:
+    """Return the final runs of a trial, a seed each; `rate` where one was chosen."""
+    recipe = of.recipe if rate is None else with_rate(of.recipe, rate)
+    return tuple(Run(here.checkpoint, here.dataset, recipe, seed, backend) for seed in seeds)
+
+
+def grid(of: Trial, here: Material, backend: Backend) -> dict[float, Run]:
+    """Return the runs that a learning rate is chosen by, scored on the dev split, by rate."""
+    # The grid's run trains on all but the dev split whatever the final run does.
+    return {
+        rate: Run(here.checkpoint, here.dataset, with_rate(of.recipe, rate), DEVELOPMENT_SEED, backend, "dev")
+        for rate in of.recipe.learning_rate_grid
+    }
+
+
+def caveat(contenders: tuple[Contender, ...]) -> str:
+    """Return what else differs between contenders of different releases, in one clause; "" if nothing is known to."""
+    variants = {contender.variant for contender in contenders}
+    known = [CAVEATS[variant] for variant in sorted(variants) if variant in CAVEATS]
+    return "; ".join(known) if len(variants) > 1 else ""
