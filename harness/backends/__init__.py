@@ -65,6 +65,8 @@ class Outcome:
     """Share of the training loop's time spent waiting for data."""
     micro_batch: int | None = None
     """Examples that were in memory at once; None: the whole batch."""
+    earlier: float = 0.0
+    """Seconds of the training loop in earlier processes, which were interrupted or killed."""
 
 
 class FineTune(Protocol):

@@ -13,6 +13,18 @@ TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of a unit normal cut off at two standard deviations (as in jax.nn.initializers)."""
 
 
+HEAD_STREAM = 0x4EAD
+
+
+def library_head(shape: tuple[int, int], seed: int) -> Array:
+    """Return a new head's kernel, float32 (width, classes), as transformers draws it: normal(0.02); its bias is 0.
+
+    (Its truncation is at 2, a hundred standard deviations.) The same for both frameworks and the same seed.
+    """
+    generator = np.random.Generator(np.random.PCG64((HEAD_STREAM, seed)))
+    return np.asarray(0.02 * generator.standard_normal(shape), np.float32)
+
+
 def initial_arrays(architecture: Architecture, seed: int) -> dict[str, Array]:
     """Return freshly initialised weights (float32) of an architecture.
 

@@ -81,7 +81,9 @@ def pretrain(
 
     from harness.backends.layouts import write
     from harness.backends.models import create, export
-    from harness.backends.pytorch import predict, to_inputs
+    from harness.backends.torch_evaluation import predict
+    from harness.backends.torch_inputs import to_inputs
+    from harness.backends.torch_machine import Machine
     from harness.micro.fractals import generate
 
     torch.set_num_threads(1)
@@ -100,7 +102,8 @@ def pretrain(
             " not written, give it more steps"
         )
     fresh, fresh_labels = held_out(corpus)
-    correct = int((predict(model, to_inputs(fresh, SIDE), "cpu") == fresh_labels).sum())
+    here = Machine(torch.device("cpu"))
+    correct = int((predict(model, to_inputs(fresh, SIDE), here) == fresh_labels).sum())
     path = out / f"{name}.npz"
     write(path, export(model, shape))
     return {
@@ -127,7 +130,7 @@ def loop(
     import torch
     from torch.nn import functional
 
-    from harness.backends.pytorch import three_channels
+    from harness.backends.torch_inputs import three_channels
     from harness.data.splits import batch_indices
 
     optimiser = torch.optim.AdamW(model.parameters(), lr=torch.tensor(0.0), weight_decay=WEIGHT_DECAY, fused=True)

@@ -1,0 +1,111 @@
+"""What a run says of itself while it trains: a JSON-lines file and a progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from harness.backends import Progress
+from harness.home import make_folder, write_atomic
+from harness.spec import Run
+
+EVERY = 1.0
+"""Seconds between lines of the history."""
+WINDOW = 32
+"""Steps over which the speed is measured."""
+
+
+class Meter:
+    """Images per second over the last steps."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque([time.perf_counter()], maxlen=WINDOW + 1)
+
+    def rate(self, images: int) -> float:
+        """Return the rate after one more step of so many images."""
+        self._times.append(time.perf_counter())
+        return images * (len(self._times) - 1) / max(1e-9, self._times[-1] - self._times[0])
+
+
+class History:
+    """A run's JSON lines: step, loss, lr, images_per_second, device_memory (bytes), time (UTC).
+
+    A line every second and one of the last step. A resumed run goes on in the same file, without what was
+    written after the state that it resumes from.
+
+    Args:
+        folder: the execution's; None: nothing is written.
+        run_id: names the file.
+        first: the step to begin with.
+    """
+
+    def __init__(self, folder: Path | None, run_id: str, first: int):
+        self._file: TextIO | None = None
+        self._due = 0.0
+        if folder is None:
+            return
+        path = make_folder(folder / "history") / f"{run_id}.jsonl"
+        kept = [line for line in _lines(path) if line["step"] < first]
+        write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+
+    def note(self, progress: Progress, last: bool) -> None:
+        """Write a step's line if one is due."""
+        now = time.monotonic()
+        if self._file is None or (now < self._due and not last):
+            return
+        self._due = now + EVERY
+        line = {
+            "step": progress.step,
+            "loss": progress.loss,
+            "lr": progress.learning_rate,
+            "images_per_second": round(progress.images_per_second, 2),
+            "device_memory": progress.device_memory,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        with contextlib.suppress(OSError):  # a full disk does not end a run
+            self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
+def _lines(path: Path) -> Iterator[dict[str, float]]:
+    """Give the whole lines of a history; a killed process may have left half a line."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found = json.loads(line)
+                int(found["step"])
+                yield found
+
+
+@contextlib.contextmanager
+def bar(run: Run) -> Iterator[Callable[[Progress], None]]:
+    """Give what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=run.recipe.steps, desc=run.label, unit="step", disable=None, dynamic_ncols=True) as drawn:
+
+        def on_step(progress: Progress) -> None:
+            done = progress.step + 1
+            if drawn.n == 0 and done > 1:  # resumed: steps done before do not count for the rate
+                drawn.initial = drawn.n = progress.step
+            memory = f"{progress.device_memory / 2**30:.1f} GiB, " if progress.device_memory else ""
+            drawn.set_postfix_str(
+                f"{memory}loss {progress.loss:.3f}, lr {progress.learning_rate:.2e},"
+                f" {progress.images_per_second:,.0f} images/s",
+                refresh=False,
+            )
+            drawn.update(done - drawn.n)
+
+        yield on_step

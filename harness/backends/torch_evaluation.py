@@ -1,0 +1,222 @@
+"""The predicted class of every scored example."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from timm.layers.padding import pad_same
+from timm.layers.std_conv import StdConv2d, StdConv2dSame
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.backends.models_vit import StandardisedConv
+from harness.backends.torch_inputs import limits, normalised, one_size, stored_image, three_channels
+from harness.backends.torch_machine import Machine
+from harness.backends.torch_memory import attempted
+from harness.data.preprocess import Preprocessing, Resize, check_inputs, crop_box, resized
+from harness.data.rng import Words
+from harness.data.splits import Split
+from harness.errors import ClaimsError
+from harness.spec import Recipe
+
+EVALUATION_BATCH = 256
+"""Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
+
+
+class FoldedConv(nn.Module):
+    """A weight-standardised convolution whose weights are standardised once: the same numbers, bit for bit."""
+
+    def __init__(self, conv: StdConv2d | StdConv2dSame):
+        super().__init__()
+        self.conv = conv
+        self.same_pad = bool(getattr(conv, "same_pad", False))
+        weight = conv.weight
+        if isinstance(conv, StandardisedConv):
+            variance, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
+            self.weight = (weight - mean) / (variance.sqrt() + 1e-5)
+        else:
+            flat = weight.reshape(1, conv.out_channels, -1)
+            folded = functional.batch_norm(flat, None, None, training=True, momentum=0.0, eps=conv.eps)
+            self.weight = folded.reshape_as(weight)
+        if weight.is_contiguous(memory_format=torch.channels_last):
+            self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x of shape (N, C, H, W)."""
+        conv = self.conv
+        if self.same_pad:
+            x = pad_same(x, list(conv.kernel_size), list(conv.stride), list(conv.dilation))
+        return functional.conv2d(x, self.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+@contextlib.contextmanager
+def folded(model: nn.Module) -> Iterator[None]:
+    """Standardise the weights of all weight-standardised convolutions once, for as long as the context lasts."""
+    places = [
+        (module, name, child)
+        for module in model.modules()
+        for name, child in module.named_children()
+        if isinstance(child, (StdConv2d, StdConv2dSame))
+    ]
+    with torch.no_grad():
+        for module, name, child in places:
+            setattr(module, name, FoldedConv(child))
+    try:
+        yield
+    finally:
+        for module, name, child in places:
+            setattr(module, name, child)
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    machine: Machine,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    batch: int = EVALUATION_BATCH,
+) -> npt.NDArray[np.int64]:
+    """Return the predicted class of every image, shape (N,), the last partial batch included.
+
+    Args:
+        model: put into evaluation mode.
+        images: (N, C, H, W) float32, normalised.
+        machine: its device and precision.
+        memory_format: of the model's weights.
+        batch: images at once.
+    """
+    model.eval()
+    parts = []
+    for part in images.split(batch):
+        inputs = three_channels(part.to(machine.device, non_blocking=True))
+        if memory_format is torch.channels_last:
+            inputs = inputs.contiguous(memory_format=memory_format)
+        parts.append(model(inputs).argmax(dim=1))
+    return torch.cat(parts).cpu().numpy()
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    machine: Machine,
+    where: str,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> npt.NDArray[np.int64]:
+    """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
+
+    In batches of EVALUATION_BATCH, which on an accelerator are computed in smaller parts if memory is short;
+    several processes take turns at the batches.
+
+    Args:
+        model: on the machine's device.
+        split: the scored examples.
+        recipe: test size and precision.
+        machine: where to compute.
+        where: the checkpoint, for messages.
+        memory_format: of the model's weights.
+
+    Raises:
+        ClaimsError: memory is too small for one image; images smaller than the crop.
+    """
+    predictions = torch.full((len(split),), -1, dtype=torch.int64)
+    starts = range(machine.rank * EVALUATION_BATCH, len(split), machine.world * EVALUATION_BATCH)
+    size = EVALUATION_BATCH
+    with folded(model), machine.autocast(), contextlib.closing(test_inputs(split, recipe, starts, machine)) as batches:
+        for start, images in zip(starts, batches, strict=True):
+            if start == starts[0]:
+                check_inputs(images, where, *limits(recipe))
+            while True:
+                found = attempted(lambda: predict(model, images, machine, memory_format, size))  # noqa: B023
+                if found is not None:
+                    break
+                if size == 1:
+                    raise ClaimsError(f"{where}: expected memory to evaluate one image, found too little")
+                size = math.ceil(size / 2)
+            predictions[start : start + len(found)] = torch.from_numpy(found)
+    if machine.world > 1:
+        on_device = predictions.to(machine.device)
+        torch.distributed.all_reduce(on_device, torch.distributed.ReduceOp.MAX)
+        predictions = on_device.cpu()
+    if (predictions < 0).any():
+        raise AssertionError("an example was not predicted")
+    return predictions.numpy()
+
+
+def test_rule(recipe: Recipe) -> Preprocessing:
+    """Return what a recipe does with a test image before it is normalised."""
+    side = recipe.side
+    short = recipe.test_resize == "short side"
+    target = math.floor(side / recipe.test_crop_share) if short else side
+    resize = Resize(recipe.test_resize, target, recipe.test_interpolation, recipe.test_antialias)
+    return Preprocessing(resize, "centre", side) if short else Preprocessing(resize)
+
+
+def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -> Generator[Tensor]:
+    """Give the inputs (n, C, side, side) of the batches that begin at `starts`, the next ones prepared ahead.
+
+    Images of one size are resized on the device, a batch at once; others by threads, each as it is.
+    """
+    rule = test_rule(recipe)
+    same = one_size(split)
+
+    def prepare(start: int) -> Tensor:
+        examples = range(start, min(start + EVALUATION_BATCH, len(split)))
+        if same:
+            return torch.from_numpy(np.stack([stored_image(split, example) for example in examples])).movedim(3, 1)
+        levels = [torch.from_numpy(_cropped(resized(stored_image(split, one), rule.resize), rule)) for one in examples]
+        return torch.stack(levels).movedim(3, 1)
+
+    def done(stored: Tensor) -> Tensor:
+        pixels = (stored.pin_memory() if machine.device.type == "cuda" else stored).to(
+            machine.device, non_blocking=True
+        )
+        return normalised(resized_batch(pixels.to(torch.float32), rule) if same else pixels, recipe)
+
+    workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
+    with ThreadPoolExecutor(workers, "test inputs") as pool:
+        futures = [pool.submit(prepare, start) for start in starts[: workers + 1]]
+        try:
+            for number in range(len(starts)):
+                stored = futures.pop(0).result()
+                if number + workers + 1 < len(starts):
+                    futures.append(pool.submit(prepare, starts[number + workers + 1]))
+                yield done(stored)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def resized_batch(levels: Tensor, rule: Preprocessing) -> Tensor:
+    """Return images of one size, levels (N, C, H, W) float32, resized and cropped: preprocess.resized of each."""
+    size = tuple(levels.shape[2:])
+    if rule.resize is not None and rule.resize.size(size[0], size[1]) != size:
+        resize = rule.resize
+        to = resize.size(size[0], size[1])
+        levels = functional.interpolate(
+            levels, size=to, mode=resize.interpolation, align_corners=False, antialias=resize.antialias
+        )
+        if resize.interpolation == "bicubic":
+            levels = levels.clamp(0, 255)
+    if rule.crop == "none":
+        return levels
+    box = crop_box(rule, levels.shape[2], levels.shape[3], _NO_WORDS)
+    return levels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+_NO_WORDS: Words = np.zeros(0, np.uint64)
+
+
+def _cropped(levels: npt.NDArray[np.float32], rule: Preprocessing) -> npt.NDArray[np.float32]:
+    if rule.crop == "none":
+        return levels
+    box = crop_box(rule, levels.shape[0], levels.shape[1], _NO_WORDS)
+    return np.ascontiguousarray(levels[box.top : box.top + box.height, box.left : box.left + box.width])

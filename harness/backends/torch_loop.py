@@ -1,0 +1,255 @@
+"""The training loop: the recipe's steps, whatever memory, processes and interruptions make of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.backends import Execution, Progress
+from harness.backends.history import History, Meter
+from harness.backends.states import Interrupted, Interruption, folder_of, interruption
+from harness.backends.torch_inputs import Batch, Feed, three_channels
+from harness.backends.torch_machine import Machine
+from harness.backends.torch_memory import MicroBatch, Remembered, estimate
+from harness.backends.torch_optimiser import Average, optimiser
+from harness.backends.torch_state import Training, restore, save
+from harness.data.augment import dropout_seed
+from harness.data.splits import Split, batch_indices
+from harness.schedule import learning_rate
+from harness.spec import Divergence, Run
+
+LAG = 4
+"""Steps after which an accelerator's loss is looked at: it computes on while the loss comes over."""
+WORTH = 30.0
+"""Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the loop says of itself; the model is trained in place."""
+
+    losses: tuple[float, ...]
+    seconds: float
+    """In the loop, earlier processes' included."""
+    waiting: float
+    """Share of these spent waiting for data."""
+    earlier: float
+    """Those spent in earlier processes."""
+    micro_batch: int | None
+    diverged: Divergence | None = None
+
+
+class Losses:
+    """What the steps report, looked at LAG steps late on an accelerator, so that it never waits for us."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        self._pending: deque[tuple[int, Tensor, torch.cuda.Event]] = deque()
+
+    def add(self, step: int, reported: Tensor) -> list[tuple[int, list[float]]]:
+        """Take a step's numbers; return the (step, numbers) that are due."""
+        if self.machine.device.type != "cuda":
+            return [(step, reported.tolist())]
+        host = torch.empty(reported.shape, dtype=reported.dtype, pin_memory=True)
+        host.copy_(reported, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        self._pending.append((step, host, event))
+        return self.due(LAG)
+
+    def due(self, lag: int = 0) -> list[tuple[int, list[float]]]:
+        """Return the (step, numbers) that are older than `lag` steps, once the device has computed them."""
+        found = []
+        while len(self._pending) > lag:
+            step, host, event = self._pending.popleft()
+            event.synchronize()
+            found.append((step, host.tolist()))
+        return found
+
+
+class Loop:
+    """One run's training.
+
+    Args:
+        model: on the machine's device.
+        split: the training examples.
+        run: recipe and seed.
+        execution: split of the batch, folder, progress callback.
+        machine: where to compute.
+        memory_format: of weights and inputs.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Split,
+        run: Run,
+        execution: Execution,
+        machine: Machine,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ):
+        self.model, self.split, self.run, self.execution, self.machine = model, split, run, execution, machine
+        self.memory_format = memory_format
+        self.recipe, self.steps = run.recipe, run.recipe.steps or 0
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        average = Average(model, run.recipe.polyak) if run.recipe.polyak else None
+        self.training = Training(model, optimiser(run.recipe, self.parameters), average, machine.scaler)
+        self.forward: Any = torch.compile(model) if execution.compile else model
+        self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
+        self.losses = Losses(machine)
+        self.meter = Meter()
+        self.diverged: Divergence | None = None
+        self.stop = False
+        """Whether a signal asked some process to stop."""
+        own = len(range(machine.rank, run.recipe.batch_size, machine.world))
+        self.remembered = Remembered(execution.folder, run, machine.card())
+        self.known = None if execution.micro_batch else self.remembered.get(own)
+        size, checkpointing = self.known or (execution.micro_batch, False)
+        self.micro = MicroBatch(model, own, size, checkpointing)
+
+    def train(self) -> Trained:
+        """Do the steps that are left, in place; return what there is to say of all.
+
+        Raises:
+            Interrupted: a signal came; the state is saved.
+            ClaimsError: not even one example fits into memory.
+        """
+        training = self.training
+        if self.states is not None:
+            restore(self.states, self.run.id, training)
+        self.first = training.step
+        self.begun, self.earlier = time.perf_counter(), (training.seconds, training.waiting)
+        self.model.train()
+        self.history = History(self.execution.folder if self.machine.rank == 0 else None, self.run.id, self.first)
+        try:
+            with Feed(self.split, self.run, self.machine, self.first) as self.feed:
+                with interruption(self.states is not None) as asked:
+                    self._steps(asked)
+                self._settle()
+        finally:
+            self.history.close()
+        if training.average is not None and self.diverged is None:
+            training.average.apply()
+        share = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
+        micro = None if self.micro.size == self.micro.batch else self.micro.size
+        return Trained(tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
+
+    def _steps(self, asked: Interruption) -> None:
+        saved = time.monotonic()
+        for step in range(self.first, self.steps):
+            self._step(step, self.feed.batch(step), bool(asked))
+            if self.diverged is not None:
+                return
+            if self.stop:
+                self._save()
+                raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
+            if time.monotonic() - saved >= (self.execution.save_every if step + 1 < self.steps else WORTH):
+                self._save()
+                saved = time.monotonic()
+
+    def _settle(self) -> None:
+        """Look at the losses that are still on the way, and at the clock."""
+        self._look(self.losses.due())
+        self.training.seconds = self.earlier[0] + time.perf_counter() - self.begun
+        self.training.waiting = self.earlier[1] + self.feed.waiting
+
+    def _save(self) -> None:
+        self._settle()
+        if self.states is not None and self.machine.rank == 0 and self.diverged is None:
+            save(self.states, self.run.id, self.training)
+
+    def _step(self, step: int, batch: Batch, stop: bool) -> None:
+        if step == self.first and self.machine.accelerated and not (self.known or self.execution.micro_batch):
+            self.micro.size = estimate(lambda n: self._gradient(step, batch, n), len(batch), self.machine.device)
+        parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
+        self._remember()
+        if self.machine.world == 1:
+            self.stop = stop
+            # In doubles where that costs nothing.
+            loss = (
+                torch.stack(parts).sum() if self.machine.accelerated else torch.tensor(sum(map(float, parts))).double()
+            )
+            reported = loss[None]
+        else:
+            loss = torch.stack(parts).sum()
+            reported = torch.stack([loss, loss.new_tensor(float(stop))])
+            self.machine.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
+        self._look(self.losses.add(step, reported))
+        if self.diverged is None:
+            self._update(step)
+
+    def _gradient(self, step: int, batch: Batch, n: int) -> list[Tensor]:
+        """Compute the gradient of the first n of this process' examples; return the parts' shares of the loss.
+
+        The gradient is that of the whole batch however memory splits it: each part's mean loss counts by its share.
+        """
+        if self.recipe.dropout:
+            torch.manual_seed(dropout_seed(self.run.seed, step, self.machine.rank))
+        self.training.optimiser.zero_grad()
+        losses = []
+        for start, stop in self.micro.parts(n):
+            inputs, targets = batch.part(start, stop)
+            inputs = three_channels(inputs)
+            if self.memory_format is torch.channels_last:
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            with self.machine.autocast():
+                loss = mean_loss(self.forward(inputs), targets) * ((stop - start) / len(batch.index))
+            (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
+            losses.append(loss.detach())
+        return losses
+
+    def _remember(self) -> None:
+        found = (self.micro.size, self.micro.checkpointing)
+        if self.execution.micro_batch or found == self.known or self.machine.rank:
+            return
+        if self.machine.accelerated or self.known or found != (self.micro.batch, False):
+            self.remembered.put(self.micro)
+            self.known = found
+
+    def _update(self, step: int) -> None:
+        """Clip, set the rate, update the weights and their average."""
+        optimiser, scaler = self.training.optimiser, self.machine.scaler
+        if scaler is not None:
+            scaler.unscale_(optimiser)
+        if self.recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(self.recipe, step)
+        if scaler is None:
+            optimiser.step()
+        else:  # gradients that overflowed when scaled change nothing but the scale
+            scaler.step(optimiser)
+            scaler.update()
+        if self.training.average is not None:
+            self.training.average.update()
+
+    def _look(self, due: list[tuple[int, list[float]]]) -> None:
+        """Take what steps reported, in order: the first loss that is not finite ends the run."""
+        for step, (loss, *stop) in due:
+            if self.diverged is not None:
+                return
+            self.stop = self.stop or any(stop)
+            rate = learning_rate(self.recipe, step)
+            if not math.isfinite(loss):
+                index = batch_indices(len(self.split), self.recipe.batch_size, step, self.run.seed)
+                self.diverged = Divergence(step, rate, tuple(index.tolist()))
+                return
+            self.training.losses.append(loss)
+            progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.machine.memory())
+            self.history.note(progress, last=step == self.steps - 1)
+            if self.execution.on_step is not None:
+                self.execution.on_step(progress)
+
+
+def mean_loss(logits: Tensor, targets: list[tuple[float, Tensor]]) -> Tensor:
+    """Return the mean cross-entropy of logits (N, classes) with labels (N,), or of shares of several labels each."""
+    if len(targets) == 1:
+        return functional.cross_entropy(logits, targets[0][1])
+    return torch.stack([share * functional.cross_entropy(logits, labels) for share, labels in targets]).sum()

@@ -1,0 +1,125 @@
+"""A checkpoint's network as a recipe trains and evaluates it: head, dropout, attention, memory format."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from timm.layers.hybrid_embed import HybridEmbed
+from timm.models.convnext import ConvNeXt
+from timm.models.resnetv2 import ResNetV2
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from harness.backends import Weights, layouts, models
+from harness.backends.initialise import library_head
+from harness.backends.loaders import build_checkpoint
+from harness.backends.models_vit import ReferenceViT
+from harness.backends.torch_machine import Machine
+from harness.errors import ClaimsError
+from harness.spec import Run
+
+TRIED = 8
+"""Images in the batch that memory formats are compared with."""
+
+
+def network(run: Run, weights: Weights) -> nn.Module:
+    """Return a run's network before training: with a new head, or with its own where nothing is trained.
+
+    Raises:
+        ClaimsError: the checkpoint has another number of classes than the dataset it is only evaluated on.
+    """
+    recipe, classes = run.recipe, run.dataset.classes
+    if recipe.evaluates_only:
+        model: nn.Module = build_checkpoint(run.checkpoint, weights, resolution=recipe.side)
+        found = head_of(model).weight.shape[0]
+        if found != classes:
+            raise ClaimsError(
+                f"{run.checkpoint.id}: expected a head of {classes} classes for {run.dataset.id}, found {found};"
+                " choose a checkpoint fine-tuned on it, or a recipe that trains"
+            )
+    else:
+        model = build_checkpoint(run.checkpoint, weights, classes=classes, resolution=recipe.resolution)
+        if recipe.head == "library":
+            weight = head_of(model).weight
+            drawn = library_head((weight[0].numel(), classes), run.seed).T
+            with torch.no_grad():
+                weight.copy_(torch.from_numpy(np.ascontiguousarray(drawn)).view_as(weight))
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            setattr(module, "fused_attn", True)  # noqa: B010 (a Module's attributes have no types)
+    set_dropout(model, recipe.dropout)
+    return model
+
+
+def head_of(model: nn.Module) -> nn.Linear:
+    """Return the layer that gives the logits (a 1 x 1 convolution in BiT)."""
+    head: nn.Linear = model.get_classifier()  # type: ignore[operator]
+    return head
+
+
+def set_dropout(model: nn.Module, rate: float) -> None:
+    """Set a transformer's dropout where the authors have it; other networks have none.
+
+    After the positional embedding is added, after attention's output projection and after both layers of each
+    MLP; not on the attention weights (vision_transformer, models_vit.py; attention_dropout_rate is 0 in all configs).
+    """
+    if isinstance(model, VisionTransformer):
+        places: list[Any] = [model.pos_drop]
+        blocks: Any = model.blocks
+        for block in blocks:
+            places += [block.attn.proj_drop, block.mlp.drop1, block.mlp.drop2]
+        for place in places:
+            place.p = rate
+
+
+def at_side(model: nn.Module, run: Run, weights: Weights) -> nn.Module:
+    """Return a trained network for the test input's size: positional embeddings are interpolated to another one."""
+    side = run.recipe.side
+    if run.recipe.evaluates_only or side == run.recipe.resolution or not isinstance(model, VisionTransformer):
+        return model
+    if isinstance(model, ReferenceViT):
+        given = layouts.check(weights, layouts.describe(weights), run.checkpoint.id)
+        _, trained = layouts.adapt(given, layouts.describe(given), run.dataset.classes, run.recipe.resolution)
+        return models.load(models.export(model, trained), resolution=side, where=run.checkpoint.id)
+    model.set_input_size(img_size=(side, side))
+    return model
+
+
+def convolutional(model: nn.Module) -> bool:
+    """Return whether convolutions make up a good part of the network."""
+    stem = getattr(model, "patch_embed", None)
+    return isinstance(model, (ResNetV2, ConvNeXt)) or isinstance(stem, HybridEmbed)
+
+
+def faster_format(model: nn.Module, channels: int, side: int, machine: Machine) -> torch.memory_format:
+    """Return the faster memory format of a network on an accelerator, by trying both, and set the weights to it.
+
+    cuDNN's tensor cores want channels last, PyTorch's group norm contiguous channels; which wins depends on
+    the network's width and the card. On a CPU the format is always contiguous: it is part of the numerics.
+    """
+    if not machine.accelerated or not convolutional(model):
+        return torch.contiguous_format
+    seconds: dict[torch.memory_format, float] = {}
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        model.to(memory_format=memory_format)
+        images = torch.zeros(TRIED, channels, side, side, device=machine.device).contiguous(memory_format=memory_format)
+        times = []
+        try:
+            for _ in range(3):
+                torch.cuda.synchronize(machine.device)
+                start = time.perf_counter()
+                with machine.autocast():
+                    loss = model(images).sum()
+                loss.backward()
+                torch.cuda.synchronize(machine.device)
+                times.append(time.perf_counter() - start)
+            seconds[memory_format] = min(times[1:])
+        except torch.OutOfMemoryError:
+            seconds[memory_format] = float("inf")
+        model.zero_grad()
+    chosen = min(seconds, key=lambda one: seconds[one])
+    model.to(memory_format=chosen)
+    return chosen
