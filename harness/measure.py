@@ -5,8 +5,10 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from pathlib import Path
 
 from harness.backends import Execution, backend, environment
+from harness.backends.states import discard
 from harness.spec import Result, Run
 from harness.store import Store
 
@@ -28,9 +30,16 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
         # It may have been stored between the look and the lock.
         stored = store.get(run)
         if stored is None:
-            stored = compute(run, execution or Execution())
+            chosen = execution or Execution()
+            stored = compute(run, chosen)
             store.put(run, stored)
+            discard(chosen.folder, run.id)
         return stored
+
+
+def work_folder(run: Run, store: Store) -> Path | None:
+    """Return where a run keeps what it resumes from; None for the micro study's, which take seconds."""
+    return None if run.checkpoint.shipped else store.home / "work"
 
 
 def compute(run: Run, execution: Execution) -> Result:
@@ -49,7 +58,7 @@ def compute(run: Run, execution: Execution) -> Result:
         predictions=tuple(outcome.predictions.tolist()),
         labels=tuple(data.test.labels.tolist()),
         loss_history=outcome.losses,
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - start + outcome.earlier,
         images_per_second=outcome.images_per_second,
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT,
         environment=(*environment(run.backend), ("device", card_name(execution.device, run.backend))),
