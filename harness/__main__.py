@@ -7,14 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, report, run, zoo
+from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
 from harness.errors import ClaimsError
 
 COMMANDS = {
     "run": run,
     "zoo": zoo,
     "datasets": listing,
-    "recipes": listing,
+    "recipes": recipes,
     "inspect": inspect,
     "logits": logits,
     "fetch": fetching,

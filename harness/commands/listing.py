@@ -1,4 +1,4 @@
-"""`python -m harness datasets` and `recipes`: what exists."""
+"""`python -m harness datasets`: what exists."""
 
 from __future__ import annotations
 
@@ -10,32 +10,22 @@ from typing import Any
 
 from harness.commands.zoo import print_table
 
-COLUMNS = {
-    "datasets": ("id", "title", "group", "classes", "train", "test", "shots", "state"),
-    "recipes": ("id", "steps", "batch_size", "learning_rate", "warmup_steps", "resolution"),
-}
+COLUMNS = ("id", "title", "group", "classes", "train", "test", "shots", "state")
 
 
 def add_parser(commands: Any) -> None:
-    """Add both commands to the command line's subparsers."""
-    for name in COLUMNS:
-        parser = commands.add_parser(name, help=f"list the {name} that exist")
-        parser.add_argument("--json", action="store_true", help="print a JSON list")
+    """Add the command to the command line's subparsers."""
+    parser = commands.add_parser("datasets", help="list the datasets that exist")
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a table of specs, or all of each as JSON."""
-    from harness.recipes import recipes
-
-    if options.command == "datasets":
-        records = [*shipped_datasets(), *real_datasets()]
-    else:
-        records = [dataclasses.asdict(recipe) for recipe in recipes().values()]
+    records = [*shipped_datasets(), *real_datasets()]
     if options.json:
         print(json.dumps(records, indent=1))
         return 0
-    columns = COLUMNS[options.command]
-    print_table(columns, [[shown(record, column) for column in columns] for record in records])
+    print_table(COLUMNS, [[shown(record, column) for column in COLUMNS] for record in records])
     return 0
 
 
