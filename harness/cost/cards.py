@@ -1,0 +1,106 @@
+"""The graphics cards that a cost is reckoned for (cards.toml), by name or as found in this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from harness.errors import unknown
+from harness.spec import STRICT, Count, Positive
+from harness.tables import PACKAGE, read_specs
+
+Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Card:
+    """A graphics card: its memory and the peak rates of its arithmetic."""
+
+    id: str
+    title: str
+    memory: Count
+    """Bytes."""
+    float32: Positive | None = None
+    """FLOP/s without tensor cores; None, here and below: not known, or no such arithmetic."""
+    tf32: Positive | None = None
+    """FLOP/s of float32 products rounded to TF32 (dense, as all of these)."""
+    float16: Positive | None = None
+    bfloat16: Positive | None = None
+    device: str = ""
+    """A pattern of the name that the driver reports."""
+    aliases: tuple[str, ...] = ()
+    citation: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether its rates are in the table."""
+        return self.float32 is not None
+
+    def rate(self, precision: Precision) -> tuple[float | None, str]:
+        """Return the peak in FLOP/s for a precision, and what is to be said of it ("" for nothing).
+
+        A precision that the card has no arithmetic for is reckoned at its float32 rate: the run is defined in
+        that precision, and conversions do not make it faster.
+        """
+        rates = {
+            "float32": self.float32,
+            "tf32": self.tf32,
+            "float16": self.float16,
+            "bfloat16": self.bfloat16,
+        }
+        found = rates[precision]
+        if found is not None or not self.known:
+            return found, ""
+        faster = f"; a recipe in float16 would have {self.float16 / 1e12:g}" if self.float16 else ""
+        slower = (self.float32 or 0.0) / 1e12
+        return self.float32, f"{self.title} has no {precision}: reckoned at float32, {slower:g} TFLOP/s{faster}"
+
+
+@cache
+def cards(path: Path = PACKAGE / "cost" / "cards.toml") -> Mapping[str, Card]:
+    """Return the cards of the table by id."""
+    return MappingProxyType(read_specs(path, Card))
+
+
+def card(name: str) -> Card:
+    """Return a card by its id or another name of it, e.g. "h100" or "a100".
+
+    Raises:
+        ClaimsError: the table has none of that name; the nearest is named.
+    """
+    named = {alias: found for found in cards().values() for alias in (found.id, *found.aliases)}
+    if name.lower() not in named:
+        raise unknown("card", name, named)
+    return named[name.lower()]
+
+
+def card_of_device(name: str, memory: int) -> Card:
+    """Return the card of a device, with the memory that it really has.
+
+    Args:
+        name: as the driver reports it.
+        memory: bytes.
+
+    Returns:
+        The table's entry; for a device that the table does not know, a card without rates.
+    """
+    for found in cards().values():
+        if re.fullmatch(found.device, name):
+            return replace(found, memory=memory)
+    return Card(id=name, title=name, memory=memory)
+
+
+def card_at_hand() -> Card | None:
+    """Return the first CUDA device's card; None where there is no such device."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return card_of_device(torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory)

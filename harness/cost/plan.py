@@ -1,0 +1,255 @@
+"""The runs that are needed, what each costs, and the sum: all that can be known before anything is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.cost.cards import Card
+from harness.cost.cost import UTILISATION, Cost, Job, cost
+from harness.cost.downloads import Download, downloads
+from harness.errors import ClaimsError
+from harness.spec import Backend, Checkpoint, Recipe
+
+Purpose = Literal["pipeline check", "learning-rate search", "final"]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run that a claim needs."""
+
+    claim: str
+    checkpoint: Checkpoint
+    dataset: str
+    """Its id."""
+    test: int
+    """Scored examples: of the test set, or of the dev split."""
+    classes: int
+    recipe: Recipe
+    """Resolved: with its steps. The learning rate may still have to be chosen."""
+    purpose: Purpose = "final"
+    hypotheses: tuple[str, ...] = ()
+    """Ids of the hypotheses that ask for it."""
+    seed: int = 0
+    backend: Backend = "torch"
+    run_id: str = ""
+    """"" where it is not known yet: weights or data are not here, or the learning rate is not chosen."""
+    stored: bool = False
+    reason: str = ""
+    """Why it can't be computed, e.g. "needs data: ..."; "" if it can."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """The same for the same run, whichever claim asks for it."""
+        if self.run_id:
+            return (self.run_id,)
+        named = (self.checkpoint.id, self.dataset, self.recipe.id, self.recipe.learning_rate)
+        # A pipeline check may be the very run that a claim is judged by.
+        return (*named, self.purpose == "learning-rate search", self.seed, self.backend)
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """The same for runs that cost the same: they differ in seed or learning rate."""
+        recipe = replace(self.recipe, learning_rate=1.0)
+        return (self.claim, self.purpose, self.checkpoint.id, self.dataset, recipe, self.backend, self.reason)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs of one purpose that differ in seed or learning rate only."""
+
+    claim: str
+    """The first that asks for them; they are paid once."""
+    also: tuple[str, ...]
+    """Other claims that ask for them."""
+    hypotheses: tuple[str, ...]
+    purpose: Purpose
+    checkpoint: str
+    dataset: str
+    recipe: str
+    precision: str
+    backend: Backend
+    runs: int
+    seeds: int
+    rates: int
+    stored: int
+    state: str
+    """"stored", "to compute", "2 of 3 stored", or why they can't be computed."""
+    blocked: bool
+    """Whether they are not stored and can't be computed."""
+    run_ids: tuple[str, ...]
+    """Those that are known."""
+    each: Cost
+    """Of one run."""
+
+    @property
+    def left(self) -> int:
+        """Runs that are not stored."""
+        return self.runs - self.stored
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of the runs that are not stored; None: unknown."""
+        return None if self.left and self.each.hours is None else self.left * (self.each.hours or 0.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a session would compute, and what that costs."""
+
+    rows: tuple[Row, ...]
+    downloads: tuple[Download, ...]
+    card: Card | None
+    price_per_hour: float | None = None
+
+    @property
+    def hours(self) -> float:
+        """GPU hours still to pay, as far as known: of runs that are not stored and can be computed."""
+        return sum(row.hours or 0.0 for row in self.rows if not row.blocked)
+
+    @property
+    def hours_blocked(self) -> float:
+        """GPU hours that runs would take which can't be computed now."""
+        return sum(row.hours or 0.0 for row in self.rows if row.blocked)
+
+    @property
+    def unknown(self) -> int:
+        """Number of runs that can be computed and whose hours are not known."""
+        return sum(row.left for row in self.rows if not row.blocked and row.hours is None)
+
+    @property
+    def price(self) -> float | None:
+        """What the hours still to pay cost; None without a price."""
+        return None if self.price_per_hour is None else self.hours * self.price_per_hour
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes to download, as far as known."""
+        return sum(each.bytes or 0 for each in self.downloads)
+
+    @property
+    def too_large(self) -> tuple[Row, ...]:
+        """Rows whose runs do not fit the card."""
+        return tuple(row for row in self.rows if row.each.fits is False and row.left)
+
+
+def plan(
+    runs: Iterable[PlannedRun],
+    card: Card | None,
+    *,
+    home: Path | None = None,
+    cache: Path | None = None,
+    offline: bool = True,
+    price_per_hour: float | None = None,
+) -> Plan:
+    """Return what runs cost on a card. Nothing is downloaded or computed.
+
+    Args:
+        runs: those needed, in order; one that several claims need comes once for each.
+        card: the card; None: FLOPs and memory only.
+        home: the home folder, where counts are kept.
+        cache: where downloads lie; None: downloads are left out.
+        offline: ask no server for sizes.
+        price_per_hour: of the card, in any currency.
+
+    Raises:
+        ClaimsError: the home folder can't be written.
+    """
+    first: dict[tuple[object, ...], PlannedRun] = {}
+    also: dict[tuple[object, ...], dict[str, None]] = {}
+    for run in runs:
+        known = first.get(run.identity)
+        if known is None:
+            first[run.identity] = run
+            also[run.identity] = {}
+            continue
+        asking = dict.fromkeys((*known.hypotheses, *run.hypotheses))
+        first[run.identity] = replace(known, hypotheses=tuple(asking))
+        if run.claim != known.claim:
+            also[run.identity].setdefault(run.claim)
+    groups: dict[tuple[tuple[object, ...], tuple[str, ...]], list[PlannedRun]] = {}
+    for identity, run in first.items():
+        groups.setdefault((run.group, tuple(also[identity])), []).append(run)
+    rows = tuple(_row(of, other, card, home, cache) for (_, other), of in groups.items())
+    lacking = [run for run in first.values() if not run.stored]
+    found: list[Download] = []
+    if cache is not None:
+        found = downloads((r.checkpoint for r in lacking), (r.dataset for r in lacking), cache, offline=offline)
+    return Plan(rows, tuple(found), card, price_per_hour)
+
+
+def _row(
+    of: Sequence[PlannedRun], also: tuple[str, ...], card: Card | None, home: Path | None, cache: Path | None
+) -> Row:
+    run = of[0]
+    stored = sum(each.stored for each in of)
+    if stored == len(of):
+        state = "stored"
+    elif run.reason:
+        state = run.reason
+    else:
+        state = f"{stored} of {len(of)} stored" if stored else "to compute"
+    return Row(
+        claim=run.claim,
+        also=also,
+        hypotheses=tuple(dict.fromkeys(name for each in of for name in each.hypotheses)),
+        purpose=run.purpose,
+        checkpoint=run.checkpoint.id,
+        dataset=run.dataset,
+        recipe=run.recipe.id,
+        precision=run.recipe.precision,
+        backend=run.backend,
+        runs=len(of),
+        seeds=len({each.seed for each in of}),
+        rates=len({each.recipe.learning_rate for each in of}),
+        stored=stored,
+        state=state,
+        blocked=bool(run.reason) and stored < len(of),
+        run_ids=tuple(each.run_id for each in of if each.run_id),
+        each=cost(Job(run.checkpoint, run.recipe, run.test, run.classes), card, home=home, cache=cache),
+    )
+
+
+def require_within(found: Plan, most: float) -> None:
+    """Refuse a plan that takes more GPU hours than allowed.
+
+    Args:
+        found: the plan.
+        most: hours.
+
+    Raises:
+        ClaimsError: dearer, or on a card whose hours are not known.
+    """
+    if found.hours > most:
+        dearest = max((row for row in found.rows if not row.blocked), key=lambda row: row.hours or 0.0)
+        raise ClaimsError(
+            f"--max-gpu-hours: expected at most {most:g} GPU hours, found about {found.hours:.1f} (most of it,"
+            f" {dearest.hours or 0.0:.1f}, {dearest.checkpoint} on {dearest.dataset} with recipe {dearest.recipe});"
+            " allow more, or select fewer claims, fewer --seeds or a shorter --recipe"
+        )
+
+
+def to_json(found: Plan) -> str:
+    """Return a plan as JSON: the card, the assumptions, a record for each row, the downloads and the sums."""
+    rows = [dataclasses.asdict(row) | {"left": row.left, "hours": row.hours} for row in found.rows]
+    content = {
+        "card": None if found.card is None else dataclasses.asdict(found.card),
+        "assumed_utilisation": dict(UTILISATION),
+        "rows": rows,
+        "downloads": [dataclasses.asdict(each) for each in found.downloads],
+        "totals": {
+            "runs": sum(row.runs for row in found.rows),
+            "stored": sum(row.stored for row in found.rows),
+            "hours": found.hours,
+            "hours_blocked": found.hours_blocked,
+            "runs_of_unknown_hours": found.unknown,
+            "download_bytes": found.download_bytes,
+            "price_per_hour": found.price_per_hour,
+            "price": found.price,
+        },
+    }
+    return json.dumps(content, indent=1) + "\n"

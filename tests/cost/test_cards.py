@@ -1,0 +1,56 @@
+import pytest
+
+from harness.cost.cards import card, card_of_device, cards
+from harness.errors import ClaimsError
+
+
+def test_cards_have_other_names_and_unknown_ones_are_told_the_nearest():
+    assert card("a100").memory == 80e9
+    assert card("H100") is card("h100")
+    with pytest.raises(ClaimsError, match=r"unknown card 'rtx490' \(did you mean 'rtx4090'\?\)"):
+        card("rtx490")
+
+
+@pytest.mark.parametrize(
+    "device, name",
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H100 PCIe", "h100-pcie"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA A100-SXM4-40GB", "a100-40"),
+        ("NVIDIA A100-PCIE-40GB", "a100-40"),
+        ("NVIDIA A100 80GB PCIe", "a100-80"),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+        ("NVIDIA GeForce RTX 3090", "rtx3090"),
+        ("NVIDIA L4", "l4"),
+        ("Tesla T4", "t4"),
+        ("Tesla V100-SXM2-32GB", "v100-32"),
+    ],
+)
+def test_a_device_is_found_by_the_drivers_name_and_keeps_its_own_memory(device, name):
+    found = card_of_device(device, 12_345)
+    assert (found.id, found.memory, found.bfloat16) == (name, 12_345, card(name).bfloat16)
+
+
+@pytest.mark.parametrize(
+    "device", ["NVIDIA L40", "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA H100 80GB HBM3 MIG 1g.10gb", "NVIDIA B200"]
+)
+def test_a_device_that_is_like_one_of_the_table_is_not_taken_for_it(device):
+    found = card_of_device(device, 10_000)
+    assert not found.known
+    assert found.memory == 10_000
+    assert found.rate("bfloat16") == (None, "")
+
+
+def test_arithmetic_that_a_card_lacks_is_reckoned_at_float32():
+    rate, said = card("t4").rate("bfloat16")
+    assert rate == 8.1e12
+    assert said == "NVIDIA T4 has no bfloat16: reckoned at float32, 8.1 TFLOP/s; a recipe in float16 would have 65"
+    assert card("t4").rate("float16") == (65e12, "")
+
+
+def test_rates_are_dense():
+    # The datasheets print with sparsity 1,979 (H100, H200), 1,513 (H100 PCIe) and 242 (L4); without, 312 (A100).
+    printed = {"h100": 1979 / 2, "h200": 1979 / 2, "h100-pcie": 1513 / 2, "l4": 242 / 2, "a100-40": 312, "a100-80": 312}
+    assert {name: cards()[name].bfloat16 / 1e12 for name in printed} == printed
+    assert all(each.citation and each.float32 and each.float16 for each in cards().values())

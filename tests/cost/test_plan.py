@@ -1,0 +1,123 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from harness.cost.cards import Card
+from harness.cost.cost import Job, cost
+from harness.cost.plan import PlannedRun, plan, require_within, to_json
+from harness.cost.text import text
+from harness.errors import ClaimsError
+from harness.spec import Recipe
+from harness.zoo import checkpoint
+
+CARD = Card(id="c", title="Card", memory=10**12, float32=1e9, citation="a datasheet")
+RECIPE = Recipe(id="short", batch_size=32, resolution=32, steps=40, learning_rate=0.1)
+GRID = replace(RECIPE, learning_rate=None, learning_rate_grid=(0.1, 0.3, 1.0))
+VIT, BIT = checkpoint("micro-vit-l"), checkpoint("micro-bit-l")
+FINAL = PlannedRun("claim1", VIT, "digits", test=500, classes=10, recipe=RECIPE, hypotheses=("a > b",))
+EACH = cost(Job(VIT, RECIPE, test=500, classes=10), CARD)
+
+
+def seeds(run, count=3):
+    return [replace(run, seed=seed, run_id=f"{run.checkpoint.id}{seed:02d}") for seed in range(count)]
+
+
+def test_seeds_and_rates_are_one_row_and_are_paid_each():
+    search = [
+        replace(FINAL, recipe=replace(GRID, learning_rate=rate), purpose="learning-rate search", test=50)
+        for rate in GRID.learning_rate_grid
+    ]
+    found = plan([*seeds(FINAL), *search], CARD)
+    assert [(row.purpose, row.runs, row.seeds, row.rates) for row in found.rows] == [
+        ("final", 3, 3, 1),
+        ("learning-rate search", 3, 1, 3),
+    ]
+    assert found.rows[0].run_ids == ("micro-vit-l00", "micro-vit-l01", "micro-vit-l02")
+    assert found.rows[0].each == EACH
+    assert found.hours == pytest.approx(3 * EACH.hours + 3 * found.rows[1].each.hours)
+
+
+def test_what_is_stored_is_not_paid_again():
+    runs = seeds(FINAL)
+    runs[1] = replace(runs[1], stored=True)
+    found = plan(runs, CARD, price_per_hour=2.0)
+    assert (found.rows[0].state, found.rows[0].left) == ("1 of 3 stored", 2)
+    assert found.price == pytest.approx(2 * 2 * EACH.hours)
+    done = plan([replace(run, stored=True, reason="needs data: gone") for run in runs], CARD)
+    assert (done.rows[0].state, done.rows[0].blocked, done.hours) == ("stored", False, 0.0)
+
+
+def test_a_run_of_two_claims_is_paid_once():
+    again = [replace(run, claim="claim2", hypotheses=("c > d",)) for run in seeds(FINAL)]
+    other = replace(FINAL, claim="claim2", checkpoint=BIT, run_id="other")
+    found = plan([*seeds(FINAL), *again, other], CARD)
+    assert [(row.claim, row.also, row.hypotheses) for row in found.rows] == [
+        ("claim1", ("claim2",), ("a > b", "c > d")),
+        ("claim2", (), ("a > b",)),
+    ]
+    assert found.rows[0].runs == 3
+    unnamed = [replace(run, run_id="") for run in (*seeds(FINAL), *again)]
+    assert [row.runs for row in plan(unnamed, CARD).rows] == [3]
+
+
+def test_what_can_not_run_is_named_and_counted_apart():
+    blocked = [replace(run, checkpoint=BIT, run_id="", reason="needs data: flowers") for run in seeds(FINAL)]
+    found = plan([*seeds(FINAL), *blocked], CARD)
+    assert found.rows[1].state == "needs data: flowers"
+    assert found.hours == pytest.approx(3 * EACH.hours)
+    assert found.hours_blocked == pytest.approx(3 * found.rows[1].each.hours)
+
+
+def test_a_dearer_plan_than_allowed_is_refused():
+    found = plan([*seeds(FINAL), replace(FINAL, checkpoint=BIT)], CARD)
+    require_within(found, found.hours)
+    with pytest.raises(ClaimsError, match=r"expected at most 0\.01 GPU hours, found about .* micro-vit-l on digits"):
+        require_within(found, 0.01)
+
+
+def test_json_holds_the_rows_and_the_sums():
+    found = plan([*seeds(FINAL), replace(FINAL, checkpoint=BIT, reason="needs data: x")], CARD, price_per_hour=3.0)
+    read = json.loads(to_json(found))
+    assert read["totals"]["runs"] == 4
+    assert read["totals"]["price"] == pytest.approx(9 * EACH.hours)
+    assert read["rows"][0]["each"]["train_flops"] == EACH.train_flops
+    assert read["rows"][1]["state"] == "needs data: x"
+    assert read["card"]["citation"] == "a datasheet"
+    assert read["assumed_utilisation"]["vit"] == 0.45
+
+
+def test_text_groups_by_claim_and_says_what_is_left_to_pay(tmp_path):
+    blocked = replace(FINAL, claim="claim2", checkpoint=BIT, reason="needs data: put it there", backend="jax")
+    found = plan([*seeds(FINAL), blocked], CARD, cache=tmp_path, price_per_hour=2.0)
+    shown = text(found, 120)
+    first, second = shown.index("\nclaim1\n"), shown.index("\nclaim2\n")
+    row = shown[first:second].splitlines()[2]
+    assert row.split()[:8] == "final: micro-vit-l on digits, short 3 seeds to".split()
+    assert f" {3 * EACH.hours:.2f} " in row
+    assert "micro-bit-l on digits, short, jax" in shown[second:]
+    assert "\n[1] needs data: put it there\n" in shown
+    assert "already here: micro-vit-l, micro-bit-l" in shown
+    assert "4 runs: 0 stored, 3 to compute, 1 that can't run now." in shown
+    assert f"About {3 * EACH.hours:.2f} GPU hours still to pay, {6 * EACH.hours:.2f} at 2.00 per hour;" in shown
+    assert "vit 45%" in shown
+    assert "a datasheet" in shown
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_text_keeps_to_the_width(width):
+    named = {"dataset": "a-dataset-with-a-long-name", "reason": "w " * 90}
+    long = replace(FINAL, checkpoint=checkpoint("micro-hybrid-l"), **named)
+    assert max(map(len, text(plan([*seeds(FINAL), long], CARD), width).splitlines())) <= width
+
+
+def test_text_says_what_does_not_fit_and_what_is_not_known():
+    small = replace(CARD, memory=10**9)
+    shown = text(plan([FINAL], small))
+    assert "too large" in shown
+    assert "Does not fit: micro-vit-l (short)." in shown
+    assert "hours are not known" in text(plan([FINAL], None))
+    unknown = replace(FINAL, recipe=replace(RECIPE, steps=None, epochs=1.0))
+    found = plan([unknown], CARD)
+    assert found.unknown == 1
+    assert "and 1 run of unknown hours" in text(found)
