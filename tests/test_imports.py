@@ -29,6 +29,7 @@ STAGES = [
     "harness.micro.fractals harness.micro.tasks",
     "harness.loading",
     "harness.measure",
+    "harness.cost",
     "harness.executor",
     "harness.statistics",
     "harness.evidence.figures harness.evidence.matching harness.evidence",
