@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.backends.devices import card_name
 from harness.errors import ClaimsError
 from harness.spec import Recipe
 
@@ -49,7 +50,7 @@ class Machine:
 
     def card(self) -> str:
         """Return the device's name."""
-        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        return card_name(str(self.device))
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """Add up each tensor over all processes, in place."""
