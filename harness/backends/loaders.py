@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.backends import layouts, npz, paper, tensors
+from harness.backends.architectures import Architecture
 from harness.backends.npz import Array
 from harness.backends.official import Layout, layout_of, to_official
 from harness.errors import ClaimsError
@@ -148,6 +149,60 @@ def build_checkpoint(
     return build(
         arrays, semantics=found.semantics, timm=found.timm, classes=classes, resolution=resolution, where=found.id
     )
+
+
+def build_flax(
+    arrays: Mapping[str, Array],
+    *,
+    semantics: Semantics = "reference",
+    classes: int | None = None,
+    resolution: int | tuple[int, int] | None = None,
+    where: str = "",
+) -> tuple[dict[str, Any], Architecture]:
+    """Return the parameters and the architecture of weights under the authors' keys, for `flax_models.network`.
+
+    Args:
+        arrays: the authors' keys.
+        semantics: whose numerics; there are only the reference's.
+        classes: None keeps the head; a number gives a zero head (and drops pre_logits).
+        resolution: input size in pixels, for a positional embedding.
+        where: the place they come from, for error messages.
+
+    Raises:
+        ClaimsError: semantics of timm; otherwise as `build`.
+    """
+    require_reference(semantics, where)
+    from harness.backends import flax_models
+
+    return flax_models.load(arrays, classes=classes, resolution=resolution, where=where)
+
+
+def build_checkpoint_flax(
+    found: Checkpoint,
+    arrays: Mapping[str, Array],
+    *,
+    classes: int | None = None,
+    resolution: int | tuple[int, int] | None = None,
+) -> tuple[dict[str, Any], Architecture]:
+    """Return the parameters and the architecture of a checkpoint from the weights that `weights_of` gave.
+
+    Raises:
+        ClaimsError: as `build_flax`; the line names the checkpoint.
+    """
+    return build_flax(arrays, semantics=found.semantics, classes=classes, resolution=resolution, where=found.id)
+
+
+def require_reference(semantics: Semantics, where: str) -> None:
+    """Refuse weights to be run with timm's semantics where the backend is JAX.
+
+    Raises:
+        ClaimsError: the semantics are timm's.
+    """
+    if semantics != "reference":
+        raise ClaimsError(
+            f"{where or 'weights'}: expected the reference's semantics, the only ones of the backend jax,"
+            f" found {semantics}; use the backend torch"
+        )
 
 
 def logits(model: Any, images: Array, batch: int = 32) -> Array:

@@ -45,26 +45,39 @@ def run(options: argparse.Namespace) -> int:
     images = read_images(options.images)
     if options.resolution is not None and options.resolution < 1:
         raise ClaimsError(f"--resolution: expected pixels, found {options.resolution}")
+    semantics: loaders.Semantics = "timm" if options.timm else options.semantics
+    if options.backend == "jax":
+        loaders.require_reference(semantics, options.timm or options.file)
     if options.timm:
         arrays = dict(loaders.read_file(options.file).arrays)
     else:
         arrays = loaders.official(options.file, heads=options.heads)
         require_size(arrays, images, options.resolution, options.file)
-    semantics: loaders.Semantics = "timm" if options.timm else options.semantics
-    model = loaders.build(
-        arrays,
-        semantics=semantics,
-        timm=options.timm,
-        resolution=options.resolution,
-        where=options.file,
-    )
-    found = loaders.logits(model, images)
+    if options.backend == "jax":
+        found = flax_logits(arrays, images, options.resolution, options.file)
+    else:
+        model = loaders.build(
+            arrays,
+            semantics=semantics,
+            timm=options.timm,
+            resolution=options.resolution,
+            where=options.file,
+        )
+        found = loaders.logits(model, images)
     try:
         npz.write(options.out, {"logits": found})
     except OSError as error:
         raise ClaimsError(f"{options.out}: expected to write the logits, found: {error.strerror}") from None
     print(f"{options.out}: logits {found.shape[0]} x {found.shape[1]}, {semantics} semantics")
     return 0
+
+
+def flax_logits(arrays: Any, images: Any, resolution: int | None, where: str) -> Any:
+    """Return float32 logits (N, classes) that the JAX backend computes from weights under the authors' keys."""
+    from harness.backends import flax_models, loaders
+
+    params, architecture = loaders.build_flax(arrays, resolution=resolution, where=where)
+    return flax_models.logits(flax_models.network(architecture), params, images)
 
 
 def read_images(path: str) -> Any:

@@ -33,12 +33,13 @@ def run(tmp_path, arrays, x, *more):
         return file["logits"]
 
 
+@pytest.mark.parametrize("backend", ["torch", "jax"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_logits_are_those_of_the_second_implementation(name, tmp_path):
+def test_logits_are_those_of_the_second_implementation(name, backend, tmp_path):
     architecture = ARCHITECTURES[name]
     arrays = reference.weights(architecture)
     x = images(*getattr(architecture, "resolution", (32, 32)))
-    found = run(tmp_path, arrays, x)
+    found = run(tmp_path, arrays, x, "--backend", backend)
     expected = reference.logits(arrays, architecture, x)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < (1e-5 if name.startswith("vit") else 2e-5)
@@ -73,6 +74,23 @@ def test_the_semantics_are_chosen(tmp_path):
     arrays = reference.weights(ARCHITECTURES["vit"])
     ours, timms = (run(tmp_path, arrays, images(), "--semantics", s) for s in ("reference", "timm"))
     assert 1e-5 < np.abs(ours - timms).max() < 1e-2
+
+
+def test_jax_runs_at_another_resolution_and_on_rectangles_as_torch_does(tmp_path):
+    vit, bit = (reference.weights(ARCHITECTURES[name]) for name in ("vit", "bit"))
+    for arrays, x, more in ((vit, images(44, 44), ("--resolution", 44)), (bit, images(31, 46), ())):
+        torchs, jaxs = (run(tmp_path, arrays, x, "--backend", backend, *more) for backend in ("torch", "jax"))
+        assert not np.array_equal(torchs, jaxs)  # else one backend may have computed both
+        assert np.abs(torchs - jaxs).max() < 2e-5
+
+
+@pytest.mark.parametrize(
+    "more,named", [(("--semantics", "timm"), "w.npz"), (("--timm", "convnext_atto"), "convnext_atto")]
+)
+def test_jax_refuses_timms_semantics_by_name(more, named, tmp_path):
+    with pytest.raises(ClaimsError, match=rf"{named}: expected the reference's semantics.* use the backend torch$"):
+        run(tmp_path, reference.weights(ARCHITECTURES["vit"]), images(), "--backend", "jax", *more)
+    assert not (tmp_path / "deep").exists()
 
 
 BAD = {
