@@ -23,7 +23,9 @@ CONTEXT = 1_000_000_000
 RESERVE = 0.1
 """Share of a card's memory that is left free: the allocator's fragments, and whatever else is on the card."""
 EVALUATION_BATCH = 256
-"""Images at once in an evaluation, where memory allows."""
+"""Images at once in an evaluation, where memory allows (harness/backends/torch_evaluation.py)."""
+SMALL = 4
+"""Where not even so many images fit, the backend computes activations twice (harness/backends/torch_memory.py)."""
 HOUR = 3600
 
 
@@ -77,7 +79,7 @@ class Cost:
     memory: int | None = None
     """Bytes with that micro-batch; with one image where it does not fit."""
     checkpointing: bool = False
-    """It fits only with activation checkpointing."""
+    """Activations are computed twice, because too few images would fit otherwise."""
     fits: bool | None = None
     notes: tuple[str, ...] = ()
 
@@ -112,14 +114,13 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
     micro_batch = need.largest(card.memory, images)
     checkpointing = False
     notes: list[str] = []
-    if micro_batch is None:
+    if not job.recipe.evaluates_only and (micro_batch or 0) < min(SMALL, images):
         saving = needs(job, of, checkpointing=True, home=home)
-        micro_batch = saving.largest(card.memory, images)
-        if micro_batch is not None:
-            need, checkpointing = saving, True
-            notes.append("fits with activation checkpointing only: each step takes a third longer")
-        else:
-            notes.append(would_fit(job, of, card, need, home))
+        if (found := saving.largest(card.memory, images)) is not None:
+            need, micro_batch, checkpointing = saving, found, True
+            notes.append("fits with activation checkpointing: each step takes a third longer")
+    if micro_batch is None:
+        notes.append(would_fit(job, of, card, need, home))
     rate, said = card.rate(job.recipe.precision)
     notes += [said] if said else []
     if rate is None:
@@ -176,7 +177,9 @@ def needs(
     )
     momentum = {"float32": 4, "bfloat16": 2}[recipe.momentum_dtype] if recipe.momentum else 0
     state = held * (4 + 4 + momentum + (4 if recipe.polyak else 0))
-    return Need(CONTEXT + state + max(step.fixed, test.fixed), max(step.per_image, test.per_image))
+    # The evaluation after it finds its own number of images; one must fit.
+    evaluation = test.fixed + test.per_image - step.per_image
+    return Need(CONTEXT + state + max(step.fixed, evaluation), step.per_image)
 
 
 def would_fit(job: Job, of: Network, card: Card, need: Need, home: Path | None = None) -> str:

@@ -139,7 +139,8 @@ def sums(plan: Plan) -> Iterator[str]:
     """Return the sums: runs, hours still to pay, the price, bytes to download."""
     runs, stored = sum(row.runs for row in plan.rows), sum(row.stored for row in plan.rows)
     blocked = sum(row.left for row in plan.rows if row.blocked)
-    yield f"{runs} run{'s' * (runs != 1)}: {stored} stored, {runs - stored - blocked} to compute, {blocked} that can't run now."
+    left = runs - stored - blocked
+    yield f"{runs} run{'s' * (runs != 1)}: {stored} stored, {left} to compute, {blocked} that can't run now."
     if plan.card is not None and plan.card.known:
         paid = f"About {hours(plan.hours)} GPU hours still to pay"
         paid += f", {plan.price:,.2f} at {plan.price_per_hour:,.2f} per hour" if plan.price is not None else ""

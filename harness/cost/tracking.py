@@ -16,6 +16,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from harness.backends.torch_evaluation import folded
+from harness.backends.torch_network import set_dropout
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -139,9 +142,7 @@ def peak(
     """
     model.train(training)
     model.set_grad_checkpointing(checkpointing)  # type: ignore[operator]
-    for part in model.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = dropout
+    set_dropout(model, dropout)
     weights = list(model.parameters())
     for weight in weights:
         weight.grad = torch.empty_like(weight) if training else None
@@ -158,7 +159,7 @@ def peak(
                 loss = functional.cross_entropy(rules.inside(model)(images), labels)
                 loss.backward()
             else:
-                with torch.inference_mode():
+                with torch.inference_mode(), folded(model):
                     rules.inside(model)(images)
     finally:
         for block in blocks:

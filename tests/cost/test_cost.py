@@ -40,6 +40,12 @@ def test_an_evaluation_costs_the_forward_pass_at_its_own_resolution():
     assert needs(job(EVALUATE), OF).fixed - CONTEXT < 8 * work(OF, 32).with_head(10)  # the weights alone
 
 
+def test_constants_are_those_of_the_backend():
+    from harness.backends import torch_evaluation, torch_memory
+
+    assert (module.EVALUATION_BATCH, module.SMALL) == (torch_evaluation.EVALUATION_BATCH, torch_memory.SMALL)
+
+
 def test_memory_is_that_of_weights_gradients_momentum_and_a_step():
     parameters = work(OF, 32).with_head(10)
     step = activations(OF, 32, training=True, lower=False)
@@ -72,7 +78,7 @@ def test_without_a_card_or_its_rates_hours_are_unknown():
 def test_what_does_not_fit_is_checkpointed_before_it_is_given_up():
     wide = replace(RECIPE, resolution=256, precision="float32")
     plain, saving = (needs(job(wide), OF, checkpointing=each) for each in (False, True))
-    between = int((plain.at(1) + saving.at(1)) / 2 / (1 - module.RESERVE))
+    between = int((plain.at(4) + saving.at(4)) / 2 / (1 - module.RESERVE))
     found = cost(job(wide), replace(CARD, memory=between))
     assert (found.fits, found.checkpointing, found.memory) == (True, True, saving.at(found.micro_batch))
     roomy = cost(job(wide), CARD)

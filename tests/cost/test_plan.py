@@ -59,6 +59,8 @@ def test_a_run_of_two_claims_is_paid_once():
     assert found.rows[0].runs == 3
     unnamed = [replace(run, run_id="") for run in (*seeds(FINAL), *again)]
     assert [row.runs for row in plan(unnamed, CARD).rows] == [3]
+    check = replace(FINAL, purpose="pipeline check")
+    assert [row.purpose for row in plan([check, FINAL], CARD).rows] == ["pipeline check"]
 
 
 def test_what_can_not_run_is_named_and_counted_apart():

@@ -1,10 +1,12 @@
 """Memory on the meta device against what autograd really keeps, and against what must hold of any estimate."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
 
-from harness.backends.architectures import BitArchitecture, ViTArchitecture
+from harness.backends.architectures import BitArchitecture, ViTArchitecture, expected_shapes
 from harness.backends.models import create
 from harness.cost.counting import activations
 from harness.cost.networks import Network
@@ -70,6 +72,13 @@ def test_half_precision_and_checkpointing_take_less_and_dropout_more():
     more = activations(of, 64, **STEP, dropout=0.1).per_image - full.per_image
     assert more >= 65 * (64 + 4 * (64 + 256 + 64))
     assert activations(of, 64, training=False, lower=False).per_image < 0.3 * full.per_image
+
+
+def test_an_evaluation_holds_the_standardised_weights_once():
+    shapes = [shape for key, shape in expected_shapes(BIT).items() if "standardized_conv2d" in key]
+    weights = 4 * sum(math.prod(shape) for shape in shapes)
+    found = activations(Network(BIT), 64, training=False, lower=False).fixed
+    assert weights <= found <= 1.3 * weights
 
 
 def test_memory_grows_with_depth_as_much_as_a_block_keeps():
