@@ -61,12 +61,22 @@ def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
         (("--checkpoint", "micro-vit-xl"), "harness run: unknown checkpoint 'micro-vit-xl' (did you mean 'micro-vit-"),
         (
             ("--dataset", "digit"),
-            "harness run: unknown dataset 'digit' (did you mean 'digits'?); expected one of: count",
+            "harness run: unknown dataset 'digit' (did you mean 'digits'?); expected one of: ",
         ),
         (
-            ("--dataset", "cifar10"),
-            "cifar10 can be fetched and read, but not yet fine-tuned on; see the micro tasks",
+            ("--dataset", "cifar10", "--offline"),
+            "harness run: cifar10/cifar-10-binary.tar.gz: offline: expected the file in the cache, found none",
         ),
+        (("--dataset", "vtab-dmlab"), "harness run: vtab-dmlab: expected VTAB-1k's published lists"),
+        (
+            ("--dataset", "imagenet_real"),
+            "expected a dataset with images, found other labels for those of imagenet; runs are on imagenet",
+        ),
+        (("--device", "cuda"), "--device: expected cpu for micro-vit-l, which comes with the project"),
+        (("--device", "gpu"), "--device: expected auto, cpu, cuda or cuda:N, found 'gpu'"),
+        (("--checkpoint", "vit-b16-in21k", "--offline"), "vit-b16-in21k/weights: offline: expected the file in the c"),
+        (("--dataset", "pets", "--recipe", "paper"), "recipe paper: expected --learning-rate, one of its grid: 0.001,"),
+        (("--learning-rate", "-1"), "--learning-rate: expected a positive number, found -1"),
         (("--home", "/etc/passwd"), "expected a stored result, found: Not a directory; choose another --home"),
         (("--recipe", "mikro"), "harness run: unknown recipe 'mikro' (did you mean 'micro'?)"),
         (("--seed", "-1"), "harness run: arguments: seed: Input should be greater than or equal to 0, found -1"),
@@ -75,7 +85,8 @@ def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
     ids=str,
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, changed, message):
-    done = harness(*RUN, "--home", tmp_path, *changed)
+    places = {f"VIT_CLAIMS_{name}": str(tmp_path / "places") for name in ("HOME", "DATA", "CACHE")}
+    done = harness(*RUN, "--home", tmp_path, *changed, **places)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

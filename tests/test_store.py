@@ -1,5 +1,6 @@
 """Results on disk: whole or not at all, found again, and damage is noticed."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ClaimsError
-from harness.spec import Result
+from harness.spec import Divergence, Result
 from harness.store import Busy, Store
 from tests.test_spec import run
 
@@ -35,6 +36,20 @@ def test_only_the_whole_test_set_is_stored(tmp_path):
     Store(tmp_path).put(dev, result(dev, n=20))
     with pytest.raises(ClaimsError, match="expected 20 scored examples"):
         Store(tmp_path).put(dev, result(dev, n=50))
+
+
+def test_a_run_that_diverged_has_no_predictions_and_is_stored(tmp_path):
+    ended = dataclasses.replace(result(), predictions=(), diverged=Divergence(7, 0.1, (3, 1)))
+    store = Store(tmp_path)
+    store.put(RUN, ended)
+    assert store.get(RUN) == ended
+
+
+def test_a_final_run_without_the_dev_split_scores_the_test_set(tmp_path):
+    without = run(recipe={"trains_on": "all but dev"})
+    Store(tmp_path).put(without, result(without))
+    with pytest.raises(ClaimsError, match="expected 50 scored examples, found 20"):
+        Store(tmp_path).put(without, result(without, n=20))
 
 
 def test_a_result_of_another_run_is_refused(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
 from typing import Any
@@ -107,6 +108,8 @@ def recipe_of(options: argparse.Namespace, checkpoint: Checkpoint, dataset: Data
     usual = "micro" if checkpoint.shipped else "notebook" if dataset.train else "evaluate"
     found = resolve(protocol(options.recipe or usual, checkpoint.family), checkpoint, dataset)
     if options.learning_rate is not None:
+        if not 0 < options.learning_rate < math.inf:
+            raise ClaimsError(f"--learning-rate: expected a positive number, found {options.learning_rate:g}")
         return with_rate(found, options.learning_rate)
     if found.learning_rate is None and not found.evaluates_only:
         grid = ", ".join(f"{rate:g}" for rate in found.learning_rate_grid)

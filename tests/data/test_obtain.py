@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from harness.data.entries import READERS, entries, load_parts
-from harness.data.obtain import by_hand, complete, materials, obtain, state
+from harness.data.entries import READERS, Entry, entries, load_parts
+from harness.data.obtain import at_hand, by_hand, complete, materials, obtain, state
+from harness.datasets import why_not_here
 from harness.errors import ClaimsError
 from harness.fetch import Hub, Network, Pins
 from tests.data import making
@@ -313,6 +314,36 @@ def test_what_has_no_address_says_what_to_put_where(tmp_path):
     assert by_hand(sun, tmp_path) == ""
     plain = materials(sun, tmp_path)[0].sources
     assert [(source.url[:8], source.confirmed) for source in plain] == [("https://", False), ("http://v", True)]
+
+
+def test_a_run_s_dataset_is_fetched_where_it_lies_unless_only_this_machine_may_be_used(
+    server, small, tmp_path, monkeypatch
+):
+    for name in ("DATA", "CACHE"):
+        monkeypatch.setenv(f"VIT_CLAIMS_{name}", str(tmp_path / name))
+    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "0")
+    assert why_not_here(small) == "pets: not on this machine; python -m harness fetch pets"
+    with pytest.raises(ClaimsError, match="pets/images.tar.gz: offline: expected the file in the cache"):
+        at_hand(small, fetch=False)
+    assert server.asked == []
+    assert at_hand(small) == tmp_path / "DATA" / "pets"
+    assert at_hand(small, fetch=False) == tmp_path / "DATA" / "pets"
+    assert why_not_here(small) == ""
+
+
+def test_a_users_own_folder_or_archive_is_here_or_nobody_knows_where(tmp_path, monkeypatch):
+    own = tmp_path / "mine"
+    entry = Entry("mine", "Mine", "folder", classes=2, train=2, test=2, dev_fraction=0.5, path=str(own))
+    message = f"no address is known of it; expected its images in {own}, found none; lay them there"
+    assert state(entry, own) == ("by hand", message)
+    assert why_not_here(entry) == f"mine: {message}"
+    with pytest.raises(ClaimsError, match=f"^mine: {message}"):
+        at_hand(entry)
+    making.put(own / "cat" / "1.png", making.png(1))
+    assert at_hand(entry) == own
+    archive = making.zipped(tmp_path / "val.zip", making.validation("synset in name"))
+    named = dataclasses.replace(entries()["imagenet"], path=str(archive))
+    assert at_hand(named) == archive
 
 
 def lay_out_imagenet(server, monkeypatch, count=2, named=2):
