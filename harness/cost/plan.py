@@ -174,7 +174,8 @@ def plan(
     groups: dict[tuple[tuple[object, ...], tuple[str, ...]], list[PlannedRun]] = {}
     for identity, run in first.items():
         groups.setdefault((run.group, tuple(also[identity])), []).append(run)
-    rows = tuple(_row(of, other, card, home, cache) for (_, other), of in groups.items())
+    found_rows = (_row(of, other, card, home, cache) for (_, other), of in groups.items())
+    rows = tuple(sorted(found_rows, key=lambda row: row.claim))  # otherwise in the order they are asked for
     lacking = [run for run in first.values() if not run.stored]
     found: list[Download] = []
     if cache is not None:

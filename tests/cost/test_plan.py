@@ -51,7 +51,7 @@ def test_what_is_stored_is_not_paid_again():
 def test_a_run_of_two_claims_is_paid_once():
     again = [replace(run, claim="claim2", hypotheses=("c > d",)) for run in seeds(FINAL)]
     other = replace(FINAL, claim="claim2", checkpoint=BIT, run_id="other")
-    found = plan([*seeds(FINAL), *again, other], CARD)
+    found = plan([*seeds(FINAL), other, *again], CARD)
     assert [(row.claim, row.also, row.hypotheses) for row in found.rows] == [
         ("claim1", ("claim2",), ("a > b", "c > d")),
         ("claim2", (), ("a > b",)),
@@ -59,6 +59,8 @@ def test_a_run_of_two_claims_is_paid_once():
     assert found.rows[0].runs == 3
     unnamed = [replace(run, run_id="") for run in (*seeds(FINAL), *again)]
     assert [row.runs for row in plan(unnamed, CARD).rows] == [3]
+    turned = plan([other, *seeds(FINAL)], CARD)
+    assert [row.claim for row in turned.rows] == ["claim1", "claim2"]
     check = replace(FINAL, purpose="pipeline check")
     assert [row.purpose for row in plan([check, FINAL], CARD).rows] == ["pipeline check"]
 
