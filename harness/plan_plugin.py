@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import ClaimsError
 from harness.home import write_atomic
-from harness.selection import asks_for_gpu, computes_nothing, questions_of
+from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_of
 from harness.session import SESSION
 from harness.verdict import Question
 
@@ -94,7 +94,6 @@ def distributes(config: pytest.Config) -> bool:
 def questions_named(config: pytest.Config, ids: Iterable[str]) -> list[Question]:
     """Return the questions behind test ids, which all that the controller of xdist knows of what it runs."""
     from harness.doctor import claims
-    from harness.plugin import identifier
     from harness.questions import questions
 
     asking = config.stash[SESSION].asking

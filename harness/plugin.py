@@ -18,7 +18,7 @@ from harness.errors import ClaimsError
 from harness.executor import cores
 from harness.home import home, make_folder
 from harness.questions import KINDS, Asking, questions
-from harness.selection import asks_for_gpu, computes_nothing, questions_of, runs_claims
+from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_of, runs_claims
 from harness.session import SESSION, Means, Session
 from harness.spec import BACKENDS
 from harness.verdict import Question
@@ -30,7 +30,6 @@ MEANING = {
     "micro": "judged by fine-tuning the embedded tiny checkpoints; minutes on a laptop CPU",
     "gpu": "judged by the paper's released checkpoints and datasets; needs an accelerator",
 }
-NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -184,11 +183,6 @@ def parameter(question: Question) -> Any:
         expected = Refuted if name == "REFUTED" else Unsettled
         marks.append(pytest.mark.xfail(reason=f"recorded as {name}: {reason}", raises=expected, strict=True))
     return pytest.param(question, id=identifier(question), marks=marks)
-
-
-def identifier(question: Question) -> str:
-    """Return a question's test id: it starts with the source."""
-    return NOT_IN_IDS.sub("", f"{question.source} - {question.hypothesis.id}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

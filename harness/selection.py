@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pytest
 from _pytest.mark.expression import Expression
 
 from harness.verdict import Question
+
+NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
 
 
 def runs_claims(config: pytest.Config) -> bool:
@@ -46,3 +49,8 @@ def questions_of(items: Iterable[pytest.Item]) -> list[Question]:
     """Return the questions that tests ask, in their order."""
     parameters = [getattr(item, "callspec").params for item in items if hasattr(item, "callspec")]  # noqa: B009
     return [found for found in (each.get("question") for each in parameters) if isinstance(found, Question)]
+
+
+def identifier(question: Question) -> str:
+    """Return a question's test id: it starts with the source."""
+    return NOT_IN_IDS.sub("", f"{question.source} - {question.hypothesis.id}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from harness.claim import Close, Contender, Hypothesis, Side, Verdict
+from harness.evidence.figures import TEST_EXAMPLES
 from harness.evidence.matching import Published, single
 from harness.evidence.matching import comparisons as published_comparisons
 from harness.statistics import Estimate, Undefined, unpaired
@@ -27,13 +28,26 @@ class Target:
 def evidence_by_publication(hypothesis: Hypothesis) -> dict[str, tuple[Published, ...]]:
     """Return what each publication says of a hypothesis' contenders, by publication id.
 
-    A Close hypothesis takes only figures made with a recipe that it names a tolerance for.
+    A Close hypothesis takes only figures made with a recipe that it names a tolerance for. Nobody published figures
+    of a dataset that only the user's own tables have.
+
+    Raises:
+        ClaimsError: a dataset that neither publications nor tables know.
     """
+    if hypothesis.on not in TEST_EXAMPLES and is_table_s(hypothesis.on):
+        return {}
     if isinstance(hypothesis, Close):
         readings = single(hypothesis.a, hypothesis.on, exclude_sources=(PAPER,))
         recipes = dict(hypothesis.within)
         return {r.publication: (r.published,) for r in readings if r.recipe in recipes}
     return {c.publication: c.sides for c in published_comparisons(hypothesis.contenders, hypothesis.on)}
+
+
+def is_table_s(name: str) -> bool:
+    """Return whether a dataset stands in the tables, e.g. in the user's own."""
+    from harness.data.entries import entries
+
+    return name in entries()
 
 
 def publications(hypothesis: Hypothesis) -> tuple[str, ...]:

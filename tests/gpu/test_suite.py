@@ -1,0 +1,172 @@
+"""`pytest -m gpu` end to end on a tiny zoo: pinned, searched, trained, judged and stored by the real machinery."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.gpu.making import tables
+
+ROOT = Path(__file__).parents[2]
+
+CLAIM_FILE = """
+from harness.claim import Better, Claim, Close, Contender
+
+CLAIM = Claim(id="tiny", title="t", quote="q", source="s", not_verifiable={})
+VIT, BIT = Contender("ViT-Tiny", "Small"), Contender("BiT-Tiny", "Small")
+LARGE, LOST = Contender("ViT-Tiny", "Large"), Contender("ViT-Lost", "Small")
+
+
+@CLAIM.hypotheses([Better(VIT, than=BIT, on="stripes"), Better(LARGE, than=VIT, on="stripes")])
+def test_better(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses([Close(VIT, to=90, on="stripes", within={"paper": 0.5})])
+def test_figure(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses([Close(VIT, to=50, on="stripes", within={"quick": 100})])
+def test_near(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses(
+    [
+        Better(LOST, than=VIT, on="stripes"),
+        Better(VIT, than=BIT, on="nowhere"),
+        Better(VIT, than=Contender("ViT-Huge", "Small"), on="stripes"),
+    ]
+)
+def test_missing(hypothesis, judge):
+    judge(hypothesis)
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Return a function that runs the suite in a process of its own and gives (process, verdicts by hypothesis)."""
+    root = tmp_path_factory.mktemp("suite")
+    (root / "claims").mkdir()
+    (root / "claims" / "test_tiny.py").write_text(CLAIM_FILE)
+    (root / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
+    (root / "pytest.ini").write_text("[pytest]\n")
+    mine = tables(root / "tables")
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "VIT_CLAIMS_TABLES": str(mine),
+        "VIT_CLAIMS_CACHE": str(root / "cache"),
+        "VIT_CLAIMS_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+    def run(*arguments, home="home", report="report"):
+        command = [sys.executable, "-m", "pytest", "claims", "-q", "-p", "no:cacheprovider", "--jobs", "2"]
+        command += ["--home", str(root / home), "--report-dir", report, *arguments]
+        environment["VIT_CLAIMS_HOME"] = str(root / home)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
+        file = root / report / "verdicts.json"
+        found = json.loads(file.read_text())["verdicts"] if file.exists() else []
+        return done, {verdict["hypothesis"]: verdict for verdict in found}
+
+    run.root = root
+    return run
+
+
+BETTER = "ViT-Tiny (Small) > BiT-Tiny (Small) on stripes"
+
+
+def entries(suite, home="home"):
+    return {path.name: path.stat().st_mtime_ns for path in (suite.root / home).glob("runs/*/*.json")}
+
+
+def test_released_checkpoints_are_fine_tuned_and_judged(suite):
+    done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
+    assert "error" not in done.stdout.splitlines()[-1], done.stdout
+    better = verdicts[BETTER]
+    assert better["source"] == "gpu/quick"
+    assert better["verdict"] in ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
+    assert [side["seeds"] for side in better["sides"]] == [3, 3]
+    assert {side["n"] for side in better["sides"]} == {30}
+    assert len(better["runs"]) == 6
+    assert better["level"] == pytest.approx(1 - 0.05 / 7)  # seven comparisons are put to this source
+    # ImageNet is not here, so the pipeline can't be checked, and the verdict says so.
+    assert "the evaluation of bit networks is unchecked" in better["reason"]
+    used = {row["recipe"]: {field: value for field, value, _ in row["settings"]} for row in better["recipes"]}
+    assert used["quick"]["steps"] == "6"
+    near = verdicts["ViT-Tiny (Small) = 50 on stripes"]
+    assert near["verdict"] == "REPRODUCED"
+    assert near["tolerance"] == 100
+    # ViT on stripes is the same three runs in all its hypotheses.
+    assert len(entries(suite)) == 9
+
+
+def test_what_is_missing_or_means_nothing_is_not_run_with_the_reason(suite):
+    _, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
+    reasons = {name: (verdict["verdict"], verdict["reason"]) for name, verdict in verdicts.items()}
+    for hypothesis, reason in {
+        "ViT-Tiny (Small) = 90 on stripes": "a run by the recipe quick is not judged by the published 90 %",
+        "ViT-Lost (Small) > ViT-Tiny (Small) on stripes": "/nowhere/lost.npz",
+        "ViT-Tiny (Small) > BiT-Tiny (Small) on nowhere": "nowhere",
+        "ViT-Tiny (Small) > ViT-Huge (Small) on stripes": "expected a checkpoint of ViT-Huge (Small, orig), found none",
+    }.items():
+        verdict, found = reasons[hypothesis]
+        assert verdict == "NOT RUN"
+        assert reason in found
+
+
+def test_stored_runs_are_judged_without_an_accelerator_and_without_computing(suite):
+    _, first = suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
+    before = entries(suite)
+    _, again = suite("-m", "not micro", "--recipe", "quick", report="again")
+    assert entries(suite) == before
+    same = ("verdict", "estimate", "low", "high", "runs")
+    assert [again[BETTER][key] for key in same] == [first[BETTER][key] for key in same]
+    _, none = suite("-m", "not micro", "--recipe", "quick", home="empty", report="none")
+    assert none[BETTER]["verdict"] == "NOT RUN"
+    assert "none is computed without -m gpu" in none[BETTER]["reason"]
+    assert not entries(suite, "empty")
+
+
+def test_a_learning_rate_is_searched_on_the_dev_split_and_recorded(suite):
+    _, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "searched", "--seeds", "1", "-k", "Large")
+    verdict = verdicts["ViT-Tiny (Large) > ViT-Tiny (Small) on stripes"]
+    assert verdict["source"] == "gpu/searched"
+    assert len(verdict["searched"]) == 4
+    for name in ("tiny-vit", "tiny-vit-large"):
+        rows = [row for row in verdict["searched"] if row["checkpoint"] == name]
+        best = max(rows, key=lambda row: (row["accuracy"], -row["learning_rate"]))
+        assert [row["chosen"] for row in rows] == [row is best for row in rows]
+        used = next(row for row in verdict["recipes"] if row["checkpoint"] == name)
+        settings = {field: value for field, value, _ in used["settings"]}
+        assert float(settings["learning_rate"]) == best["learning_rate"]
+    # One seed: the examples of one run of each side are compared, and it is said.
+    assert "conditional on one run of each side" in verdict["method"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_without_an_accelerator_it_is_a_usage_error(suite, workers):
+    done, _ = suite("-m", "gpu", *workers, report="unused")
+    assert done.returncode == 4
+    assert re.search(r"-m gpu: expected an accelerator, found none .*--plan --card h100", done.stderr)
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert not (suite.root / "unused").exists()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_a_plan_computes_nothing_and_knows_what_is_stored(suite, workers):
+    suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
+    before = entries(suite)
+    done, _ = suite("-m", "gpu", "--plan", "--card", "h100", "--recipe", "quick", "-k", "stripes", *workers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert entries(suite) == before
+    plan = json.loads((suite.root / "report" / "plan.json").read_text())
+    rows = {(row["checkpoint"], row["purpose"]): row for row in plan["rows"]}
+    assert rows["tiny-vit", "final"]["stored"] == 3
+    assert {name[:-5] for name in before} >= set(rows["tiny-bit", "final"]["run_ids"])
+    assert plan["card"]["id"] == "h100"
