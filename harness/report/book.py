@@ -38,7 +38,10 @@ class Book:
     """What a reader must be told about the record itself, one line each."""
 
     def add(self, records: Iterable[Claim | Verdict]) -> None:
-        """Take in records in the order they were made: of two verdicts with one key the later dated stays."""
+        """Take in records in the order they were made: of two verdicts with one key the later dated stays.
+
+        A laptop's NOT RUN says nothing new, so it does not take the place of what was measured elsewhere before.
+        """
         for record in records:
             if isinstance(record, Claim):
                 self.claims[record.id] = record
@@ -51,7 +54,7 @@ class Book:
                 )
             made = moment(record)
             before = self.verdicts.get(record.key)
-            if before is None or made >= moment(before):
+            if before is None or (made >= moment(before) and not (record.verdict == "NOT RUN" and is_measured(before))):
                 self.verdicts[record.key] = record
 
     def keep_stated(self, stated: Mapping[str, Iterable[str]]) -> None:
@@ -76,6 +79,11 @@ class Book:
     def claim_ids(self) -> list[str]:
         """Return the ids of all claims that are known or that verdicts name, claim2 before claim10."""
         return sorted({*self.claims, *(verdict.claim for verdict in self.verdicts.values())}, key=natural)
+
+
+def is_measured(verdict: Verdict) -> bool:
+    """Return whether a verdict rests on evidence."""
+    return verdict.verdict in ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
 
 
 def moment(verdict: Verdict) -> datetime:

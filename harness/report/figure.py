@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.claim import Verdict
-from harness.report.labels import GROUPS, LOOKS, group, group_order, interval, signed, stated
+from harness.report.labels import GROUPS, LOOKS, backend, backends, base, group, group_order, interval, signed, stated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,13 +90,15 @@ def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[Entry]]]:
         members = [verdict for verdict in verdicts if group(verdict.source) == name]
         entries: list[Entry] = []
         y = 0.0
-        for source in sorted({verdict.source for verdict in members}):
+        for source in sorted({base(verdict.source) for verdict in members}):
+            several = len(backends([verdict for verdict in members if base(verdict.source) == source])) > 1
             if source != name:
                 entries.append(Entry(y + HEADER / 2, source, None))
                 y += HEADER
             for verdict in members:
-                if verdict.source == source:
-                    label = "\n".join(textwrap.wrap(stated(verdict), WRAP, max_lines=3, placeholder=" …"))
+                if base(verdict.source) == source:
+                    words = stated(verdict) + (f" [{backend(verdict) or 'torch'}]" if several else "")
+                    label = "\n".join(textwrap.wrap(words, WRAP, max_lines=3, placeholder=" …"))
                     tall = LINE * (label.count("\n") + 1) + ROW
                     entries.append(Entry(y + tall / 2, label, verdict, number))
                     y += tall

@@ -57,6 +57,9 @@ DATASETS = {
 
 KINDS = ("Better", "Increasing", "Close")
 
+BACKENDS = {"torch": "torch", "jax": "jax", "both": "do both agree?"}
+"""What computed the runs, in the order of rows; the last row says whether the others agree."""
+
 
 def stated(verdict: Verdict) -> str:
     """Return the hypothesis with the dataset's name in the place of its id."""
@@ -70,8 +73,46 @@ def dataset(verdict: Verdict) -> str:
 
 
 def group(source: str) -> str:
-    """Return the group of a source of evidence: the first part of its path."""
-    return source.split("/", 1)[0]
+    """Return the group of a source of evidence: the first part of KIND[/DETAIL][@BACKEND]."""
+    return re.split("[/@]", source, maxsplit=1)[0]
+
+
+def base(source: str) -> str:
+    """Return a source without its backend: "micro@jax" and "micro" are one source, computed twice."""
+    return source if group(source) == "published" else source.partition("@")[0]
+
+
+def backend(verdict: Verdict) -> str:
+    """Return what computed a verdict's runs, as far as source and record say; "" if they do not."""
+    return verdict.source.removeprefix(base(verdict.source)).removeprefix("@") or verdict.backend
+
+
+def backends(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return the backends that computed verdicts, in order; what names none is PyTorch's beside others."""
+    found = {backend(verdict) for verdict in verdicts}
+    return sorted({name or "torch" for name in found} if len(found) > 1 else found, key=backend_order)
+
+
+def by_backend(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    """Return verdicts by what computed them, in order; one backend that nothing names is ""."""
+    listed = list(verdicts)
+    names = backends(listed)
+    alone = names[0] if len(names) == 1 else "torch"
+    found: dict[str, list[Verdict]] = {name: [] for name in names}
+    for verdict in listed:
+        found[backend(verdict) or alone].append(verdict)
+    return found
+
+
+def backend_order(name: str) -> tuple[int, str]:
+    """Return a sort key: PyTorch, JAX, whether they agree, others by name; unnamed before all."""
+    known = ["", *BACKENDS]
+    return (known.index(name) if name in known else len(known), name)
+
+
+def source_name(verdict: Verdict) -> str:
+    """Return a source with what computed it, e.g. "gpu/paper, torch"."""
+    return ", ".join(part for part in (base(verdict.source), backend(verdict)) if part)
 
 
 def group_order(name: str) -> tuple[int, str]:
@@ -90,9 +131,12 @@ def order(verdict: Verdict) -> tuple[object, ...]:
     return (
         natural(verdict.claim),
         group_order(group(verdict.source)),
-        verdict.source,
+        base(verdict.source),
         KINDS.index(verdict.kind),
         natural(verdict.hypothesis),
+        verdict.hypothesis,  # two of one key must not mix their backends
+        backend_order(verdict.source.removeprefix(base(verdict.source)).removeprefix("@")),
+        verdict.source,
     )
 
 

@@ -8,9 +8,20 @@ from pathlib import Path
 from harness.claim import Claim, Verdict
 from harness.report import figure
 from harness.report.book import Book, Key, moment
-from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, count, group, group_order, stated, surprising
+from harness.report.labels import (
+    GROUP_NOTES,
+    GROUPS,
+    LOOKS,
+    base,
+    count,
+    group,
+    group_order,
+    source_name,
+    stated,
+    surprising,
+)
 from harness.report.markup import Html, join, linked, tag
-from harness.report.rows import Context, badge, chips, source_table
+from harness.report.rows import Context, badge, chips, chips_by_backend, source_table
 from harness.report.tables import holm_adjusted
 
 TITLE = "Verification report"
@@ -91,7 +102,7 @@ def matrix(book: Book, verdicts: Sequence[Verdict]) -> Html:
         cells = []
         for one in groups:
             part = [verdict for verdict in verdicts if verdict.claim == name and group(verdict.source) == one]
-            shown = chips(part) if part else tag("span", "not judged", class_="small")
+            shown = chips_by_backend(part) if part else tag("span", "not judged", class_="small")
             cells.append(tag("td", tag("div", shown), data_column=GROUPS.get(one, one)))
         rows.append(tag("tr", tag("th", title, scope="row"), *cells))
     head = tag("tr", tag("th", "Claim", scope="col"), *[tag("th", GROUPS.get(one, one), scope="col") for one in groups])
@@ -110,7 +121,7 @@ def first_look(verdicts: Sequence[Verdict]) -> Html:
         note += f", recorded as {verdict.known.lower()}" if verdict.known else ""
         place = tag("a", verdict.claim, href=f"#claim-{verdict.claim}")
         lines.append(tag("li", badge(verdict), " ", tag("b", stated(verdict)), " ",
-                         tag("span", place, f", {verdict.source}{note}", class_="small")))  # fmt: skip
+                         tag("span", place, f", {source_name(verdict)}{note}", class_="small")))  # fmt: skip
     if len(found) > FIRST_LOOK:
         lines.append(tag("li", f"and {len(found) - FIRST_LOOK} more, in the claims below", class_="small"))
     return tag("div", tag("h3", "Look at these first"),
@@ -159,7 +170,7 @@ def group_part(name: str, verdicts: Sequence[Verdict], context: Context) -> Html
     if not verdicts:
         return tag("section", title, *note, tag("p", "Not judged yet.", class_="small"), class_="group")
     tables = [
-        source_table(source, [verdict for verdict in verdicts if verdict.source == source], context)
-        for source in sorted({verdict.source for verdict in verdicts})
+        source_table(source, [verdict for verdict in verdicts if base(verdict.source) == source], context)
+        for source in sorted({base(verdict.source) for verdict in verdicts})
     ]
     return tag("section", title, *note, *tables, class_="group")

@@ -110,6 +110,7 @@ class ReportPlugin:
                 # What the history could not take is only here.
                 merged.add([*self.book.claims.values(), *self.book.verdicts.values()])
                 merged.keep_stated(self.stated)
+                self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.book.verdicts.get(key)}
                 self.book = merged
                 save(self.folder, merged)
                 tables.write(self.folder, merged)

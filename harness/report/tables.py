@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from harness.claim import Verdict
 from harness.home import write_atomic
 from harness.report.book import Book, Key, moment
-from harness.report.labels import LOOKS, count
+from harness.report.labels import LOOKS, backend, count
 from harness.statistics import holm
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("hypothesis", "kind", "dataset", "source", "verdict", "estimate", "low", "high", "level", "p", "p_holm"),
-    *("published", "tolerance", "task", "method", "known", "reason", "date", "runs", "citations"),
+    *("hypothesis", "kind", "dataset", "source", "backend", "verdict", "estimate", "low", "high", "level", "p"),
+    *("p_holm", "published", "tolerance", "task", "method", "known", "reason", "date", "runs", "recipes", "citations"),
 )
 SIDE = ("name", "accuracy", "low", "high", "n", "seeds")
 
@@ -43,6 +43,8 @@ def row(verdict: Verdict, p_holm: float | None) -> dict[str, Any]:
     """Return a verdict as one flat row: sides become side1_name, side1_accuracy, ..."""
     values: dict[str, Any] = {name: getattr(verdict, name) for name in COLUMNS if name != "p_holm"}
     values |= {"p_holm": p_holm, "runs": " ".join(verdict.runs), "citations": "; ".join(verdict.citations)}
+    values["backend"] = backend(verdict)
+    values["recipes"] = "; ".join(f"{used.checkpoint}: {used.recipe}" for used in verdict.recipes)
     values = {name: values[name] for name in COLUMNS}
     for number, side in enumerate(verdict.sides, start=1):
         values |= {f"side{number}_{name}": getattr(side, name) for name in SIDE}

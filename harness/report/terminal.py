@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from harness.claim import Verdict
 from harness.report.book import Book, Key, moment
-from harness.report.labels import LOOKS, count, group, group_order
+from harness.report.labels import LOOKS, by_backend, count, group, group_order
 
 
 def table(book: Book, fresh: Collection[Key]) -> list[str]:
@@ -15,9 +15,12 @@ def table(book: Book, fresh: Collection[Key]) -> list[str]:
     for claim in book.claim_ids():
         of_claim = [verdict for verdict in book.sorted() if verdict.claim == claim]
         for source in sorted({group(verdict.source) for verdict in of_claim}, key=group_order):
-            part = [verdict for verdict in of_claim if group(verdict.source) == source]
-            counts = count(part)
-            rows.append((claim, source, *(str(counts[name] or "-") for name in LOOKS), age(part, fresh)))
+            of_source = [verdict for verdict in of_claim if group(verdict.source) == source]
+            parts = by_backend(of_source)
+            for name, part in parts.items():
+                shown = f"{source}, {name}" if len(parts) > 1 else source
+                counts = count(part)
+                rows.append((claim, shown, *(str(counts[word] or "-") for word in LOOKS), age(part, fresh)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.claim import Claim, Side, Verdict
+from harness.claim import Claim, RecipeUsed, Searched, Side, Verdict
 from harness.report.book import Book
 
 VIT, BIT = "ViT-L/16 (ImageNet-21k)", "BiT-R152x4 (ImageNet-21k)"
@@ -191,3 +191,52 @@ def gpu():
         hypothesis=f"{VIT} > {BIT} on cifar10", source="gpu", verdict="NOT RUN", reason="no accelerator here"
     )
     return [*missing, dataclasses.replace(later, date=DAY_2)]
+
+
+SETTINGS = (
+    ("batch_size", "32", "512"),
+    ("steps", "15,320", "10,000"),
+    ("learning_rate", "0.003", ""),
+    ("learning_rate_grid", "0.001, 0.003, 0.01, 0.03", ""),
+    ("schedule", "cosine", ""),
+    ("flip", "no", "yes (not stated: the authors' code)"),
+    ("test_resolution", "224", "384"),
+)
+SEARCHED = (
+    Searched("vit-l16-in21k", 0.001, 97.3, False, ("00000000000000a1",)),
+    Searched("vit-l16-in21k", 0.003, 98.125, True, ("00000000000000a2",)),
+    Searched("vit-l16-in21k", 0.01, None, False, ("00000000000000a3",)),
+)
+
+
+def by_both_backends():
+    """Return a book in which two frameworks judged two hypotheses, and whether they agree."""
+    made = Book()
+    made.add([CLAIM_1, verdict()])
+    for name in ("cifar10", "pets"):
+        for source, backend, estimate in (
+            ("gpu/notebook", "torch", 1.31),
+            ("gpu/notebook@jax", "jax", 1.28),
+            ("gpu/notebook@both", "", -0.03),
+        ):
+            made.add(
+                [
+                    verdict(
+                        hypothesis=f"{VIT} > {BIT} on {name}",
+                        dataset=name,
+                        source=source,
+                        backend=backend,
+                        estimate=estimate,
+                        low=estimate - 0.2,
+                        high=estimate + 0.2,
+                        citations=(),
+                        runs=("00000000000000b1", "00000000000000b2"),
+                        recipes=(
+                            RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS),
+                            RecipeUsed("bit-m-r152x4", "notebook-bit", (("momentum", "0.9", ""),)),
+                        ),
+                        searched=SEARCHED,
+                    )
+                ]
+            )
+    return made

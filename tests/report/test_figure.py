@@ -7,7 +7,7 @@ import pytest
 from harness.claim import Side
 from harness.report import figure
 from harness.report.labels import group
-from tests.report.samples import NASTY, book, verdict, without_figures
+from tests.report.samples import NASTY, book, by_both_backends, verdict, without_figures
 
 SVG = "{http://www.w3.org/2000/svg}"
 VERDICTS = [one for one in book().sorted() if one.claim == "claim1"]
@@ -160,3 +160,10 @@ def test_the_picture_grows_with_the_verdicts_and_keeps_its_width(count):
     _, _, width, height = map(float, re.search(r'viewBox="([^"]*)"', opening)[1].split())
     assert width == figure.WIDTH
     assert height > 20 * count
+
+
+def test_both_backends_of_a_hypothesis_are_drawn_next_to_each_other():
+    root = ET.fromstring(figure.forest("claim1", by_both_backends().sorted()))
+    lines = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
+    marked = [line for line in lines if line.endswith("]") and "[" in line and "points" not in line and "," not in line]
+    assert [line.rpartition("[")[2] for line in marked] == ["torch]", "jax]", "both]"] * 2

@@ -6,7 +6,7 @@ import pytest
 
 from claims import test_claim2
 from harness.plugin import questions_in
-from harness.questions import answer
+from harness.questions import Asking, answer
 from harness.report.book import load
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, book
 from tests.report.suite import CLAIMS, ROOT, record_of, run, write_suite
@@ -129,7 +129,7 @@ def test_two_workers_report_of_the_project_s_own_claims_what_the_evidence_says(t
     assert "INTERNALERROR" not in done.stdout
     asked = [
         question
-        for question in questions_in(test_claim2, test_claim2.CLAIM)
+        for question in questions_in(test_claim2, test_claim2.CLAIM, Asking())
         if question.kind == "published" and question.hypothesis.on in ("pets", "cifar100")
     ]
     # None of a published figure is computed: no results to give.

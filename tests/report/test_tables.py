@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 from harness.claim import Side
 from harness.report import tables
 from harness.report.book import Book
-from tests.report.samples import DAY_1, DAY_2, NASTY, VIT, book, verdict
+from tests.report.samples import DAY_1, DAY_2, NASTY, VIT, book, by_both_backends, verdict
 
 
 @pytest.fixture
@@ -120,3 +120,24 @@ def test_a_book_without_verdicts_still_has_tables_with_columns(tmp_path):
     frame = pd.read_csv(tmp_path / "tables" / "summary.csv")
     assert list(frame)[:4] == ["claim", "source", "reproduced", "refuted"]
     assert len(frame) == 0
+
+
+def test_backend_and_recipes_are_columns(tmp_path):
+    tables.write(tmp_path, by_both_backends())
+    frame = pd.read_csv(tmp_path / "tables" / "claim1.csv", keep_default_na=False)
+    found = list(zip(frame.source, frame.backend, strict=True))
+    assert set(found) == {
+        *[("published/course", ""), ("gpu/notebook", "torch"), ("gpu/notebook@jax", "jax")],
+        ("gpu/notebook@both", "both"),
+    }
+    assert frame.recipes.iloc[-1] == "vit-l16-in21k: notebook-vit; bit-m-r152x4: notebook-bit"
+    rows = json.loads((tmp_path / "tables" / "claim1.json").read_text())
+    assert [row["backend"] for row in rows] == list(frame.backend)
+
+
+def test_holm_keeps_backends_apart():
+    adjusted = tables.holm_adjusted(by_both_backends().sorted())
+    # Two hypotheses a backend, each with p = 1e-10: the factor is 2, not 6.
+    assert {key[2]: value for key, value in adjusted.items() if "gpu" in key[2]} == pytest.approx(
+        dict.fromkeys(("gpu/notebook", "gpu/notebook@jax", "gpu/notebook@both"), 2e-10)
+    )

@@ -1,6 +1,6 @@
 from harness.report.book import Book
 from harness.report.terminal import table
-from tests.report.samples import DAY_1, DAY_2, book, verdict
+from tests.report.samples import DAY_1, DAY_2, book, by_both_backends, verdict
 
 
 def cells(lines):
@@ -43,3 +43,16 @@ def test_an_undated_verdict_is_said_to_be_undated():
 
 def test_without_verdicts_only_the_heading_stands():
     assert len(table(Book(), ())) == 1
+
+
+def test_each_backend_has_a_line_where_there_are_several():
+    made = by_both_backends()
+    assert cells(table(made, set(made.verdicts)))[1:] == [
+        ["claim1", "published", "1", "-", "-", "-", "-", "now"],
+        ["claim1", "gpu,", "torch", "2", "-", "-", "-", "-", "now"],
+        ["claim1", "gpu,", "jax", "2", "-", "-", "-", "-", "now"],
+        ["claim1", "gpu,", "both", "2", "-", "-", "-", "-", "now"],
+    ]
+    alone = Book()
+    alone.add([verdict(source="micro", backend="torch")])
+    assert cells(table(alone, set(alone.verdicts)))[1][1] == "micro"

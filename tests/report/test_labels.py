@@ -1,0 +1,46 @@
+import pytest
+
+from harness.report.labels import backends, base, by_backend, group, order, source_name
+from tests.report.samples import book, verdict
+
+
+@pytest.mark.parametrize(
+    "source, expected_group, expected_base",
+    [
+        ("micro", "micro", "micro"),
+        ("micro@jax", "micro", "micro"),
+        ("gpu/paper@both", "gpu", "gpu/paper"),
+        ("published/vit-paper/table-2", "published", "published/vit-paper/table-2"),
+        ("published/someone@home", "published", "published/someone@home"),
+    ],
+)
+def test_a_source_is_a_kind_a_detail_and_a_backend(source, expected_group, expected_base):
+    assert (group(source), base(source)) == (expected_group, expected_base)
+
+
+def test_a_source_is_named_with_what_computed_it():
+    assert source_name(verdict(source="gpu/paper", backend="torch")) == "gpu/paper, torch"
+    assert source_name(verdict(source="micro@jax")) == "micro, jax"
+    assert source_name(verdict(source="micro")) == "micro"
+
+
+def test_verdicts_are_ordered_by_hypothesis_then_backend():
+    made = [
+        verdict(source=source, hypothesis=hypothesis, dataset="x")
+        for hypothesis in ("a10", "a2")
+        for source in ("micro@both", "micro@jax", "micro")
+    ]
+    found = [(one.hypothesis, one.source) for one in sorted(made, key=order)]
+    assert found == [
+        (hypothesis, source) for hypothesis in ("a2", "a10") for source in ("micro", "micro@jax", "micro@both")
+    ]
+
+
+def test_without_backends_there_is_one_part_and_nothing_is_lost():
+    assert backends(book().sorted()) == [""]
+    assert by_backend(book().sorted()) == {"": book().sorted()}
+    mixed = [verdict(source="gpu"), verdict(source="gpu/paper", backend="torch"), verdict(source="gpu/paper@jax")]
+    parts = by_backend(mixed)
+    assert list(parts) == ["torch", "jax"]
+    assert parts["torch"] == mixed[:2]
+    assert by_backend(mixed[:2]) == {"torch": mixed[:2]}

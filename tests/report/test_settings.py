@@ -1,0 +1,114 @@
+import html
+import re
+
+from harness.claim import RecipeUsed, Searched
+from harness.report import page
+from harness.report.book import Book
+from harness.report.records import decode, encode
+from harness.report.rows import Context, verdict_row
+from harness.report.settings import recipes_used, search
+from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_backends, verdict
+from tests.report.test_page import Outline, part, text_of
+
+
+def test_every_setting_is_shown_and_what_differs_from_the_paper_is_marked():
+    shown = recipes_used([RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS)])
+    text = text_of(shown)
+    assert text.startswith("notebook-vit for vit-l16-in21k: 4 of 7 settings differ from the paper's")
+    assert "batch size32≠ the paper's 512" in text
+    assert "schedulecosine" in text
+    assert "flipno≠ the paper's yes (not stated: the authors' code)" in text
+    assert shown.count("≠") == sum(bool(papers) for _, _, papers in SETTINGS) == 4
+    assert len(re.findall("<dt", shown)) == len(SETTINGS)
+    assert shown.count('<dd class="differs">') == 4
+
+
+def test_a_recipe_that_is_the_papers_says_so_and_two_checkpoints_share_one():
+    same = (("momentum", "0.9", ""),)
+    shown = recipes_used([RecipeUsed("a", "paper", same), RecipeUsed("b", "paper", same)])
+    assert text_of(shown) == "paper for a, b: as the paper'smomentum0.9"
+    assert text_of(recipes_used([RecipeUsed("a", "paper")])) == "paper for a"
+
+
+def test_the_search_is_a_table_with_the_choice_marked():
+    shown = search(SEARCHED)
+    assert text_of(shown) == (
+        "vit-l16-in21kRateDev split, %0.00100000000000000a1 97.300.00300000000000000a2 98.12✓ chosen"
+        "0.0100000000000000a3 diverged"
+    )
+    assert shown.count('<tr class="chosen">') == 1
+    two = search([*SEARCHED, Searched("bit-m-r152x4", 0.003, 95.0, True)])
+    assert two.count("<table") == 2
+    assert two.count("<caption>") == 2
+
+
+def test_a_verdict_carries_its_recipes_through_the_record():
+    for one in by_both_backends().sorted():
+        assert decode(type(one), encode(one), "here") == one
+
+
+def test_a_record_from_before_recipes_were_kept_still_loads():
+    import json
+
+    values = json.loads(encode(verdict()))
+    for name in ("backend", "recipes", "searched"):
+        del values[name]
+    assert decode(type(verdict()), json.dumps(values), "here") == verdict()
+
+
+def test_nasty_settings_are_escaped():
+    odd = verdict(
+        source=f"gpu/{NASTY}@{NASTY}",
+        backend=NASTY,
+        recipes=(RecipeUsed(NASTY, NASTY, ((NASTY, NASTY, NASTY),)),),
+        searched=(Searched(NASTY, 0.1, None, True, (NASTY,)),),
+    )
+    made = Book()
+    made.add([CLAIM_1, odd, verdict(source="gpu/x@jax", recipes=(RecipeUsed(NASTY, NASTY),))])
+    shown = page.section(made)
+    assert "<img" not in shown
+    assert "<script" not in shown
+    assert shown.count(html.escape(NASTY)) >= 8
+    assert Outline(shown).open == []
+
+
+def rows_of(markup):
+    return re.findall(r'<tr class="row-[^"]*">.*?</tr>(?=<tr class="row|</tbody></table></div></details>)', markup)
+
+
+def test_both_backends_stand_under_one_another_for_each_hypothesis():
+    gpu = part(page.section(by_both_backends()), "Released checkpoints (gpu)")
+    assert gpu.count('class="sources"') == 1
+    found = [
+        re.search(
+            r'class="hypothesis">(.*?)</div>.*?data-column="Computed by"[^>]*><div><div>(.*?)</div>', row
+        ).groups()
+        for row in rows_of(gpu)
+    ]
+    assert [(hypothesis.split(" on ")[1], by) for hypothesis, by in found] == [
+        *[("CIFAR-10", "torch"), ("CIFAR-10", "jax"), ("CIFAR-10", "do both agree?")],
+        *[("Oxford-IIIT Pets", "torch"), ("Oxford-IIIT Pets", "jax"), ("Oxford-IIIT Pets", "do both agree?")],
+    ]
+    assert gpu.count(" goes-on") == 4
+
+
+def test_counts_are_apart_for_each_backend():
+    shown = page.section(by_both_backends())
+    matrix = re.search(r'<table class="matrix">.*?</table>', shown)[0]
+    assert re.sub(r"\s+", " ", text_of(matrix)).count("✓ 2 reproduced") == 3
+    assert "do both agree? ✓ 2" in text_of(matrix)
+
+
+def test_one_backend_is_named_beside_its_source():
+    made = Book()
+    made.add([CLAIM_1, verdict(source="gpu/paper", backend="torch"), verdict(source="micro")])
+    shown = page.section(made)
+    assert '<span class="source">gpu/paper, torch</span>' in shown
+    assert '<span class="source">micro</span>' in shown
+    assert "Computed by" not in shown
+
+
+def test_the_evidence_holds_recipes_search_and_runs():
+    text = text_of(verdict_row(by_both_backends().sorted()[-1], Context()))
+    for words in ("notebook-vit for vit-l16-in21k", "notebook-bit for bit-m-r152x4: as the paper's", "✓ chosen"):
+        assert words in text
