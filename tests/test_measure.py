@@ -21,9 +21,11 @@ def test_how_the_batch_was_split_is_not_part_of_the_run(tmp_path):
 def test_the_result_says_what_it_is(tmp_path):
     (run,) = runs(1)
     steps = []
-    result = measure(run, Store(tmp_path), Execution(on_step=lambda step, loss: steps.append((step, loss))))
+    result = measure(run, Store(tmp_path), Execution(on_step=steps.append))
     assert result.n == 797
-    assert [loss for _, loss in steps] == list(result.loss_history)
+    assert {step.step: step.loss for step in steps}.items() <= dict(enumerate(result.loss_history)).items()
+    assert steps[-1].step == len(result.loss_history) - 1
+    assert dict(result.environment)["device"] == "cpu"
     assert 0 < result.seconds < 300
     assert result.images_per_second > 1
     assert result.peak_memory > 100e6
