@@ -28,8 +28,6 @@ from harness.store import Busy, Store
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
 
-WORK = "work"
-"""The folder under home for states to resume from, histories of runs and micro-batches that fitted."""
 PAUSE = 0.05
 """Seconds between looks at runs that other processes compute."""
 
@@ -71,7 +69,7 @@ class Executor:
     def __init__(self, store: Store, jobs: int, accelerators: Sequence[str] = (), execution: Execution | None = None):
         self.store = store
         self.jobs = jobs
-        self.execution = replace(execution or Execution(), folder=store.home / WORK)
+        self.execution = replace(execution or Execution(), folder=store.work)
         cpu = Lane(("cpu",) * max(1, jobs))
         self.lanes = {"cpu": cpu, "accelerator": Lane(tuple(accelerators)) if accelerators else cpu}
         self.pending: dict[str, Run] = {}
@@ -182,8 +180,8 @@ class Executor:
         if lane not in self._pools:
             context = get_context("spawn")
             devices = context.SimpleQueue()
-            for device in lane.devices:
-                devices.put(device)
+            for position, device in enumerate(lane.devices, 1):
+                devices.put((position, device))
             self._pools[lane] = ProcessPoolExecutor(
                 len(lane.devices), mp_context=context, initializer=_start_worker, initargs=(devices,)
             )
@@ -192,12 +190,14 @@ class Executor:
 
 _device = "cpu"
 """In a worker process: where it computes."""
+_position = 1
+"""In a worker process: the line of its progress bar below the session's."""
 
 
-def _start_worker(devices: SimpleQueue[str]) -> None:
+def _start_worker(devices: SimpleQueue[tuple[int, str]]) -> None:
     """Take a device; let Ctrl-C end the worker without a traceback of its own, and end it when its parent is killed."""
-    global _device
-    mine = devices.get()
+    global _device, _position
+    _position, mine = devices.get()
     if mine != "cpu":
         # Before CUDA starts in this process; the name is one of the caller's own list.
         os.environ["CUDA_VISIBLE_DEVICES"] = mine
@@ -215,10 +215,14 @@ def _follow(parent: int) -> None:
 
 def _compute(run: Run, home: Path, execution: Execution) -> bool:
     """Compute and store one run in a worker; tell whether it was free to."""
+    from harness.backends.history import bar
     from harness.measure import measure
 
+    # The micro study's runs take seconds each; the session's bar counts them.
+    drawn = contextlib.nullcontext() if run.checkpoint.shipped else bar(run, _position)
     try:
-        measure(run, Store(home), replace(execution, device=_device))
+        with drawn as on_step:
+            measure(run, Store(home), replace(execution, device=_device, on_step=on_step))
     except Busy:
         return False
     return True

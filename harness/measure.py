@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from pathlib import Path
 
 from harness.backends import Execution, backend, environment
 from harness.backends.states import discard
@@ -35,11 +34,6 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
             store.put(run, stored)
             discard(chosen.folder, run.id)
         return stored
-
-
-def work_folder(run: Run, store: Store) -> Path | None:
-    """Return where a run keeps what it resumes from; None for the micro study's, which take seconds."""
-    return None if run.checkpoint.shipped else store.home / "work"
 
 
 def compute(run: Run, execution: Execution) -> Result:

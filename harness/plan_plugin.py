@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.errors import ClaimsError
 from harness.home import write_atomic
-from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_of
+from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_in, questions_of
 from harness.session import SESSION
 from harness.verdict import Question
 
@@ -37,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         metavar="H",
         default=MOST_HOURS,
-        help=f"-m gpu: refuse a session that would take longer on the card at hand ({MOST_HOURS:g})",
+        help=f"-m gpu: refuse a session that would take longer on the card ({MOST_HOURS:g})",
     )
 
 
@@ -93,19 +97,25 @@ def distributes(config: pytest.Config) -> bool:
 
 def questions_named(config: pytest.Config, ids: Iterable[str]) -> list[Question]:
     """Return the questions behind test ids, which all that the controller of xdist knows of what it runs."""
-    from harness.doctor import claims
-    from harness.questions import questions
-
     asking = config.stash[SESSION].asking
-    known = {
-        identifier(question): question
-        for claim, stated in claims()
-        for question in questions(claim, stated, asking)
-        if question.kind == "gpu"
-    }
-    # An id ends in [IDENTIFIER] or, where two tests of a function would have one id, in [IDENTIFIER0].
+    known: dict[str, Question] = {}
+    for file in sorted({test.partition("::")[0] for test in ids}):
+        module = imported(config.rootpath / file)
+        stated = (value.stated[0] for value in vars(module).values() if hasattr(value, "stated"))
+        for claim in {claim.id: claim for claim in stated}.values():
+            known |= {identifier(question): question for question in questions_in(module, claim, asking)}
     named = (test.partition("[")[2].rstrip("]") for test in ids)
     return [known[name] for name in named if name in known]
+
+
+def imported(path: Path) -> ModuleType:
+    """Return a claim file as a module of its own: xdist's controller imports none of the tests that it hands out."""
+    spec = importlib.util.spec_from_file_location(f"_planned_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def refuse_dear(config: pytest.Config, questions: Sequence[Question]) -> None:
@@ -114,14 +124,18 @@ def refuse_dear(config: pytest.Config, questions: Sequence[Question]) -> None:
     Raises:
         pytest.UsageError: with how many hours it would take, and what to do.
     """
-    if not asks_for_gpu(config) or config.getoption("--device") == "cpu":
+    if not asks_for_gpu(config) or (config.getoption("--device") == "cpu" and not config.getoption("--card")):
         return
     from harness.cost.plan import require_within
 
     try:
-        require_within(plan_of(config, questions), config.getoption("--max-gpu-hours"))
+        found = plan_of(config, questions)
+        require_within(found, config.getoption("--max-gpu-hours"))
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
+    if found.unknown:
+        line = f"--max-gpu-hours does not cover {found.unknown} runs, whose hours on this card are unknown; --card NAME"
+        warnings.warn(pytest.PytestWarning(f"{line} reckons with one that is known"), stacklevel=2)
 
 
 def plan_of(config: pytest.Config, questions: Sequence[Question]) -> Plan:

@@ -6,19 +6,19 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from harness import accelerators
+from harness.backends import Execution
 from harness.claim import Claim, Hypothesis
 from harness.errors import ClaimsError
 from harness.executor import cores
+from harness.home import VARIABLE as HOME
 from harness.home import home, make_folder
-from harness.questions import KINDS, Asking, questions
-from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_of, runs_claims
+from harness.questions import KINDS, Asking
+from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_in, questions_of, runs_claims
 from harness.session import SESSION, Means, Session
 from harness.spec import BACKENDS
 from harness.verdict import Question
@@ -64,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="-m gpu: auto asks for an accelerator; cpu computes without one, very slowly (auto)",
     )
+    group.addoption("--compile", action="store_true", help="-m gpu: compile models (torch.compile)")
     group.addoption(
         "--strict-verdicts",
         action="store_true",
@@ -126,12 +127,15 @@ def means(config: pytest.Config) -> Means:
         chosen = (chosen[number % len(chosen)],)
         os.environ[accelerators.VARIABLE] = chosen[0]
     jobs = config.getoption("--jobs")
+    place = home(config.getoption("--home"))
+    os.environ[HOME] = str(place)  # for all that looks for data and pins, here and in the processes started from here
     return Means(
-        home=home(config.getoption("--home")),
+        home=place,
         jobs=0 if on_worker else jobs or cores(),
         accelerators=chosen,
         refuses=tuple(refuses.items()),
         fetches=set(refuses) != set(wanted),
+        execution=Execution(compile=config.getoption("--compile")),
         seeds=config.getoption("--seeds"),
     )
 
@@ -162,14 +166,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.Collector.CollectError(str(error)) from None
     metafunc.config.stash[SESSION].state(claim, asked)
     metafunc.parametrize("question", [parameter(q) for q in asked if q.hypothesis in hypotheses])
-
-
-@cache
-def questions_in(module: ModuleType, claim: Claim, asking: Asking) -> tuple[Question, ...]:
-    """Return every question that a module's test functions put for a claim, in the order they stand."""
-    stated = [getattr(function, "stated", None) for function in vars(module).values()]
-    hypotheses = [hypothesis for found in stated if found and found[0] == claim for hypothesis in found[1]]
-    return questions(claim, hypotheses, asking)
 
 
 def parameter(question: Question) -> Any:

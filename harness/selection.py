@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from types import ModuleType
 
 import pytest
 from _pytest.mark.expression import Expression
 
+from harness.claim import Claim
+from harness.questions import Asking, questions
 from harness.verdict import Question
 
 NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
@@ -54,3 +58,11 @@ def questions_of(items: Iterable[pytest.Item]) -> list[Question]:
 def identifier(question: Question) -> str:
     """Return a question's test id: it starts with the source."""
     return NOT_IN_IDS.sub("", f"{question.source} - {question.hypothesis.id}")
+
+
+@cache
+def questions_in(module: ModuleType, claim: Claim, asking: Asking) -> tuple[Question, ...]:
+    """Return every question that a module's test functions put for a claim, in the order they stand."""
+    stated = [getattr(function, "stated", None) for function in vars(module).values()]
+    hypotheses = [hypothesis for found in stated if found and found[0] == claim for hypothesis in found[1]]
+    return questions(claim, hypotheses, asking)

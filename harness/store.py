@@ -40,6 +40,11 @@ class Store:
         self.home = home
         self.say = say
 
+    @property
+    def work(self) -> Path:
+        """The folder for states to resume from, histories of runs, and what was found out about this machine."""
+        return self.home / "work"
+
     def path(self, run_id: str) -> Path:
         """Return where the entry of a run lies, whether or not it exists."""
         return self.home / "runs" / run_id[:2] / f"{run_id}.json"

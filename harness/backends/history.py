@@ -90,11 +90,13 @@ def _lines(path: Path) -> Iterator[dict[str, float]]:
 
 
 @contextlib.contextmanager
-def bar(run: Run) -> Iterator[Callable[[Progress], None]]:
+def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], None]]:
     """Give what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=run.recipe.steps, desc=run.label, unit="step", disable=None, dynamic_ncols=True) as drawn:
+    with tqdm(
+        total=run.recipe.steps, desc=run.label, unit="step", disable=None, dynamic_ncols=True, position=position
+    ) as drawn:
 
         def on_step(progress: Progress) -> None:
             done = progress.step + 1

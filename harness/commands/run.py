@@ -44,13 +44,15 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
+    from harness.home import VARIABLE as HOME
     from harness.home import home
     from harness.statistics import wilson
 
     if options.offline is not None:
         os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
-    asked = asked_run(options)
     store = Store(home(options.home))
+    os.environ[HOME] = str(store.home)  # for all that looks for data and pins
+    asked = asked_run(options)
     result = store.get(asked)
     cached = result is not None
     if result is None:
@@ -139,13 +141,12 @@ def compute(asked: Run, store: Store, device: str) -> Result:
     from harness.backends import Execution
     from harness.backends.devices import choose
     from harness.backends.history import bar
-    from harness.measure import measure, work_folder
+    from harness.measure import measure
 
     chosen = choose(asked, device)
-    folder = work_folder(asked, store)
     while True:
         try:
             with bar(asked) as on_step:
-                return measure(asked, store, Execution(chosen, folder=folder, on_step=on_step))
+                return measure(asked, store, Execution(chosen, folder=store.work, on_step=on_step))
         except Busy:
             time.sleep(WAIT)

@@ -54,7 +54,7 @@ class Book:
                 )
             made = moment(record)
             before = self.verdicts.get(record.key)
-            if before is None or (made >= moment(before) and not (record.verdict == "NOT RUN" and is_measured(before))):
+            if before is None or (says(record), made) >= (says(before), moment(before)):
                 self.verdicts[record.key] = record
 
     def keep_stated(self, stated: Mapping[str, Iterable[str]]) -> None:
@@ -81,9 +81,9 @@ class Book:
         return sorted({*self.claims, *(verdict.claim for verdict in self.verdicts.values())}, key=natural)
 
 
-def is_measured(verdict: Verdict) -> bool:
-    """Return whether a verdict rests on evidence."""
-    return verdict.verdict in ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
+def says(verdict: Verdict) -> bool:
+    """Return whether a verdict says something of the hypothesis, and not only that it was not looked at."""
+    return verdict.verdict != "NOT RUN"
 
 
 def moment(verdict: Verdict) -> datetime:

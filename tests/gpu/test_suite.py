@@ -57,7 +57,7 @@ def suite(tmp_path_factory):
     (root / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
     (root / "pytest.ini").write_text("[pytest]\n")
     mine = tables(root / "tables")
-    environment = os.environ | {
+    environment = {key: value for key, value in os.environ.items() if key != "VIT_CLAIMS_HOME"} | {
         "PYTHONPATH": str(ROOT),
         "VIT_CLAIMS_TABLES": str(mine),
         "VIT_CLAIMS_CACHE": str(root / "cache"),
@@ -68,7 +68,6 @@ def suite(tmp_path_factory):
     def run(*arguments, home="home", report="report"):
         command = [sys.executable, "-m", "pytest", "claims", "-q", "-p", "no:cacheprovider", "--jobs", "2"]
         command += ["--home", str(root / home), "--report-dir", report, *arguments]
-        environment["VIT_CLAIMS_HOME"] = str(root / home)
         done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
         file = root / report / "verdicts.json"
         found = json.loads(file.read_text())["verdicts"] if file.exists() else []
@@ -170,3 +169,13 @@ def test_a_plan_computes_nothing_and_knows_what_is_stored(suite, workers):
     assert rows["tiny-vit", "final"]["stored"] == 3
     assert {name[:-5] for name in before} >= set(rows["tiny-bit", "final"]["run_ids"])
     assert plan["card"]["id"] == "h100"
+
+
+def test_a_session_that_would_cost_too_much_is_refused_before_its_first_run(suite):
+    asked = ("-m", "gpu", "--device", "cpu", "--card", "h100", "--recipe", "quick", "--max-gpu-hours", "1e-12")
+    for workers in ((), ("-n", "2")):
+        done, _ = suite(*asked, *workers, home="dear", report="dear")
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert re.search(r"--max-gpu-hours: expected at most 1e-12 GPU hours, found about", done.stdout + done.stderr)
+        assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert not entries(suite, "dear")

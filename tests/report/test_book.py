@@ -16,6 +16,14 @@ def test_of_two_verdicts_with_one_key_the_later_dated_stays_whatever_the_order(t
     assert kept.sorted() == [new]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_not_run_takes_no_measured_verdict_s_place_whatever_the_order(turn):
+    measured, not_run = verdict(date=DAY_1), verdict(date=DAY_2, verdict="NOT RUN", estimate=None)
+    kept = Book()
+    kept.add([measured, not_run][::turn])
+    assert kept.sorted() == [measured]
+
+
 def test_dates_are_compared_as_moments_not_as_text():
     # 23:30 at UTC-3 is 02:30 UTC of the next day: later than 01:00 UTC, though its text sorts before.
     west, utc = verdict(date="2026-03-01T23:30:00-03:00"), verdict(date="2026-03-02T01:00:00+00:00")

@@ -1,0 +1,138 @@
+"""What the gpu evidence rests on: the pipeline check, the scores, the caveats, and the agreement of two frameworks."""
+
+from dataclasses import replace
+
+import pytest
+import scipy.stats
+
+from harness.claim import Better, Claim, Contender
+from harness.errors import ClaimsError
+from harness.gpu import judge as gpu
+from harness.gpu.check import checks, require, trial_of
+from harness.gpu.lab import NotComputed
+from harness.gpu.trials import caveat, trial
+from harness.measured import Planned, agreement
+from harness.scoring import real_scored, scored
+from harness.spec import Result, Run
+from harness.verdict import Question
+from harness.zoo import checkpoint
+from tests.test_executor import runs
+
+A, B = Contender("A", "ImageNet-21k"), Contender("B", "ImageNet-21k")
+
+
+def result(correct, n=10_000, run_id="r"):
+    return Result(run_id, tuple(int(i >= correct) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ())
+
+
+def test_each_family_of_the_claims_has_a_check_of_released_weights():
+    assert set(checks()) == {"vit", "hybrid", "bit"}
+    for family, check in checks().items():
+        found = trial_of(check)
+        assert found.checkpoint.family == family
+        assert found.checkpoint.classes == 1000
+        assert found.recipe.evaluates_only
+        assert found.recipe.side == found.checkpoint.resolution
+
+
+def test_released_weights_must_give_what_others_measured():
+    check = checks()["vit"]  # 85.158 within 0.5
+    require(check, result(8_480))
+    require(check, result(8_550))
+    with pytest.raises(ClaimsError, match=r"pipeline check: expected vit-l16-in21k-in1k-384 to give 85.16 .* found 75"):
+        require(check, result(7_500))
+
+
+def test_on_imagenet_a_fine_tuned_checkpoint_is_evaluated_and_any_other_fine_tuned():
+    large = Contender("ViT-L/16", "ImageNet-21k", resolution=384)
+    evaluated = trial(large, "imagenet_real", "notebook")
+    assert (evaluated.checkpoint.id, evaluated.entry.id) == ("vit-l16-in21k-in1k-384", "imagenet")
+    assert evaluated.by_real_labels
+    assert evaluated.seeds(3) == (0,)
+    huge = trial(Contender("ViT-H/14", "ImageNet-21k"), "imagenet", "paper")
+    assert (huge.checkpoint.id, huge.entry.id, huge.recipe.id) == ("vit-h14-in21k", "imagenet-train", "paper")
+    assert huge.searches
+    flowers = trial(Contender("BiT-R152x4", "ImageNet-21k"), "flowers102", "notebook")
+    assert (flowers.entry.id, flowers.recipe.id) == ("flowers", "notebook-bit")
+    assert flowers.seeds(3) == (0, 1, 2)
+
+
+def test_another_optimiser_is_said():
+    sam = Contender("ViT-B/16", "ImageNet-1k", "sam")
+    assert "differ in the optimiser" in caveat((Contender("ViT-B/16", "ImageNet-21k"), sam))
+    assert caveat((A, B)) == ""
+
+
+def test_real_labels_count_any_of_an_image_s_labels_and_leave_out_images_without():
+    found = real_scored(result(2, n=5), [[0, 5], [0], [], [0], [0, 1]])  # predictions 0, 0, 1, 1, 1
+    assert found.hits == (True, True, False, True)
+    assert found.accuracy == 75
+    with pytest.raises(ClaimsError, match="expected 3 predictions for the ReaL labels, found 5"):
+        real_scored(result(2, n=5), [[0], [0], [0]])
+    # Two runs can be paired only on the same scored examples.
+    assert found.examples != scored(result(2, n=5)).examples
+
+
+def agreed(ours, theirs, verdicts=("REPRODUCED", "REPRODUCED"), margin=0.5):
+    """Return the agreement of two frameworks on A > B, given the correct predictions of A by seed."""
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    question = Question(claim, Better(A, than=B, on="cifar10"), "gpu/notebook@both", alpha=0.05)
+    by_backend = {"torch": ours, "jax": theirs}
+    planned, given, said = {}, {}, {}
+    base = runs(len(ours))
+    for (backend, hits), name in zip(by_backend.items(), verdicts, strict=True):
+        of_a = tuple(replace(run, backend=backend) for run in base)
+        of_b = tuple(replace(run, backend=backend, checkpoint=checkpoint("micro-bit-l")) for run in base)
+        given |= {run.id: result(count, run_id=run.id) for run, count in zip(of_a, hits, strict=True)}
+        given |= {run.id: result(9_000 + 7 * i, run_id=run.id) for i, run in enumerate(of_b)}
+        planned[backend] = {A: Planned(of_a, "a"), B: Planned(of_b, "b")}
+        verdict = gpu.without_figures(question, name, "")
+        said[backend] = replace(verdict, sides=(replace_side("a"), replace_side("b")))
+    return agreement(question, said, planned, lambda asked: [given[run.id] for run in asked], margin)
+
+
+def replace_side(name):
+    from harness.claim import Side
+
+    return Side(name, 90.0, None, None, 10_000, 4)
+
+
+def test_frameworks_agree_if_every_side_is_equivalent_and_the_verdict_the_same():
+    ours, theirs = (9_500, 9_520, 9_490, 9_505), (9_502, 9_518, 9_493, 9_503)
+    found = agreed(ours, theirs)
+    assert found.verdict == "REPRODUCED"
+    differences = [(x - y) / 100 for x, y in zip(ours, theirs, strict=True)]
+    expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(0.90)
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert "torch: REPRODUCED, jax: REPRODUCED" in found.reason
+    assert agreed(ours, theirs, ("REPRODUCED", "INCONCLUSIVE")).verdict == "REFUTED"
+
+
+def test_frameworks_that_differ_do_not_agree():
+    ours = (9_500, 9_520, 9_490, 9_505)
+    assert agreed(ours, (9_300, 9_318, 9_293, 9_303)).verdict == "REFUTED"
+    assert agreed(ours, (9_500, 9_320, 9_690, 9_400)).verdict == "INCONCLUSIVE"
+    assert agreed(ours, ours).estimate == 0.0
+    assert agreed(ours, ours).verdict == "REPRODUCED"
+
+
+class Closed:
+    """A lab with nothing stored that computes nothing."""
+
+    seeds = 3
+    fetches = False
+
+    def give(self, asked: list[Run]) -> list[Result]:
+        raise NotComputed("no accelerator here")
+
+
+def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
+    monkeypatch.setenv("VIT_CLAIMS_CACHE", str(tmp_path / "cache"))
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    public = Better(Contender("ViT-L/16", "ImageNet-21k"), than=Contender("BiT-R152x4", "ImageNet-21k"), on="cifar10")
+    found = gpu.answer(Question(claim, public, "gpu/notebook", 0.05), Closed())
+    assert found.verdict == "NOT RUN"
+    assert found.reason
+    jft = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="cifar10")
+    assert gpu.answer(Question(claim, jft, "gpu/notebook", 0.05), Closed()).verdict == "NOT VERIFIABLE"
