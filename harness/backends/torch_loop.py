@@ -144,9 +144,11 @@ class Loop:
     def _steps(self, asked: Interruption) -> None:
         saved = time.monotonic()
         for step in range(self.first, self.steps):
-            self._step(step, self.feed.batch(step), bool(asked))
+            self._step(step, self.feed.batch(step), asked)
             if self.diverged is not None:
                 return
+            if self.machine.world == 1:
+                self.stop = bool(asked)
             if self.stop:
                 self._save()
                 raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
@@ -165,21 +167,19 @@ class Loop:
         if self.states is not None and self.machine.rank == 0 and self.diverged is None:
             save(self.states, self.run.id, self.training)
 
-    def _step(self, step: int, batch: Batch, stop: bool) -> None:
+    def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
         if step == self.first and self.machine.accelerated and not (self.known or self.execution.micro_batch):
             self.micro.size = estimate(lambda n: self._gradient(step, batch, n), len(batch), self.machine.device)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()
         if self.machine.world == 1:
-            self.stop = stop
-            # In doubles where that costs nothing.
-            loss = (
-                torch.stack(parts).sum() if self.machine.accelerated else torch.tensor(sum(map(float, parts))).double()
-            )
-            reported = loss[None]
+            if self.machine.accelerated:
+                reported = torch.stack(parts).sum()[None]
+            else:
+                reported = torch.tensor([sum(map(float, parts))], dtype=torch.float64)
         else:
             loss = torch.stack(parts).sum()
-            reported = torch.stack([loss, loss.new_tensor(float(stop))])
+            reported = torch.stack([loss, loss.new_tensor(float(bool(asked)))])
             self.machine.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
         self._look(self.losses.add(step, reported))
         if self.diverged is None:

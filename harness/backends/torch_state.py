@@ -6,6 +6,7 @@ and dropout are functions of (seed, step), so no random state and no position in
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -81,7 +82,8 @@ def save(states: Path, run_id: str, training: Training) -> None:
         temporary.replace(path)
         prune(states)
     except (OSError, SafetensorError, ClaimsError) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         print(f"{path}: expected to save the state, found: {error}; training goes on without it", file=sys.stderr)
 
 

@@ -1,0 +1,137 @@
+"""The micro-batch that fits: found by trying, the gradient unchanged, remembered for the next run."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from harness.backends import Execution
+from harness.backends.torch_loop import Loop
+from harness.backends.torch_machine import Machine
+from harness.backends.torch_memory import MicroBatch, Remembered, attempted, out_of_memory
+from harness.backends.torch_network import network
+from harness.data.splits import select
+from harness.datasets import dataset
+from harness.errors import ClaimsError
+from harness.micro import tasks
+from harness.recipes import recipe
+from harness.spec import Run
+from harness.zoo import checkpoint, file_of
+
+CPU = Machine(torch.device("cpu"))
+
+
+def run(name="micro-vit-s", **changed):
+    short = replace(recipe("micro"), **{"steps": 3, "batch_size": 14, "warmup_steps": 0} | changed)
+    return Run(checkpoint(name), dataset("digits-5"), short, seed=3)
+
+
+class Small(nn.Module):
+    """A network on a device that holds the activations of `room` images; of 8 times as many if it recomputes them."""
+
+    def __init__(self, model, room, after=0):
+        super().__init__()
+        self.model, self.room, self.after = model.double(), room, after
+        self.sizes = []
+
+    def set_grad_checkpointing(self, enable):
+        self.model.set_grad_checkpointing(enable)
+        self.room *= 8
+
+    def forward(self, x):
+        self.sizes.append(len(x))
+        y = self.model(x.double())
+        if len(x) > self.room and len(self.sizes) > self.after:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return y
+
+
+def trained(a_run, model, execution=None):
+    from harness.backends.layouts import read
+
+    made = model(network(a_run, read(file_of(a_run.checkpoint))))
+    data = select(tasks.load(a_run.dataset), a_run)
+    done = Loop(made, data.train, a_run, execution or Execution(), CPU).train()
+    return done, made, torch.cat([w.detach().flatten() for w in made.parameters()])
+
+
+@pytest.mark.parametrize("after", [0, 1, 2], ids=["first step", "second step", "third step"])
+@pytest.mark.parametrize("changed", [{}, {"dropout": 0.2}], ids=["", "dropout"])
+def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(after, changed):
+    a_run = run(**changed)
+    done, made, weights = trained(a_run, lambda model: Small(model, 5, after))
+    assert done.micro_batch == 4
+    assert made.sizes[after + 2 :] == [4, 4, 4, 2] * (3 - after)  # 14 and 7 did not fit
+    assert len(done.losses) == 3
+    if not changed:  # other parts have other dropout masks
+        whole, _, expected = trained(a_run, lambda model: Small(model, 99))
+        assert torch.allclose(weights, expected, rtol=0, atol=1e-9)
+        assert done.losses == pytest.approx(whole.losses, rel=1e-9)
+        assert whole.micro_batch is None
+
+
+@pytest.mark.parametrize("name", ["micro-vit-s", "micro-bit-s", "micro-hybrid-s"])
+def test_activations_are_recomputed_once_even_few_images_do_not_fit(name):
+    a_run = run(name)
+    done, made, weights = trained(a_run, lambda model: Small(model, 1))
+    assert made.room == 8
+    assert done.micro_batch == 7
+    _, _, expected = trained(a_run, lambda model: Small(model, 99))
+    assert torch.allclose(weights, expected, rtol=0, atol=1e-9)
+
+
+def test_not_even_one_image_is_one_line():
+    with pytest.raises(ClaimsError, match="expected memory for one example at a time, found too little"):
+        trained(run(), lambda model: Small(model, 0))
+
+
+def test_what_fitted_is_tried_first_the_next_time(tmp_path):
+    a_run, execution = run(), Execution(folder=tmp_path)
+    trained(a_run, lambda model: Small(model, 5), execution)
+    again = replace(a_run, seed=4)
+    _, made, _ = trained(again, lambda model: Small(model, 5), execution)
+    assert made.sizes == [4, 4, 4, 2] * 3
+    (entry,) = json.loads((tmp_path / "micro_batches.json").read_text()).values()
+    assert entry == {"micro_batch": 4, "whole": False, "checkpointing": False}
+    for other in (run("micro-bit-s"), run(resolution=48), run(precision="bfloat16")):
+        assert Remembered(tmp_path, other, "cpu").get(14) is None
+    assert Remembered(tmp_path, again, "cpu").get(14) == (4, False)
+    assert Remembered(tmp_path, again, "cpu").get(3) == (3, False)
+    assert Remembered(tmp_path, again, "NVIDIA H100").get(14) is None
+
+
+def test_a_whole_batch_that_fitted_says_nothing_of_a_larger_one(tmp_path):
+    remembered = Remembered(tmp_path, run(), "card")
+    remembered.put(MicroBatch(nn.Identity(), 32))
+    assert remembered.get(32) == (32, False)
+    assert remembered.get(64) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"key": 3}', "{"])
+def test_a_damaged_memory_is_no_memory(tmp_path, content):
+    (tmp_path / "micro_batches.json").write_text(content)
+    remembered = Remembered(tmp_path, run(), "cpu")
+    assert remembered.get(14) is None
+    remembered.put(MicroBatch(nn.Identity(), 14, 7))
+    assert remembered.get(14) == (7, False)
+
+
+def test_only_memory_is_a_reason_to_try_again():
+    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear"))
+    assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not out_of_memory(ValueError("out of memory."))
+
+    def fail():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        attempted(fail)
+
+
+@pytest.mark.parametrize("size", range(1, 15))
+def test_parts_are_the_batch_and_none_is_larger_than_asked(size):
+    parts = MicroBatch(nn.Identity(), 14, size).parts(14)
+    assert [number for part in parts for number in range(*part)] == list(range(14))
+    assert max(stop - start for start, stop in parts) <= size

@@ -1,0 +1,286 @@
+"""Saved states: a run killed at any moment gives the weights and predictions of one that was not."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from harness.backends import Execution
+from harness.backends.layouts import read
+from harness.backends.pytorch import fine_tune
+from harness.backends.states import Interrupted, discard, folder_of, interruption, saved
+from harness.backends.torch_loop import Loop
+from harness.backends.torch_machine import Machine
+from harness.backends.torch_network import network
+from harness.backends.torch_state import load, restore, save
+from harness.data.splits import select
+from harness.datasets import dataset
+from harness.errors import ClaimsError
+from harness.micro import tasks
+from harness.recipes import recipe
+from harness.spec import Run
+from harness.zoo import checkpoint, file_of
+
+CPU = Machine(torch.device("cpu"))
+EVERYTHING = {
+    "polyak": 0.9,
+    "momentum_dtype": "bfloat16",
+    "dropout": 0.1,
+    "crop": "inception",
+    "flip": True,
+    "mixup": 0.2,
+    "head": "library",
+}
+RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
+
+
+def run(name="micro-vit-s", **changed):
+    short = replace(recipe("micro"), **{"steps": 12, "batch_size": 8, "warmup_steps": 2} | changed)
+    return Run(checkpoint(name), dataset("digits-5"), short, seed=3)
+
+
+def data_of(a_run):
+    return select(tasks.load(a_run.dataset), a_run)
+
+
+def computed(a_run, execution):
+    """Return a run's weights after training, and what fine-tuning gives."""
+    torch.set_num_threads(1)
+    weights = read(file_of(a_run.checkpoint))
+    model = network(a_run, weights)
+    trained = Loop(model, data_of(a_run).train, a_run, execution, CPU).train()
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}, trained
+
+
+VICTIMS = """
+import os, signal, sys, time, traceback
+from pathlib import Path
+import numpy as np
+from harness.backends import Execution
+from harness.backends.layouts import read
+from harness.backends.pytorch import fine_tune
+from harness.zoo import file_of
+from tests.backends.test_torch_state import RUNS, data_of, run
+
+def compute(name, folder, slow):
+    def on_step(progress):
+        print(progress.step, flush=True)
+        time.sleep(float(slow))
+    a_run = run(name, **RUNS[name])
+    execution = Execution(folder=Path(folder), save_every=0, on_step=on_step)
+    outcome = fine_tune(a_run, read(file_of(a_run.checkpoint)), data_of(a_run), execution)
+    np.savez(Path(folder) / "outcome.npz", predictions=outcome.predictions, losses=outcome.losses)
+
+for line in sys.stdin:
+    child = os.fork()  # imports are made once
+    if child == 0:
+        print(os.getpid(), flush=True)
+        try:
+            compute(*line.split())
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+        print("end", flush=True)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        print("killed by", os.WTERMSIG(status), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def victims():
+    """A process that starts a process for every run that it is told to compute, and says what that says."""
+    command = [sys.executable, "-c", VICTIMS]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.stdin.close()
+    process.wait(timeout=60)
+
+
+def start(victims, name, folder, slow=0.0):
+    """Start computing a run; return the process' id."""
+    victims.stdin.write(f"{name} {folder} {slow}\n")
+    victims.stdin.flush()
+    return int(victims.stdout.readline())
+
+
+def said_until(victims, *ends):
+    """Return the lines that the process says up to one of some lines."""
+    found = []
+    for line in iter(victims.stdout.readline, ""):
+        found.append(line.strip())
+        if found[-1] in ends:
+            return found
+    raise AssertionError(f"expected one of {ends}, found {found}")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_killed_three_times_gives_what_an_uninterrupted_one_gives(name, tmp_path, victims):
+    a_run = run(name, **RUNS[name])
+    begun = []
+    for moment in (2, 6, 11):
+        process = start(victims, name, tmp_path, 0.01)
+        begun.append(int(said_until(victims, str(moment))[0]))
+        os.kill(process, signal.SIGKILL)  # wherever it is by now: in a step, or while a state is written
+        said_until(victims, "killed by 9")
+        assert saved(folder_of(tmp_path, a_run.id))
+    assert begun[0] == 0
+    assert begun[1] >= 2  # it did not begin anew
+    assert begun[2] >= 6
+    start(victims, name, tmp_path)
+    steps = said_until(victims, "end")[:-1]
+    assert all(int(step) >= 11 for step in steps)
+    weights, trained = computed(a_run, Execution())
+    outcome = fine_tune(a_run, read(file_of(a_run.checkpoint)), data_of(a_run), Execution())
+    with np.load(tmp_path / "outcome.npz") as found:
+        assert np.array_equal(found["predictions"], outcome.predictions)
+        assert found["losses"].tolist() == list(trained.losses) == list(outcome.losses)
+    resumed, _ = computed(a_run, Execution(folder=tmp_path, on_step=None))
+    assert resumed.keys() == weights.keys()
+    for key, weight in weights.items():
+        assert np.array_equal(resumed[key], weight), key
+    history = [json.loads(line)["step"] for line in (tmp_path / "history" / f"{a_run.id}.jsonl").open()]
+    assert history == sorted(set(history))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves_one_line(number, tmp_path, victims):
+    process = start(victims, "micro-vit-s", tmp_path, 0.1)
+    said_until(victims, "3")
+    os.kill(process, number)
+    *_, last, _ = said_until(victims, "end")
+    line = r"[\w.]+Interrupted: micro-vit-s on digits-5, micro, seed 3: stopped after (\d+) steps, state saved; .*"
+    done = int(re.fullmatch(line, last)[1])
+    assert done in (4, 5)
+    a_run = run(**EVERYTHING)
+    assert len(saved(folder_of(tmp_path, a_run.id))) == 2
+    seen = []
+    resumed = computed(a_run, Execution(folder=tmp_path, on_step=seen.append))[1]
+    assert seen[0].step == done
+    assert resumed.losses == computed(a_run, Execution())[1].losses
+
+
+def stop_in(step):
+    def on_step(progress):
+        if progress.step == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    return on_step
+
+
+def test_an_interrupted_run_says_how_long_it_took_before(tmp_path):
+    a_run = run()
+    with pytest.raises(Interrupted, match="stopped after 5 steps"):
+        computed(a_run, Execution(folder=tmp_path, on_step=stop_in(4)))
+    seen = []
+    _, trained = computed(a_run, Execution(folder=tmp_path, on_step=seen.append))
+    assert [progress.step for progress in seen] == list(range(5, 12))
+    assert 0 < trained.earlier < trained.seconds
+    assert len(trained.losses) == 12
+
+
+def test_signals_mean_what_they_meant_where_nothing_can_be_saved_and_afterwards(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with interruption(False) as asked:
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert not asked
+    with interruption(True) as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked
+        with pytest.raises(KeyboardInterrupt):  # the second one
+            signal.raise_signal(signal.SIGINT)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.fixture
+def states(tmp_path):
+    """The two states that a run left in its last steps, and the run."""
+    a_run = run(**EVERYTHING)
+    computed(a_run, Execution(folder=tmp_path, save_every=0))
+    discard(tmp_path, a_run.id)
+    with pytest.raises(Interrupted):
+        computed(a_run, Execution(folder=tmp_path, save_every=0, on_step=stop_in(6)))
+    return folder_of(tmp_path, a_run.id), a_run
+
+
+def training_of(a_run):
+    model = network(a_run, read(file_of(a_run.checkpoint)))
+    return Loop(model, data_of(a_run).train, a_run, Execution(), CPU).training
+
+
+def test_two_states_are_kept_and_the_newest_is_taken(states):
+    folder, a_run = states
+    assert [path.stem for path in saved(folder)] == ["step-000000007", "step-000000006"]
+    training = training_of(a_run)
+    assert restore(folder, a_run.id, training)
+    assert training.step == 7
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped bit", "empty", "no header", "another run's"])
+def test_a_damaged_newest_state_falls_back_to_the_other(states, damage, capsys):
+    folder, a_run = states
+    newest = saved(folder)[0]
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        del content[-100:]
+    elif damage == "flipped bit":
+        content[-5000] ^= 1
+    elif damage == "empty":
+        content.clear()
+    elif damage == "no header":
+        content[:8] = b"\xff" * 8
+    elif damage == "another run's":
+        content = bytes(content).replace(a_run.id.encode(), b"0123456789abcdef")
+    newest.write_bytes(content)
+    training = training_of(a_run)
+    untouched = [tensor.clone() for tensor in training.tensors().values()]
+    with pytest.raises(ClaimsError, match=f"{newest.name}: expected a s"):
+        load(newest, a_run.id, training)
+    assert all(torch.equal(*pair) for pair in zip(untouched, training.tensors().values(), strict=True))
+    assert restore(folder, a_run.id, training)
+    assert training.step == 6
+    assert "an earlier state is taken" in capsys.readouterr().err
+
+
+def test_what_was_half_written_is_removed_by_the_next_save(states):
+    folder, a_run = states
+    (folder / ".step-000000009.safetensors.123").write_bytes(b"half")
+    training = training_of(a_run)
+    assert restore(folder, a_run.id, training)
+    save(folder, a_run.id, training)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "step-000000006.safetensors",
+        "step-000000007.safetensors",
+    ]
+
+
+def test_a_state_that_can_t_be_saved_does_not_end_the_run(tmp_path, capsys):
+    a_run = run()
+    (tmp_path / "states").write_text("a file where a folder should be")
+    _, trained = computed(a_run, Execution(folder=tmp_path, save_every=0))
+    assert len(trained.losses) == 12
+    assert "training goes on without it" in capsys.readouterr().err
+
+
+def test_states_go_when_the_result_is_stored(tmp_path):
+    from harness.measure import measure
+    from harness.store import Store
+
+    a_run = run()
+    execution = Execution(folder=tmp_path / "work", save_every=0)
+    seen = []
+    watched = replace(execution, on_step=lambda _: seen.append(len(saved(folder_of(tmp_path / "work", a_run.id)))))
+    result = measure(a_run, Store(tmp_path), watched)
+    assert max(seen) == 2
+    assert not folder_of(tmp_path / "work", a_run.id).exists()
+    assert len(result.loss_history) == 12
+    assert (tmp_path / "work" / "history" / f"{a_run.id}.jsonl").exists()
