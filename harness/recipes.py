@@ -267,7 +267,7 @@ def different(field: str, found: Recipe, papers: Recipe) -> str:
     value, wanted = setting(found, field), setting(papers, field)
     if value == wanted:
         return ""
-    return f"{wanted} (not stated: the authors' code)" if source.startswith("not stated") else wanted
+    return f"not stated; {wanted} in the authors' code" if source.startswith("not stated") else wanted
 
 
 def setting(found: Recipe, field: str) -> str:

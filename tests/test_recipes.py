@@ -257,7 +257,7 @@ def test_the_settings_of_a_run_mark_what_differs_from_the_paper():
     assert rows["learning_rate"] == ("0.001", "")  # one of the paper's grid
     assert rows["learning_rate_grid"] == ("none", "0.001, 0.003, 0.01, 0.03")
     assert rows["test_resolution"] == ("224", "384")
-    assert rows["flip"] == ("no", "yes (not stated: the authors' code)")
+    assert rows["flip"] == ("no", "not stated; yes in the authors' code")
     assert rows["precision"] == ("bfloat16", "")  # the paper's recipe has this project's choice
     assert rows["momentum"] == ("0.9", "")
     assert "epochs" not in rows

@@ -25,9 +25,9 @@ from harness.report.labels import (
     stated,
 )
 from harness.report.markup import Html, join, linked, tag
-from harness.report.settings import recipes_used, search
+from harness.report.settings import made
 
-COLUMNS = ("Verdict", "Hypothesis", "Computed by", "Accuracy, %", "Difference, pp", "Published", "p", "Why")
+COLUMNS = ("Verdict", "Hypothesis", "Accuracy, %", "Difference, pp", "Published", "p", "Why")
 
 LONG = 12
 """A source with more rows than this starts folded."""
@@ -84,16 +84,18 @@ def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> 
     """
     columns = columns_of(verdicts, context)
     by = backends(verdicts)
+    several = len(by) > 1
     rows = []
     for verdict, following in itertools.zip_longest(verdicts, verdicts[1:]):
         goes_on = following is not None and following.hypothesis == verdict.hypothesis
-        rows.append(verdict_row(verdict, context, columns, goes_on=goes_on))
+        name = (backend(verdict) or "torch") if several else ""
+        rows.append(verdict_row(verdict, context, columns, by=name, goes_on=goes_on))
     table = tag(
         "table",
         tag("thead", tag("tr", *[tag("th", column, scope="col", class_=slug(column)) for column in columns])),
         tag("tbody", *rows),
     )
-    named = f"{source}, {by[0]}" if by != [""] and len(by) == 1 else source
+    named = source if several or by == [""] else f"{source}, {by[0]}"
     title = tag("summary", tag("span", named, class_="source"), " ", chips_by_backend(verdicts))
     scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"Verdicts from {source}")
     return tag("details", title, scroll, class_="sources", open=len(verdicts) <= LONG)
@@ -102,7 +104,6 @@ def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> 
 def columns_of(verdicts: Sequence[Verdict], context: Context) -> list[str]:
     """Return the columns in which at least one of a source's verdicts has something to show."""
     filled = {
-        "Computed by": len(backends(verdicts)) > 1,
         "Accuracy, %": any(verdict.sides for verdict in verdicts),
         "Difference, pp": any(verdict.estimate is not None for verdict in verdicts),
         "Published": any(published_lines(verdict, context) for verdict in verdicts),
@@ -113,24 +114,27 @@ def columns_of(verdicts: Sequence[Verdict], context: Context) -> list[str]:
 
 def slug(head: str) -> str:
     """Return the CSS class of a column."""
-    return "col-" + head.split(",")[0].split()[0].lower()
+    return "col-" + head.split(",")[0].lower()
 
 
-def verdict_row(verdict: Verdict, context: Context, columns: Sequence[str] = COLUMNS, *, goes_on: bool = False) -> Html:
-    """Return one verdict as a table row; a cell without a figure says "none".
+def verdict_row(
+    verdict: Verdict, context: Context, columns: Sequence[str] = COLUMNS, *, by: str = "", goes_on: bool = False
+) -> Html:
+    """Return one verdict as a table row, how its runs were made in another; a cell without a figure says "none".
 
     Args:
         verdict: what the row is about.
         context: what it shows besides.
         columns: of the table.
+        by: what computed it, where several did.
         goes_on: the next row is about the same hypothesis, by another backend.
     """
     none = [tag("span", "none", class_="small")]
+    computed = [tag("div", BACKENDS.get(by, by), class_="by")] if by else []
     sides = [side_line(side, group(verdict.source)) for side in verdict.sides]
     contents = {
-        "Verdict": [badge(verdict), *record_note(verdict), *age_note(verdict, context)],
+        "Verdict": [badge(verdict), *computed, *record_note(verdict), *age_note(verdict, context)],
         "Hypothesis": [tag("div", stated(verdict), class_="hypothesis"), *task_note(verdict)],
-        "Computed by": [tag("div", BACKENDS.get(backend(verdict) or "torch", backend(verdict)))],
         "Accuracy, %": [*sides, *paper_line(verdict)],
         "Difference, pp": difference(verdict),
         "Published": published_lines(verdict, context),
@@ -139,7 +143,13 @@ def verdict_row(verdict: Verdict, context: Context, columns: Sequence[str] = COL
     }
     # On a narrow screen a row is stacked and each cell names its column.
     cells = [tag("td", tag("div", *contents[name] or none), data_column=name, class_=slug(name)) for name in columns]
-    return tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug}{' goes-on' if goes_on else ''}")
+    how = made(verdict.recipes, verdict.searched)
+    if not how:
+        return tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug}{' goes-on' if goes_on else ''}")
+    # Settings need the table's whole width.
+    wide = tag("td", tag("div", how), colspan=str(len(columns)), data_column="Made by")
+    row = tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug} goes-on")
+    return join(row, tag("tr", wide, class_=f"made{' goes-on' if goes_on else ''}"))
 
 
 def record_note(verdict: Verdict) -> list[Html]:
@@ -237,10 +247,6 @@ def evidence(verdict: Verdict, kept: bool) -> Html:
     items = [("Method", linked(verdict.method))] if verdict.method else []
     if verdict.citations:
         items.append(("Citations", tag("ul", *[tag("li", linked(text)) for text in verdict.citations])))
-    if verdict.recipes:
-        items.append(("Recipe", recipes_used(verdict.recipes)))
-    if verdict.searched:
-        items.append(("Learning rates tried", search(verdict.searched)))
     if verdict.runs:
         items.append(("Runs", join(*[join(tag("code", run), " ") for run in verdict.runs])))
     date = verdict.date.replace("T", " ") or "not dated"

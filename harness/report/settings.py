@@ -9,8 +9,18 @@ from harness.report.labels import number
 from harness.report.markup import Html, join, tag
 
 
+def made(recipes: Sequence[RecipeUsed], searched: Sequence[Searched]) -> Html:
+    """Return how runs were made, folded: the recipe of each side beside the other's, and the search; "" for neither."""
+    if not recipes and not searched:
+        return Html("")
+    words = [f"Recipes: {', '.join(dict.fromkeys(used.recipe for used in recipes))}"] if recipes else []
+    words += [f"{len(searched)} learning rates tried"] if searched else []
+    blocks = join(recipes_used(recipes), search(searched))
+    return tag("details", tag("summary", "; ".join(words)), tag("div", blocks, class_="blocks"), class_="evidence")
+
+
 def recipes_used(listed: Sequence[RecipeUsed]) -> Html:
-    """Return each recipe with its settings folded; those that differ from the paper's are marked."""
+    """Return each recipe with its settings; those that differ from the paper's are marked."""
     checkpoints: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
     for used in listed:
         checkpoints.setdefault((used.recipe, used.settings), []).append(used.checkpoint)
@@ -18,43 +28,38 @@ def recipes_used(listed: Sequence[RecipeUsed]) -> Html:
 
 
 def recipe(name: str, rows: Sequence[tuple[str, str, str]], checkpoints: Sequence[str]) -> Html:
-    """Return one recipe: of which checkpoints, how far from the paper's, and folded every setting."""
+    """Return one recipe: of which checkpoints, how far from the paper's, and every setting."""
     differing = sum(bool(papers) for _, _, papers in rows)
-    words = f" {differing} of {len(rows)} settings differ from the paper's" if differing else " as the paper's"
-    title = tag("summary", tag("b", name), f" for {', '.join(dict.fromkeys(checkpoints))}:", words)
-    if not rows:
-        return tag("div", tag("b", name), f" for {', '.join(dict.fromkeys(checkpoints))}")
-    return tag("details", title, tag("dl", *[setting(*row) for row in rows], class_="settings"), class_="recipe")
+    words = f": {differing} of {len(rows)} settings differ from the paper's" if differing else ": as the paper's"
+    title = tag("div", tag("b", name), f" for {', '.join(dict.fromkeys(checkpoints))}", words if rows else "")
+    return tag("div", title, tag("dl", *[setting(*row) for row in rows], class_="settings"), class_="recipe")
 
 
 def setting(field: str, value: str, papers: str) -> Html:
-    """Return one setting; the paper's value stands below one that differs."""
+    """Return one setting; the paper's value stands behind one that differs."""
     name = tag("dt", field.replace("_", " "), class_="differs" if papers else "")
     if not papers:
         return join(name, tag("dd", value))
-    mark = tag("div", "≠ the paper's ", tag("b", papers), class_="small")
+    mark = tag("span", " ≠ paper: ", tag("b", papers))
     return join(name, tag("dd", tag("b", value), mark, class_="differs"))
 
 
 def search(listed: Sequence[Searched]) -> Html:
     """Return the learning rates that were tried, a table for each checkpoint, the chosen one marked."""
     checkpoints = dict.fromkeys(row.checkpoint for row in listed)
-    return join(*[grid(name, [row for row in listed if row.checkpoint == name]) for name in checkpoints])
+    tables = [grid(name, [row for row in listed if row.checkpoint == name]) for name in checkpoints]
+    return tag("div", tag("b", "Learning rates tried"), *tables) if tables else Html("")
 
 
 def grid(checkpoint: str, rows: Sequence[Searched]) -> Html:
     """Return one checkpoint's learning rates with their accuracies on the dev split."""
-    heads = ("Rate", "Dev split, %", "")
+    heads = ("Rate", "Dev split, %", "", "Runs")
     head = tag("tr", *[tag("th", name, scope="col") for name in heads])
     body = []
     for row in rows:
         shown = "diverged" if row.accuracy is None else number(row.accuracy)
         runs = [join(tag("code", run), " ") for run in row.runs]
-        cells = (
-            join(f"{row.learning_rate:g}", tag("div", *runs, class_="small") if runs else ""),
-            shown,
-            "✓ chosen" if row.chosen else "",
-        )
+        cells = (f"{row.learning_rate:g}", shown, "✓ chosen" if row.chosen else "", join(*runs))
         body.append(
             tag(
                 "tr",

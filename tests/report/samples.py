@@ -199,7 +199,7 @@ SETTINGS = (
     ("learning_rate", "0.003", ""),
     ("learning_rate_grid", "0.001, 0.003, 0.01, 0.03", ""),
     ("schedule", "cosine", ""),
-    ("flip", "no", "yes (not stated: the authors' code)"),
+    ("flip", "no", "not stated; yes in the authors' code"),
     ("test_resolution", "224", "384"),
 )
 SEARCHED = (

@@ -15,9 +15,9 @@ def test_every_setting_is_shown_and_what_differs_from_the_paper_is_marked():
     shown = recipes_used([RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS)])
     text = text_of(shown)
     assert text.startswith("notebook-vit for vit-l16-in21k: 4 of 7 settings differ from the paper's")
-    assert "batch size32≠ the paper's 512" in text
+    assert "batch size32 ≠ paper: 512" in text
     assert "schedulecosine" in text
-    assert "flipno≠ the paper's yes (not stated: the authors' code)" in text
+    assert "flipno ≠ paper: not stated; yes in the authors' code" in text
     assert shown.count("≠") == sum(bool(papers) for _, _, papers in SETTINGS) == 4
     assert len(re.findall("<dt", shown)) == len(SETTINGS)
     assert shown.count('<dd class="differs">') == 4
@@ -33,8 +33,8 @@ def test_a_recipe_that_is_the_papers_says_so_and_two_checkpoints_share_one():
 def test_the_search_is_a_table_with_the_choice_marked():
     shown = search(SEARCHED)
     assert text_of(shown) == (
-        "vit-l16-in21kRateDev split, %0.00100000000000000a1 97.300.00300000000000000a2 98.12✓ chosen"
-        "0.0100000000000000a3 diverged"
+        "Learning rates triedvit-l16-in21kRateDev split, %Runs0.00197.3000000000000000a1 "
+        "0.00398.12✓ chosen00000000000000a2 0.01diverged00000000000000a3 "
     )
     assert shown.count('<tr class="chosen">') == 1
     two = search([*SEARCHED, Searched("bit-m-r152x4", 0.003, 95.0, True)])
@@ -73,23 +73,22 @@ def test_nasty_settings_are_escaped():
 
 
 def rows_of(markup):
-    return re.findall(r'<tr class="row-[^"]*">.*?</tr>(?=<tr class="row|</tbody></table></div></details>)', markup)
+    return re.findall(r'<tr class="row-[^"]*">.*?</tr>', markup)
 
 
 def test_both_backends_stand_under_one_another_for_each_hypothesis():
     gpu = part(page.section(by_both_backends()), "Released checkpoints (gpu)")
     assert gpu.count('class="sources"') == 1
     found = [
-        re.search(
-            r'class="hypothesis">(.*?)</div>.*?data-column="Computed by"[^>]*><div><div>(.*?)</div>', row
-        ).groups()
+        re.search(r'class="by">(.*?)</div>.*?class="hypothesis">(.*?)</div>', row).groups()[::-1]
         for row in rows_of(gpu)
     ]
     assert [(hypothesis.split(" on ")[1], by) for hypothesis, by in found] == [
         *[("CIFAR-10", "torch"), ("CIFAR-10", "jax"), ("CIFAR-10", "do both agree?")],
         *[("Oxford-IIIT Pets", "torch"), ("Oxford-IIIT Pets", "jax"), ("Oxford-IIIT Pets", "do both agree?")],
     ]
-    assert gpu.count(" goes-on") == 4
+    assert gpu.count('<tr class="made goes-on">') == 4
+    assert gpu.count('<tr class="made">') == 2
 
 
 def test_counts_are_apart_for_each_backend():
@@ -105,10 +104,15 @@ def test_one_backend_is_named_beside_its_source():
     shown = page.section(made)
     assert '<span class="source">gpu/paper, torch</span>' in shown
     assert '<span class="source">micro</span>' in shown
-    assert "Computed by" not in shown
+    assert 'class="by"' not in shown
 
 
-def test_the_evidence_holds_recipes_search_and_runs():
-    text = text_of(verdict_row(by_both_backends().sorted()[-1], Context()))
+def test_a_row_below_holds_recipes_and_search_folded_and_none_without_them():
+    shown = verdict_row(by_both_backends().sorted()[-1], Context())
+    below = shown[shown.index('<tr class="made">') :]
+    text = text_of(below)
+    assert text.startswith("Recipes: notebook-vit, notebook-bit; 3 learning rates tried")
     for words in ("notebook-vit for vit-l16-in21k", "notebook-bit for bit-m-r152x4: as the paper's", "✓ chosen"):
         assert words in text
+    assert 'colspan="7"' in below
+    assert "made" not in verdict_row(verdict(), Context())
