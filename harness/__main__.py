@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClaimsError as error:
         print(f"harness {options.command}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"harness {options.command}: interrupted; what was stored is kept", file=sys.stderr)
+    except KeyboardInterrupt as stop:  # a run that saved its state says so
+        print(f"harness {options.command}: {stop or 'interrupted; what was stored is kept'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
