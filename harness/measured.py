@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.claim import Close, Contender, Verdict, VerdictName
+from harness.recipes import recipe_used
 from harness.scoring import Scored, scored
 from harness.spec import Result, Run
 from harness.statistics import Estimate, Undefined, equivalence, paired_examples, paired_t
@@ -73,7 +74,7 @@ def judge_runs(
     else:
         pairs = [(higher, lower) for higher, lower in comparisons(hypothesis) if lower is not None]
         compared = [compare_results(hits[higher], hits[lower], level) for higher, lower in pairs]
-    return judge(
+    verdict = judge(
         question,
         Evidence(
             estimates=tuple(estimate for estimate, _ in compared),
@@ -84,6 +85,7 @@ def judge_runs(
             task=task,
         ),
     )
+    return replace(verdict, recipes=tuple(recipe_used(of.runs[0]) for of in planned.values()))
 
 
 def agreement(

@@ -169,6 +169,7 @@ def without_figures(question: Question, verdict: VerdictName, reason: str) -> Ve
         verdict=verdict,
         reason=reason,
         known=recorded[0] if recorded else "",
+        backend="" if question.kind == "published" or verdict == "NOT VERIFIABLE" else question.backend,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -11,7 +11,6 @@ from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import Lab, NotComputed
 from harness.gpu.trials import Material, Trial, caveat, grid, material, runs, trial
 from harness.measured import Planned, Score, agreement, judge_runs
-from harness.recipes import recipe_used
 from harness.scoring import Scored, real_scored, scored
 from harness.search import best_rate
 from harness.spec import BACKENDS, Backend, Result
@@ -112,8 +111,7 @@ def _measured(
     verdict = judge_runs(question, planned, lab.give, score, task, tolerance)
     mind = caveat(question.hypothesis.contenders)
     reason = "; ".join([verdict.reason, *([f"mind: {mind}"] if mind else []), *notes])
-    used = tuple(recipe_used(of.runs[0]) for of in planned.values())
-    return Answered(replace(verdict, reason=reason, recipes=used, searched=tuple(searched)), planned, score)
+    return Answered(replace(verdict, reason=reason, searched=tuple(searched)), planned, score)
 
 
 def refused(hypothesis: Close, recipe: str) -> str:
