@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,11 @@ class Outcome:
     """Examples that were in memory at once; None: the whole batch."""
     earlier: float = 0.0
     """Seconds of the training loop in earlier processes, which were interrupted or killed."""
+
+
+def first_process() -> bool:
+    """Return whether this process is the one that stores and tells: the first of those that compute a run together."""
+    return os.environ.get("RANK", "0") == "0"  # set by `accelerate launch`
 
 
 class FineTune(Protocol):

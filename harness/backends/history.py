@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from harness.backends import Progress
+from harness.backends import Progress, first_process
 from harness.home import make_folder, write_atomic
 from harness.spec import Run
 
@@ -94,8 +94,9 @@ def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], 
     """Give what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""
     from tqdm import tqdm
 
+    quiet = None if first_process() else True  # None: when not on a terminal
     with tqdm(
-        total=run.recipe.steps, desc=run.label, unit="step", disable=None, dynamic_ncols=True, position=position
+        total=run.recipe.steps, desc=run.label, unit="step", disable=quiet, dynamic_ncols=True, position=position
     ) as drawn:
 
         def on_step(progress: Progress) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.backends.models_vit import StandardisedConv
-from harness.backends.torch_inputs import limits, normalised, one_size, stored_image, three_channels
+from harness.backends.torch_inputs import limits, normalised, one_size, stored_image, stored_images, three_channels
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_memory import attempted
 from harness.data.preprocess import Preprocessing, Resize, check_inputs, crop_box, resized
@@ -92,7 +92,8 @@ def predict(
         memory_format: of the model's weights.
         batch: images at once.
     """
-    model.eval()
+    if model.training:
+        model.eval()
     parts = []
     for part in images.split(batch):
         inputs = three_channels(part.to(machine.device, non_blocking=True))
@@ -171,7 +172,7 @@ def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -
     def prepare(start: int) -> Tensor:
         examples = range(start, min(start + EVALUATION_BATCH, len(split)))
         if same:
-            return torch.from_numpy(np.stack([stored_image(split, example) for example in examples])).movedim(3, 1)
+            return torch.from_numpy(stored_images(split, examples.start, examples.stop)).movedim(3, 1)
         levels = [torch.from_numpy(_cropped(resized(stored_image(split, one), rule.resize), rule)) for one in examples]
         return torch.stack(levels).movedim(3, 1)
 

@@ -301,6 +301,15 @@ def stored_image(split: Split, example: int) -> npt.NDArray[np.uint8]:
     return image[..., None] if image.ndim == 2 else image
 
 
+def stored_images(split: Split, start: int, stop: int) -> npt.NDArray[np.uint8]:
+    """Return the stored pixels of successive examples of one size, (n, H, W, C)."""
+    if isinstance(split.images, PixelCache):
+        return np.stack([stored_image(split, example) for example in range(start, stop)])
+    chosen = split.images[start:stop] if split.index is None else split.images[split.index[start:stop]]
+    chosen = np.require(chosen, requirements="W")  # PyTorch wants arrays that it could write to
+    return chosen[..., None] if chosen.ndim == 3 else chosen
+
+
 def one_size(split: Split) -> bool:
     """Return whether all images have the same size."""
     high, wide, _ = sizes(split)

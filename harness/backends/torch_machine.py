@@ -88,7 +88,7 @@ def machine(device: str, recipe: Recipe) -> Machine:
         torch.backends.cudnn.benchmark = True  # shapes are few and fixed
     if chosen.type == "cpu" and recipe.precision == "float16":
         raise ClaimsError(f"recipe {recipe.id}: expected an accelerator for float16, found a CPU; choose bfloat16")
-    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1  # set by `accelerate launch`
     if alone and chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if alone and recipe.precision == "float32":
@@ -99,8 +99,9 @@ def machine(device: str, recipe: Recipe) -> Machine:
     # Its state is the process' and would keep the first run's precision.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(mixed_precision=MIXED.get(recipe.precision, "no"), cpu=chosen.type == "cpu")
+    torch.set_num_threads(1)  # it sets what it thinks is good for many processes
     return Machine(
-        chosen if alone else accelerator.device,
+        chosen if alone or chosen.type == "cpu" else accelerator.device,
         accelerator,
         accelerator.scaler,
         accelerator.process_index,

@@ -44,6 +44,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
+    from harness.backends import first_process
     from harness.home import VARIABLE as HOME
     from harness.home import home
     from harness.statistics import wilson
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     if result.diverged is None:
         found = wilson(result.correct, result.n)
         interval = 100 * found.low, 100 * found.high
+    if not first_process():
+        return 0
     if options.json:
         print(json.dumps(record(asked, result, cached, interval)))
         return 0
