@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.claim import Close, Contender, Searched, Verdict
+from harness.datasets import why_not_here
 from harness.errors import ClaimsError
+from harness.fetch import settings
 from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import Lab, NotComputed
 from harness.gpu.trials import Material, Trial, caveat, grid, material, runs, trial
@@ -15,6 +17,7 @@ from harness.scoring import Scored, real_scored, scored
 from harness.search import best_rate
 from harness.spec import BACKENDS, Backend, Result
 from harness.verdict import BOTH, Question, on, without_figures
+from harness.zoo import here as file_here
 
 AGREEMENT = 0.5
 """Percentage points within which two frameworks' accuracies are the same: what two runs of one framework with other
@@ -75,7 +78,7 @@ def _answered(question: Question, lab: Lab) -> Answered:
         here = {contender: material(each, lab.fetches) for contender, each in trials.items()}
         score = score_of(next(iter(trials.values())), here[hypothesis.contenders[0]], lab.fetches)
     except ClaimsError as error:
-        return not_run(error)
+        return not_run(error if lab.fetches else absent(trials.values()) or error)
     try:
         return _measured(question, trials, here, score, lab, tolerance)
     except NotComputed as reason:
@@ -121,6 +124,19 @@ def refused(hypothesis: Close, recipe: str) -> str:
         f"a run by the recipe {recipe} is not judged by the published {hypothesis.to:g} %, which means something for"
         f" {allowed}; choose one with --recipe"
     )
+
+
+def absent(trials: Iterable[Trial]) -> str:
+    """Return what trials need that is not on this machine, in one line; "" if all of it is."""
+    lacking: dict[str, None] = {}
+    for each in trials:
+        if not each.checkpoint.file and file_here(each.checkpoint, settings().cache) is None:
+            lacking[each.checkpoint.id] = None
+        if why_not_here(each.entry):
+            lacking[each.entry.id] = None
+    if not lacking:
+        return ""
+    return f"not on this machine: {', '.join(lacking)}; pytest -m gpu, where there is an accelerator, fetches them"
 
 
 def score_of(of: Trial, here: Material, fetch: bool) -> Score:

@@ -133,6 +133,6 @@ def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, 
     public = Better(Contender("ViT-L/16", "ImageNet-21k"), than=Contender("BiT-R152x4", "ImageNet-21k"), on="cifar10")
     found = gpu.answer(Question(claim, public, "gpu/notebook", 0.05), Closed())
     assert found.verdict == "NOT RUN"
-    assert found.reason
+    assert found.reason.startswith("not on this machine: vit-l16-in21k, cifar10, bit-m-r152x4; pytest -m gpu")
     jft = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="cifar10")
     assert gpu.answer(Question(claim, jft, "gpu/notebook", 0.05), Closed()).verdict == "NOT VERIFIABLE"
