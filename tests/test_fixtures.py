@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import ClaimsError
 from harness.zoo import checkpoint
+from tests.gpu.making import tables
 
 
 def test_checkpoint_file_is_the_pinned_one(checkpoint_file):
@@ -15,6 +16,14 @@ def test_checkpoint_file_is_the_pinned_one(checkpoint_file):
 
 def test_datasets_are_whole(dataset_data):
     assert len(dataset_data("digits").test) == 797
+
+
+def test_real_datasets_are_counted(dataset_parts, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tables(tmp_path / "tables")))
+    found = dataset_parts("stripes")
+    assert (len(found.train), len(found.test)) == (40, 30)
+    with pytest.raises(ClaimsError, match="nowhere: no address is known of it; expected its images in"):
+        dataset_parts("nowhere")
 
 
 def test_unknown_names_are_one_line(checkpoint_file, dataset_data):
