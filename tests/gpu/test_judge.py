@@ -6,11 +6,12 @@ import pytest
 import scipy.stats
 
 from harness.claim import Better, Claim, Contender
+from harness.datasets import unpinned_dataset
 from harness.errors import ClaimsError
 from harness.gpu import judge as gpu
 from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import NotComputed
-from harness.gpu.trials import caveat, trial
+from harness.gpu.trials import Material, caveat, trial
 from harness.measured import Planned, agreement
 from harness.scoring import real_scored, scored
 from harness.spec import Result, Run
@@ -136,3 +137,40 @@ def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, 
     assert found.reason.startswith("not on this machine: vit-l16-in21k, cifar10, bit-m-r152x4; pytest -m gpu")
     jft = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="cifar10")
     assert gpu.answer(Question(claim, jft, "gpu/notebook", 0.05), Closed()).verdict == "NOT VERIFIABLE"
+
+
+@pytest.mark.parametrize("correct, believed", [(8_480, True), (7_500, False)])
+def test_nothing_fine_tuned_is_believed_before_the_pipeline_check(correct, believed, monkeypatch):
+    fine_tuned = trial(Contender("ViT-L/16", "ImageNet-21k"), "cifar10", "notebook")
+    here = Material(
+        replace(checkpoint("vit-l16-in21k-in1k-384"), sha256="a" * 64), unpinned_dataset("imagenet", train=False)
+    )
+    monkeypatch.setattr(gpu, "material", lambda of, fetch: here)  # 50,000 images are not made for a test
+    asked = []
+
+    class Lab(Closed):
+        def give(self, runs):
+            asked.extend(runs)
+            return [result(correct, run_id=run.id) for run in runs]
+
+    contender = fine_tuned.contender
+    if believed:
+        assert gpu.pipeline_notes({contender: fine_tuned}, Lab(), "torch") == []
+    else:
+        with pytest.raises(ClaimsError, match="pipeline check: expected vit-l16-in21k-in1k-384 to give 85.16"):
+            gpu.pipeline_notes({contender: fine_tuned}, Lab(), "torch")
+    assert [(run.checkpoint.id, run.recipe.id, run.seed) for run in asked] == [
+        ("vit-l16-in21k-in1k-384", "evaluate", 0)
+    ]
+
+
+def test_where_the_check_cannot_be_made_it_is_said(monkeypatch):
+    def missing(of, fetch):
+        raise ClaimsError("not here")
+
+    monkeypatch.setattr(gpu, "material", missing)
+    fine_tuned = trial(Contender("BiT-R50x1", "ImageNet-21k"), "pets", "notebook")
+    (note,) = gpu.pipeline_notes({fine_tuned.contender: fine_tuned}, Closed(), "torch")
+    assert note == "the evaluation of bit networks is unchecked, for ImageNet or bit-m-r152x4-in1k is not here"
+    evaluated = trial(Contender("BiT-R50x1", "ImageNet-21k"), "imagenet", "notebook")
+    assert gpu.pipeline_notes({evaluated.contender: evaluated}, Closed(), "torch") == []
