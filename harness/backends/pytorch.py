@@ -11,9 +11,10 @@ import torch
 from harness.backends import Execution, Outcome, Weights
 from harness.backends.torch_evaluation import evaluate
 from harness.backends.torch_loop import Loop
-from harness.backends.torch_machine import machine
+from harness.backends.torch_machine import Machine, machine
 from harness.backends.torch_network import at_side, faster_format, network
 from harness.data.splits import Data
+from harness.errors import ClaimsError
 from harness.spec import Run
 
 
@@ -35,6 +36,16 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         ClaimsError: the device is missing, or too small for one example; weights or images do not fit the recipe.
     """
     here = machine(execution.device, run.recipe)
+    try:
+        return _fine_tune(run, weights, data, execution, here)
+    except torch.OutOfMemoryError as error:
+        raise ClaimsError(
+            f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
+            f" little ({str(error).splitlines()[0]}); choose a card with more memory or a smaller network"
+        ) from None
+
+
+def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:
     torch.manual_seed(run.seed)
     recipe = run.recipe
     model = network(run, weights).to(here.device)

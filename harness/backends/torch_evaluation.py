@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +18,17 @@ from timm.layers.std_conv import StdConv2d, StdConv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.backends import EVALUATION_BATCH
 from harness.backends.models_vit import StandardisedConv
-from harness.backends.torch_inputs import limits, normalised, one_size, stored_image, stored_images, three_channels
+from harness.backends.torch_inputs import normalised, three_channels
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_memory import attempted
-from harness.data.preprocess import Preprocessing, Resize, check_inputs, crop_box, resized
+from harness.data.pixels import limits, one_size, stored_image, stored_images
+from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Words
 from harness.data.splits import Split
 from harness.errors import ClaimsError
 from harness.spec import Recipe
-
-EVALUATION_BATCH = 256
-"""Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
 
 
 class FoldedConv(nn.Module):
@@ -94,13 +95,20 @@ def predict(
     """
     if model.training:
         model.eval()
+    return classes(model, images, machine, memory_format, batch).cpu().numpy()
+
+
+def classes(
+    model: nn.Module, images: Tensor, machine: Machine, memory_format: torch.memory_format, batch: int
+) -> Tensor:
+    """Return what `predict` returns, on the device, which may still be computing it."""
     parts = []
     for part in images.split(batch):
         inputs = three_channels(part.to(machine.device, non_blocking=True))
         if memory_format is torch.channels_last:
             inputs = inputs.contiguous(memory_format=memory_format)
         parts.append(model(inputs).argmax(dim=1))
-    return torch.cat(parts).cpu().numpy()
+    return torch.cat(parts)
 
 
 @torch.inference_mode()
@@ -118,7 +126,7 @@ def evaluate(
     several processes take turns at the batches.
 
     Args:
-        model: on the machine's device.
+        model: on the machine's device; put into evaluation mode.
         split: the scored examples.
         recipe: test size and precision.
         machine: where to compute.
@@ -128,37 +136,37 @@ def evaluate(
     Raises:
         ClaimsError: memory is too small for one image; images smaller than the crop.
     """
+    model.eval()
     predictions = torch.full((len(split),), -1, dtype=torch.int64)
     starts = range(machine.rank * EVALUATION_BATCH, len(split), machine.world * EVALUATION_BATCH)
     size = EVALUATION_BATCH
+    computing: deque[tuple[int, Tensor]] = deque()
+
+    def take() -> None:
+        start, found = computing.popleft()
+        predictions[start : start + len(found)] = found.cpu()
+
     with folded(model), machine.autocast(), contextlib.closing(test_inputs(split, recipe, starts, machine)) as batches:
         for start, images in zip(starts, batches, strict=True):
             if start == starts[0]:
                 check_inputs(images, where, *limits(recipe))
-            while True:
-                found = attempted(lambda: predict(model, images, machine, memory_format, size))  # noqa: B023
-                if found is not None:
-                    break
+            attempt = partial(classes, model, images, machine, memory_format)
+            while (found := attempted(partial(attempt, size))) is None:
                 if size == 1:
                     raise ClaimsError(f"{where}: expected memory to evaluate one image, found too little")
                 size = math.ceil(size / 2)
-            predictions[start : start + len(found)] = torch.from_numpy(found)
+            computing.append((start, found))
+            if len(computing) > 1:  # the device computes one batch while the next one is prepared
+                take()
+        while computing:
+            take()
     if machine.world > 1:
-        on_device = predictions.to(machine.device)
-        torch.distributed.all_reduce(on_device, torch.distributed.ReduceOp.MAX)
-        predictions = on_device.cpu()
+        shared = predictions.to(machine.device)
+        torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+        predictions = shared.cpu()
     if (predictions < 0).any():
         raise AssertionError("an example was not predicted")
     return predictions.numpy()
-
-
-def test_rule(recipe: Recipe) -> Preprocessing:
-    """Return what a recipe does with a test image before it is normalised."""
-    side = recipe.side
-    short = recipe.test_resize == "short side"
-    target = math.floor(side / recipe.test_crop_share) if short else side
-    resize = Resize(recipe.test_resize, target, recipe.test_interpolation, recipe.test_antialias)
-    return Preprocessing(resize, "centre", side) if short else Preprocessing(resize)
 
 
 def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -> Generator[Tensor]:
@@ -176,20 +184,21 @@ def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -
         levels = [torch.from_numpy(_cropped(resized(stored_image(split, one), rule.resize), rule)) for one in examples]
         return torch.stack(levels).movedim(3, 1)
 
+    def pinned(start: int) -> Tensor:
+        return prepare(start).pin_memory() if machine.device.type == "cuda" else prepare(start)
+
     def done(stored: Tensor) -> Tensor:
-        pixels = (stored.pin_memory() if machine.device.type == "cuda" else stored).to(
-            machine.device, non_blocking=True
-        )
+        pixels = stored.to(machine.device, non_blocking=True)
         return normalised(resized_batch(pixels.to(torch.float32), rule) if same else pixels, recipe)
 
     workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
     with ThreadPoolExecutor(workers, "test inputs") as pool:
-        futures = [pool.submit(prepare, start) for start in starts[: workers + 1]]
+        futures = [pool.submit(pinned, start) for start in starts[: workers + 1]]
         try:
             for number in range(len(starts)):
                 stored = futures.pop(0).result()
                 if number + workers + 1 < len(starts):
-                    futures.append(pool.submit(prepare, starts[number + workers + 1]))
+                    futures.append(pool.submit(pinned, starts[number + workers + 1]))
                 yield done(stored)
         finally:
             for future in futures:

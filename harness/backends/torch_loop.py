@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from harness.backends import Execution, Progress
 from harness.backends.history import History, Meter
+from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
 from harness.backends.torch_inputs import Batch, Feed, three_channels
 from harness.backends.torch_machine import Machine
-from harness.backends.torch_memory import MicroBatch, Remembered, estimate
+from harness.backends.torch_memory import MicroBatch, estimate
 from harness.backends.torch_optimiser import Average, optimiser
 from harness.backends.torch_state import Training, restore, save
 from harness.data.augment import dropout_seed
@@ -169,7 +170,7 @@ class Loop:
 
     def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
         if step == self.first and self.machine.accelerated and not (self.known or self.execution.micro_batch):
-            self.micro.size = estimate(lambda n: self._gradient(step, batch, n), len(batch), self.machine.device)
+            self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.machine.device)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()
         if self.machine.world == 1:
@@ -204,6 +205,10 @@ class Loop:
             (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
             losses.append(loss.detach())
         return losses
+
+    def _tried(self, step: int, batch: Batch, n: int) -> None:
+        self._gradient(step, batch, n)
+        self.training.optimiser.zero_grad()
 
     def _remember(self) -> None:
         found = (self.micro.size, self.micro.checkpointing)

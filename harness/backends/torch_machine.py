@@ -83,6 +83,7 @@ def machine(device: str, recipe: Recipe) -> Machine:
             raise ClaimsError(f"device {device}: expected a CUDA device, found none; see: python -m harness doctor")
         if (chosen.index or 0) >= torch.cuda.device_count():
             raise ClaimsError(f"device {device}: expected one of {torch.cuda.device_count()} CUDA devices")
+        chosen = torch.device("cuda", torch.cuda.current_device() if chosen.index is None else chosen.index)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = True  # shapes are few and fixed

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from filelock import FileLock
 from torch import nn
 
+from harness.backends.memory import SMALL, fitting
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
-from harness.spec import Run
-
-SMALL = 4
-"""A micro-batch this small that does not fit is a reason for activation checkpointing."""
-USED = 0.85
-"""Share of the free memory that the first estimate fills."""
 
 T = TypeVar("T")
 
@@ -109,67 +100,21 @@ class MicroBatch:
 
 
 def estimate(gradient: Callable[[int], object], batch: int, device: torch.device) -> int:
-    """Return how many examples probably fit on a GPU, from what a few of them take.
+    """Return how many examples probably fit on a GPU, from what a few and twice as many take.
 
     Args:
-        gradient: computes the gradient of so many examples.
+        gradient: computes the gradient of so many examples and gives its memory back.
         batch: at most.
         device: a CUDA device.
     """
-    probe = min(SMALL, batch)
-    for _ in range(2):  # gradients and workspaces are allocated by the first
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        if attempted(lambda: (gradient(probe), True)) is None:
-            return probe
-    each = max(1.0, (torch.cuda.max_memory_allocated(device) - before) / probe)
+    few, more = min(SMALL, batch), min(2 * SMALL, batch)
+    peaks = []
+    for n in (few, more):
+        for _ in range(2):  # workspaces are allocated by the first
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+            if attempted(lambda: (gradient(n), True)) is None:  # noqa: B023
+                return few
+        peaks.append(torch.cuda.max_memory_allocated(device) - before)
     free()
-    size = int(USED * torch.cuda.mem_get_info(device)[0] / each)
-    count = math.ceil(batch / max(1, min(size, batch)))
-    return math.ceil(batch / count)
-
-
-class Remembered:
-    """Micro-batches that fitted, per model, resolution, precision and card, in a JSON file.
-
-    Args:
-        folder: where the file lies; None: nothing is remembered.
-        run: the network, its resolution and precision.
-        card: the device's name.
-    """
-
-    def __init__(self, folder: Path | None, run: Run, card: str):
-        self.path = None if folder is None else folder / "micro_batches.json"
-        recipe, checkpoint = run.recipe, run.checkpoint
-        self.key = f"{checkpoint.architecture}|{recipe.resolution}|{recipe.precision}|{card}"
-
-    def get(self, batch: int) -> tuple[int, bool] | None:
-        """Return (micro-batch, activation checkpointing) that fitted; None where it is not known for this batch."""
-        entry: Any = self._read().get(self.key)
-        try:
-            size, whole, checkpointing = entry["micro_batch"], entry["whole"], entry["checkpointing"]
-        except (KeyError, TypeError):
-            return None
-        if not isinstance(size, int) or size < 1 or (whole and batch > size):
-            return None  # a whole batch that fitted says little of a larger one
-        return min(size, batch), bool(checkpointing)
-
-    def put(self, found: MicroBatch) -> None:
-        """Remember what fitted."""
-        if self.path is None:
-            return
-        make_folder(self.path.parent)
-        with FileLock(self.path.with_suffix(".lock")):
-            entry = {
-                "micro_batch": found.size,
-                "whole": found.size == found.batch,
-                "checkpointing": found.checkpointing,
-            }
-            write_atomic(self.path, json.dumps(self._read() | {self.key: entry}, indent=1, sort_keys=True).encode())
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            entries = json.loads(self.path.read_bytes()) if self.path else {}
-        except (OSError, ValueError):
-            return {}
-        return entries if isinstance(entries, dict) else {}
+    return fitting(peaks, (few, more), torch.cuda.mem_get_info(device)[0], batch)

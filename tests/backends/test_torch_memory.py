@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from harness.backends import Execution
+from harness.backends.memory import Remembered, fitting
 from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import Machine
-from harness.backends.torch_memory import MicroBatch, Remembered, attempted, out_of_memory
+from harness.backends.torch_memory import MicroBatch, attempted, out_of_memory
 from harness.backends.torch_network import network
 from harness.data.splits import select
 from harness.datasets import dataset
@@ -128,6 +129,15 @@ def test_only_memory_is_a_reason_to_try_again():
 
     with pytest.raises(RuntimeError, match="mat1"):
         attempted(fail)
+
+
+def test_the_estimate_leaves_room_for_the_gradient_itself():
+    # 100 bytes whatever the number of examples, and 10 for each; 0.85 of 1,000 bytes hold 75 examples.
+    assert fitting((140, 180), (4, 8), 1000, 300) == 75
+    assert fitting((140, 180), (4, 8), 1000, 80) == 40  # two equal parts
+    assert fitting((140, 180), (4, 8), 1000, 64) == 64
+    assert fitting((140, 180), (4, 8), 100, 64) == 1
+    assert fitting((140, 140), (4, 4), 1000, 4) == 4
 
 
 @pytest.mark.parametrize("size", range(1, 15))
