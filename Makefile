@@ -30,7 +30,7 @@ check: $(READY) ## ruff (format and lint), mypy, import direction
 	$(BIN)/python -m pytest tests/test_imports.py -q
 
 bench: $(READY) ## measure speeds: a table, and JSON in bench/results/
-	$(BIN)/python bench/bench.py
+	$(BIN)/python -m bench
 
 clean: ## remove .venv, caches and the generated report (stored runs stay in the home folder)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
