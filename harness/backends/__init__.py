@@ -16,6 +16,8 @@ from harness.spec import Divergence, Run
 
 Weights = Mapping[str, npt.NDArray[Any]]
 """A checkpoint in its official npz layout: key to array."""
+EVALUATION_BATCH = 256
+"""Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from harness.data.examples import Pixels
 from harness.data.rng import raw_words
 from harness.errors import ClaimsError
-from harness.spec import STRICT, Count
+from harness.spec import STRICT, Count, Recipe
 
 Levels = npt.NDArray[np.float32]
 """One image, float32 (H, W, 3)."""
@@ -106,6 +106,15 @@ def timm_evaluation(side: int, crop_share: float) -> Preprocessing:
     """Return timm's evaluation: short side to side / crop_share, bicubic, antialiased, centre crop."""
     resize = Resize("short side", math.floor(side / crop_share), "bicubic", antialias=True)
     return Preprocessing(resize=resize, crop="centre", crop_side=side)
+
+
+def test_rule(recipe: Recipe) -> Preprocessing:
+    """Return what a recipe does with a test image before it is normalised."""
+    side = recipe.side
+    short = recipe.test_resize == "short side"
+    target = math.floor(side / recipe.test_crop_share) if short else side
+    resize = Resize(recipe.test_resize, target, recipe.test_interpolation, recipe.test_antialias)
+    return Preprocessing(resize, "centre", side) if short else Preprocessing(resize)
 
 
 def resized(image: npt.NDArray[Any], rule: Resize | None) -> Levels:
