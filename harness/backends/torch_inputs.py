@@ -8,9 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.data.cache import PixelCache
-from harness.data.rng import Indices
-from harness.data.splits import Split
 from harness.spec import Recipe
 
 

@@ -16,7 +16,8 @@ from harness.backends import Execution, Progress
 from harness.backends.history import History, Meter
 from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
-from harness.backends.torch_inputs import Batch, Feed, three_channels
+from harness.backends.torch_feed import Batch, Feed
+from harness.backends.torch_inputs import three_channels
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_memory import MicroBatch, estimate
 from harness.backends.torch_optimiser import Average, optimiser
@@ -153,9 +154,14 @@ class Loop:
             if self.stop:
                 self._save()
                 raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
-            if time.monotonic() - saved >= (self.execution.save_every if step + 1 < self.steps else WORTH):
+            if time.monotonic() - saved >= self._due(step):
                 self._save()
                 saved = time.monotonic()
+
+    def _due(self, step: int) -> float:
+        """Return the seconds after which the state is saved, once this step is done."""
+        every = self.execution.save_every
+        return every if step + 1 < self.steps else min(every, WORTH)
 
     def _settle(self) -> None:
         """Look at the losses that are still on the way, and at the clock."""

@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from harness.backends import Execution
+from harness.backends.history import History
 from harness.backends.initialise import library_head
 from harness.backends.layouts import read
 from harness.backends.models import load
 from harness.backends.pytorch import fine_tune
-from harness.backends.torch_inputs import Feed, three_channels, to_inputs
+from harness.backends.torch_feed import Feed
+from harness.backends.torch_inputs import three_channels, to_inputs
 from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_network import at_side, network, set_dropout
@@ -226,6 +228,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     with Feed(data_of(a_run).train, a_run, CPU) as feed:
         assert found.examples == tuple(feed.batch(found.step).index)
     assert outcome.predictions.size == 0
+
+
+def test_of_losses_that_come_late_the_first_that_is_not_finite_counts():
+    a_run = run()
+    loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
+    loop.history = History(None, a_run.id, 0)
+    loop._look([(0, [2.0]), (1, [1.5]), (2, [float("nan")]), (3, [float("inf")])])
+    loop._look([(4, [1.0])])
+    assert loop.diverged.step == 2
+    assert loop.training.losses == [2.0, 1.5]
 
 
 def test_every_step_is_told():
