@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from harness.data.splits import Data, Split
 from harness.spec import Checkpoint, Dataset, Recipe, Run
 
 CLASSES = 10
-SMALL_VIT = ViTArchitecture(width=192, depth=6, heads=3, mlp_size=768, patch=16, grid=6, classes=CLASSES)
+SMALL_VIT = ViTArchitecture(width=192, depth=6, heads=3, mlp_size=768, patch=(16, 16), grid=(6, 6), classes=CLASSES)
 """ViT-Ti/16 of half its depth, for 96 pixels: 2.8 million parameters."""
 SMALL_BIT = BitArchitecture(stem_width=32, stages=((2, 128), (2, 256), (2, 512), (2, 1024)), classes=CLASSES)
 """A BiT-R26 of half its width: 3.5 million parameters."""
@@ -87,7 +87,7 @@ def synthetic(
         tests: test examples.
         device: where it is computed.
     """
-    layout = "bit-npz" if isinstance(architecture, BitArchitecture) else "vit-npz"
+    layout: Literal["bit-npz", "vit-npz"] = "bit-npz" if isinstance(architecture, BitArchitecture) else "vit-npz"
     checkpoint = Checkpoint(f"bench {name}", architecture.family, name, "nothing", layout, sha256=NOWHERE)
     dataset = Dataset("noise", CLASSES, n, tests, "noise", NOWHERE, 0.02)
     data = Data(noise(n, stored), noise(tests, stored))
@@ -101,9 +101,10 @@ def random_weights(architecture: Architecture) -> Weights:
 
 
 def noise(n: int, side: int) -> Split:
-    """Return n random images (side, side, 3) with random labels."""
+    """Return n random images (side, side, 3) with random labels: each noise around a colour of its own."""
     drawn = np.random.default_rng(n)
-    images = drawn.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+    images = drawn.integers(0, 64, (n, side, side, 3), dtype=np.uint8)
+    images += drawn.integers(0, 192, (n, 1, 1, 3), dtype=np.uint8)
     return Split(images, drawn.integers(0, CLASSES, n))
 
 

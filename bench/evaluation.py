@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench import cases
 from bench.cases import Case
-from bench.loops import precision, wait
+from bench.loops import laid_out, precision, wait
 from bench.rows import Clock, Goal, Lap, Row, compared, rounds
-from harness.backends.torch_evaluation import (
-    EVALUATION_BATCH,
-    evaluate,
-    folded,
-    predict,
-    resized_batch,
-    test_rule,
-)
-from harness.backends.torch_inputs import normalised, three_channels, to_inputs
+from harness.backends import EVALUATION_BATCH
+from harness.backends.torch_evaluation import evaluate, folded, predict, resized_batch
+from harness.backends.torch_inputs import normalised, to_inputs
 from harness.backends.torch_machine import Machine, machine
 from harness.backends.torch_network import convolutional, faster_format, network
+from harness.data.preprocess import test_rule
+
+Classes = npt.NDArray[np.int64]
 
 AS_PLAIN = Goal(">=", 1.0)
 AGREE = 0.99
@@ -57,23 +55,27 @@ def of_case(case: Case, n: int, workers: int = 0) -> Iterator[Row]:
         "plain": partial(plain, case, model, here, memory_format, loader),
     }
     alike(case, sides["ours"]()[1], sides["plain"]()[1])
-    laps = rounds({key: lambda side=side: side()[0] for key, side in sides.items()}, n)
+    laps = rounds({key: partial(timed, side) for key, side in sides.items()}, n)
     yield compared(name, laps["ours"], laps["plain"], "DataLoader loop, unfolded", AS_PLAIN)
     if not convolutional(model):
         return
     inputs = to_inputs(case.data.test.array()[: 2 * EVALUATION_BATCH], case.run.recipe.side, case.run.recipe)
-    inputs = inputs.to(here.device)
-    timed = partial(forward, case, model, inputs, here)
-    laps = rounds({str(fold): partial(timed, memory_format, fold) for fold in (True, False)}, n)
+    inputs = laid_out(inputs.to(here.device), memory_format)
+    alone = partial(forward, case, model, here)
+    laps = rounds({str(fold): partial(alone, inputs, memory_format, fold) for fold in (True, False)}, n)
     yield compared(f"{name}, folded", laps["True"], laps["False"], "the same, unfolded")
     formats = (torch.channels_last, torch.contiguous_format)
-    laps = rounds({str(one): partial(timed, one, True) for one in formats}, n)
-    yield compared(f"{name}, channels_last", *(laps[str(one)] for one in formats), "the same, contiguous channels")
+    laps = rounds({str(one): partial(alone, inputs.contiguous(memory_format=one), one, True) for one in formats}, n)
+    last, contiguous = (laps[str(one)] for one in formats)
+    yield compared(f"{name}, channels_last", last, contiguous, "the same, contiguous channels")
 
 
-def ours(
-    case: Case, model: nn.Module, here: Machine, memory_format: torch.memory_format
-) -> tuple[Lap, np.ndarray[Any, Any]]:
+def timed(side: Callable[[], tuple[Lap, Classes]]) -> Lap:
+    """Evaluate once more and return the lap alone."""
+    return side()[0]
+
+
+def ours(case: Case, model: nn.Module, here: Machine, memory_format: torch.memory_format) -> tuple[Lap, Classes]:
     """Evaluate as a run does: from stored uint8 images, weights folded."""
     clock = Clock(wait(case.device))
     found = evaluate(model, case.data.test, case.run.recipe, here, case.name, memory_format)
@@ -82,10 +84,8 @@ def ours(
 
 def plain_loader(case: Case, here: Machine, workers: int) -> DataLoader[Any]:
     """Return PyTorch's own way to the same uint8 images."""
-    stored = torch.from_numpy(case.data.test.array())
-    stored = stored[:, None] if stored.ndim == 3 else stored.movedim(3, 1).contiguous()
     return DataLoader(
-        TensorDataset(stored),
+        TensorDataset(torch.from_numpy(case.data.test.array())),
         EVALUATION_BATCH,
         num_workers=workers,
         pin_memory=here.accelerated,
@@ -96,7 +96,7 @@ def plain_loader(case: Case, here: Machine, workers: int) -> DataLoader[Any]:
 @torch.inference_mode()
 def plain(
     case: Case, model: nn.Module, here: Machine, memory_format: torch.memory_format, loader: DataLoader[Any]
-) -> tuple[Lap, np.ndarray[Any, Any]]:
+) -> tuple[Lap, Classes]:
     """Evaluate in a plain loop: the same preprocessing, batch, precision and memory format, the network as it is."""
     clock = Clock(wait(case.device))
     rule = test_rule(case.run.recipe)
@@ -104,25 +104,26 @@ def plain(
     found = []
     with precision(case):
         for (stored,) in loader:
+            stored = stored[:, None] if stored.ndim == 3 else stored.movedim(3, 1)
             levels = stored.to(here.device, non_blocking=True).to(torch.float32)
-            inputs = three_channels(normalised(resized_batch(levels, rule), case.run.recipe))
-            found.append(model(inputs.contiguous(memory_format=memory_format)).argmax(dim=1))
+            inputs = normalised(resized_batch(levels, rule), case.run.recipe)
+            found.append(model(laid_out(inputs, memory_format)).argmax(dim=1))
     predictions = torch.cat(found).cpu().numpy()
     return clock.lap(len(predictions)), predictions
 
 
 def forward(
-    case: Case, model: nn.Module, inputs: torch.Tensor, here: Machine, memory_format: torch.memory_format, fold: bool
+    case: Case, model: nn.Module, here: Machine, inputs: torch.Tensor, memory_format: torch.memory_format, fold: bool
 ) -> Lap:
     """Time the network alone on inputs that lie ready."""
-    model.to(memory_format=memory_format)  # type: ignore[call-overload]
+    model.to(memory_format=memory_format)
     clock = Clock(wait(case.device))
     with folded(model) if fold else contextlib.nullcontext(), here.autocast():
         predict(model, inputs, here, memory_format)
     return clock.lap(len(inputs))
 
 
-def alike(case: Case, ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> None:
+def alike(case: Case, ours: Classes, theirs: Classes) -> None:
     """Refuse to compare sides that do not predict the same, or predict one class only.
 
     Raises:

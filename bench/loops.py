@@ -87,7 +87,7 @@ def bare(
     recipe, loaded = case.run.recipe, case.preloaded
     here = machine(case.device, recipe)
     model = network(case.run, case.weights).to(here.device)
-    model.to(memory_format=memory_format)  # type: ignore[call-overload]
+    model.to(memory_format=memory_format)
     model.train()
     parameters = list(model.parameters())
     optimiser, schedule = sgd(case, model)
@@ -99,7 +99,7 @@ def bare(
         optimiser.zero_grad()
         total: Any = 0.0
         for examples in index.split(part or recipe.batch_size):
-            inputs = three_channels(loaded.inputs[examples]).contiguous(memory_format=memory_format)
+            inputs = laid_out(loaded.inputs[examples], memory_format)
             with precision(case):
                 loss = functional.cross_entropy(model(inputs), loaded.labels[examples])
                 loss = loss * (len(examples) / recipe.batch_size)
@@ -123,7 +123,7 @@ class WithLoss(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return loss and logits of images (N, C, H, W)."""
-        logits = self.model(three_channels(images).contiguous(memory_format=self.memory_format))
+        logits = self.model(laid_out(images, self.memory_format))
         return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
 
 
@@ -142,6 +142,11 @@ class Ordered(torch.utils.data.Dataset[Any]):
         return {"images": self.loaded.inputs[examples], "labels": self.loaded.labels[examples]}
 
 
+def as_it_is(batch: Any) -> Any:
+    """Return a batch that is whole already."""
+    return batch
+
+
 def trainer(
     case: Case,
     skip: int = SKIPPED,
@@ -157,7 +162,7 @@ def trainer(
     recipe = case.run.recipe
     machine(case.device, recipe)  # threads and arithmetic as ours
     model = network(case.run, case.weights).to(case.device)
-    model.to(memory_format=memory_format)  # type: ignore[call-overload]
+    model.to(memory_format=memory_format)
     clock = Clock(wait(case.device))
     laps: list[Lap] = []
 
@@ -174,7 +179,7 @@ def trainer(
     with tempfile.TemporaryDirectory() as folder:
         asked = transformers.TrainingArguments(
             folder,
-            max_steps=recipe.steps,
+            max_steps=recipe.steps or 0,
             per_device_train_batch_size=part or recipe.batch_size,
             gradient_accumulation_steps=recipe.batch_size // (part or recipe.batch_size),
             max_grad_norm=recipe.clip_norm or 0.0,
@@ -190,12 +195,13 @@ def trainer(
             report_to="none",
             disable_tqdm=True,
         )
+        optimiser, schedule = sgd(case, model)
         made = transformers.Trainer(
             WithLoss(model, memory_format),
             asked,
-            data_collator=lambda batch: batch,
+            data_collator=as_it_is,
             train_dataset=Ordered(case),
-            optimizers=sgd(case, model),
+            optimizers=(optimiser, schedule),
             callbacks=[Times()],
         )
         made.remove_callback(transformers.PrinterCallback)
@@ -203,7 +209,16 @@ def trainer(
     return Lap(laps[0].wall, laps[0].cpu, laps[0].images, (mean,))
 
 
-def sgd(case: Case, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+def laid_out(images: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
+    """Return a model's inputs in three channels and in a memory format, as our own loop has them.
+
+    On a CPU they stay as they lie: colour images with channels last, whatever the format of the weights.
+    """
+    images = three_channels(images)
+    return images.contiguous(memory_format=memory_format) if images.is_cuda else images
+
+
+def sgd(case: Case, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """Return the recipe's optimiser and schedule from PyTorch's own parts."""
     recipe = case.run.recipe
     base = recipe.learning_rate or 0.0
