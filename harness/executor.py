@@ -202,6 +202,8 @@ def _start_worker(devices: SimpleQueue[tuple[int, str]]) -> None:
         # Before CUDA starts in this process; the name is one of the caller's own list.
         os.environ["CUDA_VISIBLE_DEVICES"] = mine
         _device = "cuda"
+    else:
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX would start on the accelerators, too
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 

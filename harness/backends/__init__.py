@@ -86,9 +86,13 @@ class FineTune(Protocol):
 
 def backend(name: str) -> FineTune:
     """Return a backend by name; its framework is imported now."""
-    from harness.backends.pytorch import fine_tune
+    if name == "jax":
+        from harness.backends import jax_engine
 
-    return {"torch": fine_tune}[name]
+        return jax_engine.fine_tune
+    from harness.backends import pytorch
+
+    return {"torch": pytorch.fine_tune}[name]
 
 
 def environment(name: str) -> tuple[tuple[str, str], ...]:
@@ -96,7 +100,7 @@ def environment(name: str) -> tuple[tuple[str, str], ...]:
     import platform
     from importlib.metadata import version
 
-    packages = {"torch": ("torch", "timm")}[name]
+    packages = {"torch": ("torch", "timm"), "jax": ("jax", "jaxlib", "flax", "optax")}[name]
     return (
         ("python", platform.python_version()),
         ("machine", platform.machine()),

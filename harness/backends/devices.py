@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from harness.accelerators import visible
@@ -9,6 +10,8 @@ from harness.errors import ClaimsError
 from harness.spec import Backend, Run
 
 AUTO = "auto"
+JAX_THREADS = "PJRT_NPROC"
+"""The environment variable that says with how many threads JAX computes on a CPU."""
 
 
 def choose(run: Run, option: str = AUTO) -> str:
@@ -47,9 +50,24 @@ def accelerators(backend: Backend) -> int:
     """Return how many accelerators a framework sees."""
     if backend == "torch":
         return len(visible())
+    start_jax()
     import jax
 
     return sum(device.platform != "cpu" for device in jax.devices())
+
+
+def start_jax() -> None:
+    """Set what JAX reads once, with its first array: to be called before that, harmless after it.
+
+    On a CPU one thread computes: the last bits of results depend on their number. On an accelerator memory is taken
+    as it is needed, so that PyTorch in the same process finds some, and may be nearly all of it.
+    """
+    from jax._src import xla_bridge  # nothing public says whether JAX has started
+
+    if not xla_bridge.backends_are_initialized():
+        os.environ.setdefault(JAX_THREADS, "1")
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
 
 
 def card_name(device: str, backend: Backend = "torch") -> str:

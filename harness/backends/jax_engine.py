@@ -1,0 +1,122 @@
+"""Fine-tuning and prediction in JAX."""
+
+from __future__ import annotations
+
+import time
+
+import jax
+import numpy as np
+
+from harness.backends import Execution, Outcome, Weights, flax_models
+from harness.backends.architectures import Architecture, BitArchitecture
+from harness.backends.flax_models import Params
+from harness.backends.initialise import library_head
+from harness.backends.jax_evaluation import evaluate
+from harness.backends.jax_loop import Loop
+from harness.backends.jax_machine import Machine, machine
+from harness.backends.jax_memory import out_of_memory
+from harness.backends.loaders import build_checkpoint_flax
+from harness.data.splits import Data
+from harness.errors import ClaimsError
+from harness.spec import Run
+
+
+def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
+    """Fine-tune a checkpoint as its run's recipe says and predict every scored example.
+
+    The same recipe, batches and rules as harness.backends.pytorch.fine_tune; every field of the recipe changes it,
+    or is refused by name.
+
+    Args:
+        run: what to compute.
+        weights: the checkpoint's arrays under the authors' keys, already checked.
+        data: uint8 images; the train part is trained on, the test part predicted.
+        execution: device, split of the batch, folder, progress callback.
+
+    Raises:
+        harness.backends.states.Interrupted: a signal came; the state is saved, the same run goes on from it.
+        ClaimsError: the device is missing, or too small for one example; the precision is float16, or the
+            semantics are timm's; weights or images do not fit the recipe.
+    """
+    here = machine(execution.device, run.recipe, execution.folder)
+    try:
+        with jax.default_device(here.devices[0]):
+            return _fine_tune(run, weights, data, execution, here)
+    except jax.errors.JaxRuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise ClaimsError(
+            f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
+            f" little ({str(error).splitlines()[0]}); choose a card with more memory or a smaller network"
+        ) from None
+
+
+def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:
+    recipe = run.recipe
+    params, architecture = network(run, weights)
+    trained = None
+    if not recipe.evaluates_only:
+        trained = Loop(params, architecture, data.train, run, execution, here).train()
+        if trained.diverged is not None:
+            return Outcome(
+                np.zeros(0, np.int64),
+                trained.losses,
+                0.0,
+                trained.diverged,
+                device_memory=here.memory(),
+                micro_batch=trained.micro_batch,
+            )
+        params, architecture = at_side(trained.params, architecture, run)
+    start = time.perf_counter()
+    predictions = evaluate(here.put(params), architecture, data.test, recipe, here, run.checkpoint.id)
+    seconds = time.perf_counter() - start
+    if trained is None:
+        return Outcome(predictions, (), len(predictions) / seconds, device_memory=here.memory())
+    return Outcome(
+        predictions,
+        trained.losses,
+        (recipe.steps or 0) * recipe.batch_size / trained.seconds,
+        device_memory=here.memory(),
+        waiting=trained.waiting,
+        micro_batch=trained.micro_batch,
+        earlier=trained.earlier,
+    )
+
+
+def network(run: Run, weights: Weights) -> tuple[Params, Architecture]:
+    """Return a run's parameters before training: with a new head, or with their own where nothing is trained.
+
+    Raises:
+        ClaimsError: the checkpoint has another number of classes than the dataset it is only evaluated on; its
+            semantics are timm's.
+    """
+    recipe, classes = run.recipe, run.dataset.classes
+    if recipe.evaluates_only:
+        params, architecture = build_checkpoint_flax(run.checkpoint, weights, resolution=recipe.side)
+        if architecture.classes != classes:
+            raise ClaimsError(
+                f"{run.checkpoint.id}: expected a head of {classes} classes for {run.dataset.id}, found"
+                f" {architecture.classes}; choose a checkpoint fine-tuned on it, or a recipe that trains"
+            )
+        return params, architecture
+    params, architecture = build_checkpoint_flax(run.checkpoint, weights, classes=classes, resolution=recipe.resolution)
+    if recipe.head == "library":
+        head = head_of(params, architecture)
+        shape = head["kernel"].shape
+        head["kernel"] = jax.numpy.asarray(library_head((shape[-2], classes), run.seed).reshape(shape))
+    return params, architecture
+
+
+def head_of(params: Params, architecture: Architecture) -> Params:
+    """Return the kernel and bias of the layer that gives the logits; changing the dict changes the parameters."""
+    found: Params = params["resnet"]["head"]["conv2d"] if isinstance(architecture, BitArchitecture) else params["head"]
+    return found
+
+
+def at_side(params: Params, architecture: Architecture, run: Run) -> tuple[Params, Architecture]:
+    """Return trained parameters for the test input's size: positional embeddings are interpolated to another one."""
+    side = run.recipe.side
+    if side == run.recipe.resolution or isinstance(architecture, BitArchitecture):
+        return params, architecture
+    arrays = flax_models.export(jax.device_get(params), architecture)
+    return flax_models.load(arrays, resolution=side, where=run.checkpoint.id)
