@@ -18,6 +18,8 @@ GROUPS = {
     "training": "bench.training",
     "evaluation": "bench.evaluation",
     "gpu": "bench.gpu",
+    "jax": "bench.jax_rows",
+    "jax-gpu": "bench.jax_gpu",
 }
 """Name to the module whose `rows` gives its rows."""
 

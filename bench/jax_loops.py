@@ -1,0 +1,145 @@
+"""Fine-tuning and evaluation in JAX: our own engine and bare jitted loops."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bench.cases import Case
+from bench.evaluation import Classes
+from bench.loops import SKIPPED
+from bench.rows import Clock, Lap
+from harness.backends import EVALUATION_BATCH, Execution, Progress, flax_models, jax_engine
+from harness.backends.jax_evaluation import evaluate
+from harness.backends.jax_loop import Loop, Trained
+from harness.backends.jax_machine import machine
+from harness.schedule import learning_rate
+
+
+def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Trained, int]:
+    """Fine-tune as users do; return the lap, what the loop says, and the largest memory allocated on the device.
+
+    Args:
+        case: what to train.
+        skip: first steps that do not count: the program is compiled in the first one.
+        execution: fields of an Execution.
+    """
+    here = machine(case.device, case.run.recipe)
+    clock = Clock()
+
+    def on_step(progress: Progress) -> None:
+        if progress.step + 1 == skip:
+            clock.start()
+
+    with tempfile.TemporaryDirectory() as folder, jax.default_device(here.devices[0]):
+        run = replace(case.run, backend="jax")
+        params, architecture = jax_engine.network(run, case.weights)
+        asked = Execution(case.device, folder=Path(folder), on_step=on_step, **execution)
+        loop = Loop(params, architecture, case.data.train, run, asked, here)
+        clock.start()
+        trained = loop.train()
+        jax.block_until_ready(trained.params)
+        recipe = run.recipe
+        lap = clock.lap(((recipe.steps or 0) - skip) * recipe.batch_size, trained.losses)
+    if trained.diverged is not None:
+        raise RuntimeError(f"{case.name}: expected finite losses, found: {trained.diverged}")
+    return lap, trained, here.memory()
+
+
+def bare(case: Case, batches: Sequence[tuple[Any, Any]], skip: int = SKIPPED) -> Lap:
+    """Fine-tune with one jitted step on batches that lie ready; losses are looked at after the last step."""
+    machine(case.device, case.run.recipe)
+    params, architecture = jax_engine.network(replace(case.run, backend="jax"), case.weights)
+    update, rule = _update(case, architecture)
+    params = jax.tree.map(jnp.copy, params)  # given away in the first step
+    state = rule.init(params)
+    losses = []
+    clock = Clock()
+    for step, (images, labels) in enumerate(batches):
+        if step == skip:
+            jax.block_until_ready(params)
+            clock.start()
+        params, state, loss = update(params, state, images, labels)
+        losses.append(loss)
+    jax.block_until_ready((params, losses))
+    lap = clock.lap((len(batches) - skip) * case.run.recipe.batch_size)
+    return Lap(lap.wall, lap.cpu, lap.images, tuple(map(float, losses)))
+
+
+def batches(case: Case) -> list[tuple[Any, Any]]:
+    """Return all steps' normalised inputs (n, side, side, 3) and labels (n,)."""
+    loaded = case.preloaded
+    images = three_channels(np.moveaxis(loaded.inputs.cpu().numpy(), 1, 3))
+    labels = loaded.labels.cpu().numpy().astype(np.int32)
+    order = loaded.order.cpu().numpy().reshape(-1, case.run.recipe.batch_size)
+    return [(jnp.asarray(images[index]), jnp.asarray(labels[index])) for index in order]
+
+
+@cache
+def _update(case: Case, architecture: Any) -> tuple[Any, optax.GradientTransformation]:
+    """Return the compiled step and its rule."""
+    recipe = case.run.recipe
+    rates = jnp.asarray([learning_rate(recipe, step) for step in range(recipe.steps or 0)], jnp.float32)
+    network = flax_models.network(architecture, dtype=_dtype(case))
+    rule = optax.chain(
+        optax.identity() if recipe.clip_norm is None else optax.clip_by_global_norm(recipe.clip_norm),
+        optax.sgd(lambda count: rates[count], recipe.momentum),
+    )
+
+    def loss(params: Any, images: Any, labels: Any) -> Any:
+        logits = flax_models.apply(network, params, images, train=True)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def update(params: Any, state: Any, images: Any, labels: Any) -> Any:
+        found, gradient = jax.value_and_grad(loss)(params, images, labels)
+        updates, state = rule.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, found
+
+    return update, rule
+
+
+class Evaluation:
+    """One network that is evaluated our way and in a bare loop."""
+
+    def __init__(self, case: Case):
+        self.case, self.here = case, machine(case.device, case.run.recipe)
+        self.params, self.architecture = jax_engine.network(replace(case.run, backend="jax"), case.weights)
+        network = flax_models.network(self.architecture, dtype=_dtype(case))
+        self.classify = jax.jit(lambda params, images: jnp.argmax(flax_models.apply(network, params, images), axis=1))
+        self.images = three_channels(case.data.test.array())
+
+    def ours(self) -> tuple[Lap, Classes]:
+        """Evaluate as a run does: from stored uint8 images, kernels folded."""
+        clock, case = Clock(), self.case
+        found = evaluate(self.params, self.architecture, case.data.test, case.run.recipe, self.here, case.name)
+        return clock.lap(len(found)), found
+
+    def bare(self) -> tuple[Lap, Classes]:
+        """Evaluate with one jitted function from uint8 images of the input's size, kernels as they are."""
+        clock, recipe = Clock(), self.case.run.recipe
+        parts = []
+        for start in range(0, len(self.images), EVALUATION_BATCH):
+            levels = self.images[start : start + EVALUATION_BATCH].astype(np.float32)
+            parts.append(self.classify(self.params, (levels - 255 * recipe.mean) / (255 * recipe.std)))
+        found = np.concatenate([np.asarray(part) for part in parts]).astype(np.int64)
+        return clock.lap(len(found)), found
+
+
+def three_channels(images: Any) -> Any:
+    """Return images (N, H, W) or (N, H, W, 1) or (N, H, W, 3) as (N, H, W, 3)."""
+    images = images[..., None] if images.ndim == 3 else images
+    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+
+
+def _dtype(case: Case) -> flax_models.Dtype:
+    return "bfloat16" if case.run.recipe.precision == "bfloat16" else "float32"
