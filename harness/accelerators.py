@@ -9,14 +9,18 @@ import sys
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
-def visible() -> tuple[str, ...]:
+def visible(choosing: bool = False) -> tuple[str, ...]:
     """Return the CUDA devices that PyTorch can use, each as CUDA_VISIBLE_DEVICES calls it.
 
     A list that the caller has set is kept to: a worker gets one of its entries, not a number of its own.
+
+    Args:
+        choosing: this process will then be given one of them. Only their number is asked for, of NVML: to ask CUDA
+            whether it works starts it, and a started CUDA reads CUDA_VISIBLE_DEVICES no more.
     """
     import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if choosing or torch.cuda.is_available() else 0
     listed = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
     return tuple((listed or [str(index) for index in range(count)])[:count])
 
@@ -24,8 +28,10 @@ def visible() -> tuple[str, ...]:
 def jax_has_one() -> bool:
     """Return whether JAX sees an accelerator.
 
-    Asked in a process of its own: JAX would take most of the card's memory in this one.
+    Asked in a process of its own: JAX would take most of the card's memory in this one, and takes none in that one,
+    which other processes may need.
     """
     code = "import jax; print(jax.default_backend())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    frugal = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=frugal)
     return done.returncode == 0 and done.stdout.split()[-1:] != ["cpu"]

@@ -109,7 +109,7 @@ def means(config: pytest.Config) -> Means:
     if not asked or computes_nothing(config):
         refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
     elif device == "auto":
-        chosen = accelerators.visible()
+        chosen = accelerators.visible(choosing=on_worker)
         if not chosen and "torch" in wanted:
             refuses["torch"] = "PyTorch finds no accelerator here"
         if "jax" in wanted and not accelerators.jax_has_one():
