@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from bench import cases
 from bench.cases import Case
-from bench.loops import laid_out, precision, wait
+from bench.loops import precision, wait
 from bench.rows import Clock, Goal, Lap, Row, compared, rounds
 from harness.backends import EVALUATION_BATCH
 from harness.backends.torch_evaluation import evaluate, folded, predict, resized_batch
-from harness.backends.torch_inputs import normalised, to_inputs
+from harness.backends.torch_inputs import laid_out, normalised, to_inputs
 from harness.backends.torch_machine import Machine, machine
 from harness.backends.torch_network import convolutional, faster_format, network
 from harness.data.preprocess import test_rule

@@ -16,7 +16,7 @@ from torch.nn import functional
 from bench.cases import Case
 from bench.rows import Clock, Lap
 from harness.backends import Execution, Progress
-from harness.backends.torch_inputs import three_channels
+from harness.backends.torch_inputs import laid_out
 from harness.backends.torch_loop import Loop, Trained
 from harness.backends.torch_machine import machine
 from harness.backends.torch_network import faster_format, network
@@ -207,15 +207,6 @@ def trainer(
         made.remove_callback(transformers.PrinterCallback)
         mean = made.train().training_loss
     return Lap(laps[0].wall, laps[0].cpu, laps[0].images, (mean,))
-
-
-def laid_out(images: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
-    """Return a model's inputs in three channels and in a memory format, as our own loop has them.
-
-    On a CPU they stay as they lie: colour images with channels last, whatever the format of the weights.
-    """
-    images = three_channels(images)
-    return images.contiguous(memory_format=memory_format) if images.is_cuda else images
 
 
 def sgd(case: Case, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:

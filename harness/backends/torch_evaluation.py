@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from harness.backends import EVALUATION_BATCH
 from harness.backends.models_vit import StandardisedConv
-from harness.backends.torch_inputs import normalised, three_channels
+from harness.backends.torch_inputs import laid_out, normalised
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_memory import attempted
 from harness.data.pixels import limits, one_size, stored_image, stored_images
@@ -104,9 +104,7 @@ def classes(
     """Return what `predict` returns, on the device, which may still be computing it."""
     parts = []
     for part in images.split(batch):
-        inputs = three_channels(part.to(machine.device, non_blocking=True))
-        if memory_format is torch.channels_last:
-            inputs = inputs.contiguous(memory_format=memory_format)
+        inputs = laid_out(part.to(machine.device, non_blocking=True), memory_format)
         parts.append(model(inputs).argmax(dim=1))
     return torch.cat(parts)
 

@@ -17,7 +17,7 @@ from harness.backends.history import History, Meter
 from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
 from harness.backends.torch_feed import Batch, Feed
-from harness.backends.torch_inputs import three_channels
+from harness.backends.torch_inputs import laid_out
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_memory import MicroBatch, estimate
 from harness.backends.torch_optimiser import Average, optimiser
@@ -203,11 +203,10 @@ class Loop:
         losses = []
         for start, stop in self.micro.parts(n):
             inputs, targets = batch.part(start, stop)
-            inputs = three_channels(inputs)
-            if self.memory_format is torch.channels_last:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
             with self.machine.autocast():
-                loss = mean_loss(self.forward(inputs), targets) * ((stop - start) / len(batch.index))
+                loss = mean_loss(self.forward(laid_out(inputs, self.memory_format)), targets) * (
+                    (stop - start) / len(batch.index)
+                )
             (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
             losses.append(loss.detach())
         return losses

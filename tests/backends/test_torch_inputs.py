@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.backends.torch_inputs import three_channels, to_inputs
+from harness.backends.torch_inputs import laid_out, three_channels, to_inputs
 from harness.data.pixels import limits
 from harness.spec import Recipe
 
@@ -27,3 +27,14 @@ def test_levels_are_normalised_as_the_recipe_says():
     recipe = Recipe("r", steps=1, batch_size=1, resolution=2, learning_rate=1, mean=0.4, std=0.2)
     assert limits(recipe) == pytest.approx((-2, 3))
     assert to_inputs(np.array([[[0, 255], [51, 102]]], np.uint8), 2, recipe).flatten() == pytest.approx([-2, 3, -1, 0])
+
+
+def test_an_accelerator_computes_in_the_memory_format_that_was_chosen_for_it():
+    stored = torch.zeros(2, 4, 4, 3)
+    there = stored.to("meta").movedim(3, 1)  # a device whose numerics no result depends on
+    assert not there.is_contiguous()
+    assert laid_out(there, torch.contiguous_format).is_contiguous()
+    assert laid_out(there.contiguous(), torch.channels_last).is_contiguous(memory_format=torch.channels_last)
+    assert laid_out(there[:, :1], torch.contiguous_format).shape == (2, 3, 4, 4)
+    here = stored.movedim(3, 1)
+    assert laid_out(here, torch.contiguous_format).stride() == here.stride()
