@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import re
 import signal
 import threading
 import time
@@ -20,8 +22,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from harness.backends import Execution
+from harness.backends.states import Interrupted
 from harness.errors import ClaimsError
+from harness.home import make_folder
 from harness.spec import Result, Run
 from harness.store import Busy, Store
 
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.05
 """Seconds between looks at runs that other processes compute."""
+GRACE = 120.0
+"""Seconds that a worker whose parent is gone has to save the state of its run."""
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, all, label of the run that was just done)."""
@@ -138,13 +146,35 @@ class Executor:
             for run in (*missing, *others):
                 # What fails here for another's hypothesis fails again, and is told, where it is needed.
                 ignored = () if run.id in needed_ids else (Exception,)
-                with contextlib.suppress(Busy, *ignored):
-                    device = "cuda" if self.lane(run).accelerated else "cpu"
+                with contextlib.suppress(Busy, *ignored), self._device(self.lane(run)) as device:
                     measure(run, self.store, replace(self.execution, device=device))
                     self._collect(run)
                     break
             else:
                 time.sleep(PAUSE)
+
+    @contextlib.contextmanager
+    def _device(self, lane: Lane) -> Iterator[str]:
+        """Give the device of this process' runs in a lane: an accelerator as long as no other process has it.
+
+        There may be more xdist workers than accelerators, and two runs on one would take each other's memory.
+
+        Raises:
+            Busy: another process computes on it.
+        """
+        if not lane.accelerated:
+            yield "cpu"
+            return
+        name = re.sub(r"\W", "-", f"{platform.node()}-{lane.devices[0]}")
+        lock = FileLock(make_folder(self.store.home / "locks") / f"accelerator-{name}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise Busy(name) from None
+        try:
+            yield "cuda"
+        finally:
+            lock.release()
 
     def _compute_in_pools(self, needed: Sequence[Run]) -> None:
         while missing := [run for run in needed if not self._collect(run)]:
@@ -192,6 +222,10 @@ _device = "cpu"
 """In a worker process: where it computes."""
 _position = 1
 """In a worker process: the line of its progress bar below the session's."""
+_computing = False
+"""In a worker process: whether it is at a run."""
+_interrupted = False
+"""In a worker process: whether a signal ended a run, and with it the session."""
 
 
 def _start_worker(devices: SimpleQueue[tuple[int, str]]) -> None:
@@ -209,17 +243,29 @@ def _start_worker(devices: SimpleQueue[tuple[int, str]]) -> None:
 
 
 def _follow(parent: int) -> None:
-    """Exit as soon as the parent process is gone: nobody would read the results, and the store is atomic."""
+    """Exit as soon as the parent process is gone, as by SIGTERM: a run that can is saved, to be gone on from."""
     while os.getppid() == parent:
         time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)  # ends all but a training loop at once
+    end = time.monotonic() + GRACE
+    while _computing and time.monotonic() < end:
+        time.sleep(PAUSE)
     os._exit(1)
 
 
 def _compute(run: Run, home: Path, execution: Execution) -> bool:
-    """Compute and store one run in a worker; tell whether it was free to."""
+    """Compute and store one run in a worker; tell whether it was free to.
+
+    Raises:
+        Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
+    """
+    global _computing, _interrupted
     from harness.backends.history import bar
     from harness.measure import measure
 
+    if _interrupted:
+        raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
+    _computing = True
     # The micro study's runs take seconds each; the session's bar counts them.
     drawn = contextlib.nullcontext() if run.checkpoint.shipped else bar(run, _position)
     try:
@@ -227,6 +273,11 @@ def _compute(run: Run, home: Path, execution: Execution) -> bool:
             measure(run, Store(home), replace(execution, device=_device, on_step=on_step))
     except Busy:
         return False
+    except Interrupted:
+        _interrupted = True
+        raise
+    finally:
+        _computing = False
     return True
 
 

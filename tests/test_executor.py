@@ -1,6 +1,8 @@
 """Runs on the cores at hand: each computed once, by whoever is free, and failures told where they belong."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.backends.states import Interrupted, folder_of, saved
 from harness.datasets import dataset
 from harness.errors import ClaimsError
 from harness.executor import Executor
 from harness.recipes import recipe
 from harness.spec import Run
-from harness.store import Store
+from harness.store import Busy, Store
 from harness.zoo import checkpoint
 
 
@@ -134,10 +137,77 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
-    import os
-    import signal
+ORPHAN_IN_A_RUN = """
+import sys, time
+from pathlib import Path
+from harness.executor import Executor
+from harness.store import Store
+from tests.test_executor import runs
 
+executor = Executor(Store(Path(sys.argv[1])), 1)
+executor.plan(runs(1, steps=100_000))
+executor._submit()
+print([pid for pool in executor._pools.values() for pid in pool._processes][0], flush=True)
+time.sleep(300)
+"""
+
+
+def wait_for(done, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert done()
+
+
+def trains(home, run):
+    """Tell whether a run has done a step."""
+    history = home / "work" / "history" / f"{run.id}.jsonl"
+    return history.exists() and bool(history.read_text())
+
+
+def test_a_worker_whose_parent_is_killed_saves_its_run(tmp_path):
+    (wanted,) = runs(1, steps=100_000)
+    command = [sys.executable, "-c", ORPHAN_IN_A_RUN, str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    wait_for(lambda: trains(tmp_path, wanted), 120)
+    states = folder_of(tmp_path / "work", wanted.id)
+    assert not saved(states)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
+    assert saved(states)
+
+
+def test_after_a_signal_a_worker_begins_no_run_that_was_handed_to_it_already(tmp_path):
+    executor, wanted = Executor(Store(tmp_path), 1), runs(2, steps=100_000)
+    executor.plan(wanted)
+    executor._submit()
+    wait_for(lambda: trains(tmp_path, wanted[0]), 120)
+    ((worker,),) = [pool._processes for pool in executor._pools.values()]
+    os.kill(worker, signal.SIGINT)
+    with pytest.raises(Interrupted, match="state saved"):
+        executor._futures[wanted[0].id].result(timeout=60)
+    with pytest.raises(Interrupted, match="not begun"):
+        executor._futures[wanted[1].id].result(timeout=60)
+    executor.close()
+    assert not trains(tmp_path, wanted[1])
+
+
+def test_one_process_at_a_time_computes_on_an_accelerator(tmp_path):
+    first, second, other = (Executor(Store(tmp_path), 0, (card,)) for card in ("0", "0", "MIG-1/0/1"))
+    lane = first.lanes["accelerator"]
+    with first._device(lane) as device, other._device(other.lanes["accelerator"]):
+        assert device == "cuda"
+        with pytest.raises(Busy), second._device(lane):
+            pass
+        with second._device(second.lanes["cpu"]) as device:
+            assert device == "cpu"
+    with second._device(lane):
+        pass
+
+
+def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
     executor = Executor(Store(tmp_path), 1)
     wanted = runs(1, steps=100_000)
     executor.progress = lambda *_: None
