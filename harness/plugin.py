@@ -21,7 +21,7 @@ from harness.questions import KINDS, Asking
 from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_in, questions_of, runs_claims
 from harness.session import SESSION, Means, Session
 from harness.spec import BACKENDS
-from harness.verdict import Question
+from harness.verdict import FEWEST_SEEDS, Question
 
 pytest_plugins = ["fixtures.checkpoints", "fixtures.datasets", "fixtures.evidence", "harness.plan_plugin"]
 
@@ -81,7 +81,17 @@ def pytest_configure(config: pytest.Config) -> None:
     for option, value in (("--jobs", config.getoption("--jobs")), ("--seeds", config.getoption("--seeds"))):
         if value is not None and value < 1:
             raise pytest.UsageError(f"{option}: expected at least 1, found {value}")
+    if 1 < config.getoption("--seeds") < FEWEST_SEEDS:
+        raise pytest.UsageError(
+            f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {config.getoption('--seeds')}: with fewer than"
+            f" {FEWEST_SEEDS} the examples of one run are compared, and the others would be computed for nothing"
+        )
     asking = Asking(config.getoption("--backend"), config.getoption("--recipe"))
+    if runs_claims(config):
+        try:
+            asking.require()
+        except ClaimsError as error:
+            raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = Session(means(config), asking, lambda: outside_capture(config))
     if runs_claims(config) and not computes_nothing(config) and not on_worker:
         from harness.report.plugin import ReportPlugin, configure

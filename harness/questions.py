@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from harness.claim import Claim, Hypothesis, Verdict
 from harness.errors import ClaimsError
 from harness.evidence import judge as published
 from harness.micro import judge as micro
+from harness.recipes import require_protocol
 from harness.spec import BACKENDS, Run
+from harness.tables import VARIABLE as TABLES
 from harness.verdict import ALPHA, BOTH, Question, comparisons, on, without_figures
 
 if TYPE_CHECKING:
@@ -35,6 +38,22 @@ class Asking:
         """Return a measured source on each framework that is asked for."""
         backends = (*BACKENDS, BOTH) if self.backend == BOTH else (self.backend,)
         return [on(base, backend) for backend in backends]
+
+    def require(self) -> None:
+        """Refuse recipes that do not exist and tables of the user's own that can't be read.
+
+        Otherwise each question would be NOT RUN for it, and a session that judged nothing would end well.
+
+        Raises:
+            ClaimsError: there is no such protocol or recipe, or a table is malformed.
+        """
+        require_protocol(self.protocol)
+        if os.environ.get(TABLES):
+            from harness.data.entries import entries
+            from harness.zoo import checkpoints
+
+            checkpoints()
+            entries()
 
 
 def never_released(claim: Claim, hypothesis: Hypothesis) -> str | None:

@@ -232,9 +232,14 @@ def protocol(name: str, family: str) -> str:
                 " name a recipe (see: recipes)"
             )
         return known[name][family]
-    if name not in all_definitions():
-        raise unknown("recipe", name, {*known, *all_definitions()})
+    require_protocol(name)
     return name
+
+
+def require_protocol(name: str) -> None:
+    """Refuse a name that is neither a protocol's nor a recipe's; the nearest is named."""
+    if name not in {*protocols(), *all_definitions()}:
+        raise unknown("recipe", name, {*protocols(), *all_definitions()})
 
 
 def recipe_used(run: Run) -> RecipeUsed:

@@ -59,16 +59,17 @@ def suite(tmp_path_factory):
     mine = tables(root / "tables")
     environment = {key: value for key, value in os.environ.items() if key != "VIT_CLAIMS_HOME"} | {
         "PYTHONPATH": str(ROOT),
-        "VIT_CLAIMS_TABLES": str(mine),
         "VIT_CLAIMS_CACHE": str(root / "cache"),
         "VIT_CLAIMS_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
 
-    def run(*arguments, home="home", report="report"):
+    def run(*arguments, home="home", report="report", tables=mine):
         command = [sys.executable, "-m", "pytest", "claims", "-q", "-p", "no:cacheprovider", "--jobs", "2"]
         command += ["--home", str(root / home), "--report-dir", report, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=root, env=environment | {"VIT_CLAIMS_TABLES": str(tables)}
+        )
         file = root / report / "verdicts.json"
         found = json.loads(file.read_text())["verdicts"] if file.exists() else []
         return done, {verdict["hypothesis"]: verdict for verdict in found}
@@ -155,6 +156,31 @@ def test_without_an_accelerator_it_is_a_usage_error(suite, workers):
     assert re.search(r"-m gpu: expected an accelerator, found none .*--plan --card h100", done.stderr)
     assert "INTERNALERROR" not in done.stdout + done.stderr
     assert not (suite.root / "unused").exists()
+
+
+@pytest.mark.parametrize(
+    "asked, line",
+    [
+        (("--recipe", "qick"), r"unknown recipe 'qick' \(did you mean 'quick'\?\)"),
+        (("--recipe", "qick", "--plan", "--card", "h100"), "unknown recipe 'qick'"),
+        (("--recipe", "qick", "-n", "2"), "unknown recipe 'qick'"),
+        (("--recipe", "quick", "--plan", "--card", "h1000"), r"unknown card 'h1000' \(did you mean 'h100'\?\)"),
+        (("--recipe", "quick", "--seeds", "2"), "--seeds: expected 1, or 3 or more, found 2"),
+    ],
+)
+def test_what_does_not_exist_is_a_usage_error_and_not_a_session_in_which_nothing_is_run(suite, asked, line):
+    done, _ = suite("-m", "gpu", "--device", "cpu", *asked, report="unused")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert re.search(line, done.stderr)
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("table", ["recipes", "zoo", "datasets"])
+def test_a_malformed_table_of_the_user_s_own_is_a_usage_error(suite, table, tmp_path):
+    (tmp_path / f"{table}.toml").write_text("[mine]\nnonsense = 1\n")
+    done, _ = suite("-m", "gpu", "--device", "cpu", report="unused", tables=tmp_path)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"{table}.toml" in done.stderr
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
