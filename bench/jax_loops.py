@@ -22,6 +22,7 @@ from harness.backends import EVALUATION_BATCH, Execution, Progress, flax_models,
 from harness.backends.jax_evaluation import evaluate
 from harness.backends.jax_loop import Loop, Trained
 from harness.backends.jax_machine import machine
+from harness.backends.torch_inputs import to_inputs
 from harness.schedule import learning_rate
 
 
@@ -116,7 +117,9 @@ class Evaluation:
         self.params, self.architecture = jax_engine.network(replace(case.run, backend="jax"), case.weights)
         network = flax_models.network(self.architecture, dtype=_dtype(case))
         self.classify = jax.jit(lambda params, images: jnp.argmax(flax_models.apply(network, params, images), axis=1))
-        self.images = three_channels(case.data.test.array())
+        recipe = case.run.recipe
+        inputs = to_inputs(case.data.test.array(), recipe.side, recipe).numpy()
+        self.inputs = three_channels(np.moveaxis(inputs, 1, 3))
 
     def ours(self) -> tuple[Lap, Classes]:
         """Evaluate as a run does: from stored uint8 images, kernels folded."""
@@ -125,12 +128,10 @@ class Evaluation:
         return clock.lap(len(found)), found
 
     def bare(self) -> tuple[Lap, Classes]:
-        """Evaluate with one jitted function from uint8 images of the input's size, kernels as they are."""
-        clock, recipe = Clock(), self.case.run.recipe
-        parts = []
-        for start in range(0, len(self.images), EVALUATION_BATCH):
-            levels = self.images[start : start + EVALUATION_BATCH].astype(np.float32)
-            parts.append(self.classify(self.params, (levels - 255 * recipe.mean) / (255 * recipe.std)))
+        """Evaluate with one jitted function on inputs that lie ready, kernels as they are."""
+        clock = Clock()
+        starts = range(0, len(self.inputs), EVALUATION_BATCH)
+        parts = [self.classify(self.params, self.inputs[start : start + EVALUATION_BATCH]) for start in starts]
         found = np.concatenate([np.asarray(part) for part in parts]).astype(np.int64)
         return clock.lap(len(found)), found
 
