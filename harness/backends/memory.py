@@ -33,6 +33,9 @@ class Found(Protocol):
 def fitting(peaks: Sequence[int], examples: tuple[int, int], room: int, batch: int) -> int:
     """Return how many of a batch's examples fit into a memory, in parts as equal as can be.
 
+    Up to twice as many parts are taken if they are then equal: a last part of another size would be compiled, and its
+    convolutions tried out, once more.
+
     Args:
         peaks: bytes that two numbers of examples took.
         examples: those two numbers.
@@ -45,7 +48,8 @@ def fitting(peaks: Sequence[int], examples: tuple[int, int], room: int, batch: i
     each = max(1.0, (peaks[1] - peaks[0]) / (more - few))
     fixed = max(0.0, peaks[0] - few * each)  # the gradient itself
     size = min(batch, max(1, int((USED * room - fixed) / each)))
-    return math.ceil(batch / math.ceil(batch / size))
+    parts = math.ceil(batch / size)
+    return math.ceil(batch / next((more for more in range(parts, 2 * parts) if batch % more == 0), parts))
 
 
 class Remembered:

@@ -12,6 +12,7 @@ from harness.backends import Execution, Outcome, Weights
 from harness.backends.torch_evaluation import evaluate
 from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import Machine, machine
+from harness.backends.torch_memory import free
 from harness.backends.torch_network import at_side, faster_format, network
 from harness.data.splits import Data
 from harness.errors import ClaimsError
@@ -36,13 +37,20 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         ClaimsError: the device is missing, or too small for one example; weights or images do not fit the recipe.
     """
     here = machine(execution.device, run.recipe)
+    if here.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(here.device)  # an earlier run's
     try:
         return _fine_tune(run, weights, data, execution, here)
     except torch.OutOfMemoryError as error:
-        raise ClaimsError(
-            f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
-            f" little ({str(error).splitlines()[0]}); choose a card with more memory or a smaller network"
-        ) from None
+        lacking = str(error).splitlines()[0]
+    finally:
+        if here.accelerated:
+            free()  # for JAX, and other processes: PyTorch would keep it
+    # Outside the handler: the error's traceback holds the network.
+    raise ClaimsError(
+        f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
+        f" little ({lacking}); choose a card with more memory or a smaller network"
+    )
 
 
 def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:

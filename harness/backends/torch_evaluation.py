@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from torch.nn import functional
 from harness.backends import EVALUATION_BATCH
 from harness.backends.models_vit import StandardisedConv
 from harness.backends.torch_inputs import laid_out, normalised
-from harness.backends.torch_machine import Machine
+from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_memory import attempted
 from harness.data.pixels import limits, one_size, stored_image, stored_images
 from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
@@ -138,11 +138,11 @@ def evaluate(
     predictions = torch.full((len(split),), -1, dtype=torch.int64)
     starts = range(machine.rank * EVALUATION_BATCH, len(split), machine.world * EVALUATION_BATCH)
     size = EVALUATION_BATCH
-    computing: deque[tuple[int, Tensor]] = deque()
+    coming = Coming(machine, lag=1)  # the device computes one batch while the next one is prepared
 
-    def take() -> None:
-        start, found = computing.popleft()
-        predictions[start : start + len(found)] = found.cpu()
+    def take(found: list[tuple[int, Tensor]]) -> None:
+        for start, part in found:
+            predictions[start : start + len(part)] = part
 
     with folded(model), machine.autocast(), contextlib.closing(test_inputs(split, recipe, starts, machine)) as batches:
         for start, images in zip(starts, batches, strict=True):
@@ -153,11 +153,8 @@ def evaluate(
                 if size == 1:
                     raise ClaimsError(f"{where}: expected memory to evaluate one image, found too little")
                 size = math.ceil(size / 2)
-            computing.append((start, found))
-            if len(computing) > 1:  # the device computes one batch while the next one is prepared
-                take()
-        while computing:
-            take()
+            take(coming.add(start, found))
+        take(coming.due())
     if machine.world > 1:
         shared = predictions.to(machine.device)
         torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
@@ -179,15 +176,14 @@ def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -
         examples = range(start, min(start + EVALUATION_BATCH, len(split)))
         if same:
             return torch.from_numpy(stored_images(split, examples.start, examples.stop)).movedim(3, 1)
-        levels = [torch.from_numpy(_cropped(resized(stored_image(split, one), rule.resize), rule)) for one in examples]
-        return torch.stack(levels).movedim(3, 1)
+        return torch.from_numpy(np.stack([_cropped(stored_image(split, one), rule) for one in examples])).movedim(3, 1)
 
     def pinned(start: int) -> Tensor:
         return prepare(start).pin_memory() if machine.device.type == "cuda" else prepare(start)
 
     def done(stored: Tensor) -> Tensor:
-        pixels = stored.to(machine.device, non_blocking=True)
-        return normalised(resized_batch(pixels.to(torch.float32), rule) if same else pixels, recipe)
+        levels = stored.to(machine.device, non_blocking=True).to(torch.float32)
+        return normalised(resized_batch(levels, rule) if same else levels, recipe)
 
     workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
     with ThreadPoolExecutor(workers, "test inputs") as pool:
@@ -223,8 +219,11 @@ def resized_batch(levels: Tensor, rule: Preprocessing) -> Tensor:
 _NO_WORDS: Words = np.zeros(0, np.uint64)
 
 
-def _cropped(levels: npt.NDArray[np.float32], rule: Preprocessing) -> npt.NDArray[np.float32]:
+def _cropped(image: npt.NDArray[np.uint8], rule: Preprocessing) -> npt.NDArray[Any]:
+    """Return an image's levels in the size of the input, a view and a quarter of the bytes if stored in its size."""
+    as_stored = rule.resize is None or rule.resize.size(*image.shape[:2]) == image.shape[:2]
+    levels: npt.NDArray[Any] = image if as_stored else resized(image, rule.resize)
     if rule.crop == "none":
         return levels
     box = crop_box(rule, levels.shape[0], levels.shape[1], _NO_WORDS)
-    return np.ascontiguousarray(levels[box.top : box.top + box.height, box.left : box.left + box.width])
+    return levels[box.top : box.top + box.height, box.left : box.left + box.width]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.backends.torch_inputs import normalised, sample, to_inputs
-from harness.backends.torch_machine import Machine
+from harness.backends.torch_machine import Machine, sent
 from harness.data.augment import Draw, draw, is_random, taps, views
 from harness.data.pixels import limits, one_size, sizes, stored_image
 from harness.data.preprocess import check_inputs
@@ -84,13 +84,12 @@ class Prepared:
         self.inputs = to_inputs(np.require(split.array(), requirements="W"), recipe.resolution, recipe).to(device)
         check_inputs(self.inputs, where, *limits(recipe))
 
-    def prepare(self, drawn: Draw, step: int) -> Tensor:
-        """Return which examples the batch needs."""
-        return torch.from_numpy(drawn.index[drawn.needed])
+    def prepare(self, drawn: Draw, step: int) -> None:
+        """Nothing is done ahead."""
 
-    def part(self, drawn: Draw, prepared: Tensor) -> Part:
+    def part(self, drawn: Draw, prepared: None) -> Part:
         """Return how the batch's inputs are taken."""
-        examples = prepared.to(self.inputs.device, non_blocking=True)
+        examples = sent(drawn.index[drawn.needed], self.inputs.device)
         return lambda positions: self.inputs[examples[positions]]
 
 
@@ -198,12 +197,12 @@ class Feed:
         drawn, prepared = self._prepare(step) if self._pool is None else self._from_queue()
         self.waiting += time.perf_counter() - start
         device = self.machine.device
-        labels = self.labels[torch.from_numpy(drawn.index[drawn.needed]).to(device, non_blocking=True)]
-        own = torch.from_numpy(drawn.own).to(device, non_blocking=True)
+        labels = self.labels[sent(drawn.index[drawn.needed], device)]
+        own = sent(drawn.own, device)
         read = self.source.part(drawn, prepared)
         if drawn.partners is None:
             return Batch(drawn.index, labels[own], own, read)
-        partners = torch.from_numpy(drawn.partners).to(device, non_blocking=True)
+        partners = sent(drawn.partners, device)
         return Batch(drawn.index, labels[own], own, read, partners, labels[partners], drawn.share)
 
     def _from_queue(self) -> tuple[Draw, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
 from harness.backends.torch_feed import Batch, Feed
 from harness.backends.torch_inputs import laid_out
-from harness.backends.torch_machine import Machine
+from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_memory import MicroBatch, estimate
 from harness.backends.torch_optimiser import Average, optimiser
 from harness.backends.torch_state import Training, restore, save
@@ -46,34 +45,6 @@ class Trained:
     """Those spent in earlier processes."""
     micro_batch: int | None
     diverged: Divergence | None = None
-
-
-class Losses:
-    """What the steps report, looked at LAG steps late on an accelerator, so that it never waits for us."""
-
-    def __init__(self, machine: Machine):
-        self.machine = machine
-        self._pending: deque[tuple[int, Tensor, torch.cuda.Event]] = deque()
-
-    def add(self, step: int, reported: Tensor) -> list[tuple[int, list[float]]]:
-        """Take a step's numbers; return the (step, numbers) that are due."""
-        if self.machine.device.type != "cuda":
-            return [(step, reported.tolist())]
-        host = torch.empty(reported.shape, dtype=reported.dtype, pin_memory=True)
-        host.copy_(reported, non_blocking=True)
-        event = torch.cuda.Event()
-        event.record()
-        self._pending.append((step, host, event))
-        return self.due(LAG)
-
-    def due(self, lag: int = 0) -> list[tuple[int, list[float]]]:
-        """Return the (step, numbers) that are older than `lag` steps, once the device has computed them."""
-        found = []
-        while len(self._pending) > lag:
-            step, host, event = self._pending.popleft()
-            event.synchronize()
-            found.append((step, host.tolist()))
-        return found
 
 
 class Loop:
@@ -105,11 +76,16 @@ class Loop:
         self.training = Training(model, optimiser(run.recipe, self.parameters), average, machine.scaler)
         self.forward: Any = torch.compile(model) if execution.compile else model
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
-        self.losses = Losses(machine)
+        self.losses = Coming(machine, LAG)
         self.meter = Meter()
         self.diverged: Divergence | None = None
-        self.stop = False
-        """Whether a signal asked some process to stop."""
+        self.stop = self.save = False
+        """Whether a signal asked some process to stop, and whether the state is to be saved now.
+
+        Several processes learn both from what the steps report, each with the same step: they look at the losses
+        on the way when the state is saved, and none may end a step earlier than another.
+        """
+        self.saved = 0.0
         own = len(range(machine.rank, run.recipe.batch_size, machine.world))
         self.remembered = Remembered(execution.folder, run, machine.card())
         self.known = None if execution.micro_batch else self.remembered.get(own)
@@ -135,8 +111,11 @@ class Loop:
                 with interruption(self.states is not None) as asked:
                     self._steps(asked)
                 self._settle()
+                if self.save:
+                    self._save()
         finally:
             self.history.close()
+        training.optimiser.zero_grad()  # evaluation has a use for the memory
         if training.average is not None and self.diverged is None:
             training.average.apply()
         share = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
@@ -144,24 +123,24 @@ class Loop:
         return Trained(tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
 
     def _steps(self, asked: Interruption) -> None:
-        saved = time.monotonic()
+        self.saved = time.monotonic()
         for step in range(self.first, self.steps):
             self._step(step, self.feed.batch(step), asked)
             if self.diverged is not None:
                 return
             if self.machine.world == 1:
-                self.stop = bool(asked)
+                self.stop, self.save = bool(asked), self._due(step)
+            if self.stop or self.save:
+                self._save()
+            if self.diverged is not None:  # a loss that was still on the way
+                return
             if self.stop:
-                self._save()
                 raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
-            if time.monotonic() - saved >= self._due(step):
-                self._save()
-                saved = time.monotonic()
 
-    def _due(self, step: int) -> float:
-        """Return the seconds after which the state is saved, once this step is done."""
+    def _due(self, step: int) -> bool:
+        """Tell whether it is time to save the state, once this step is done."""
         every = self.execution.save_every
-        return every if step + 1 < self.steps else min(every, WORTH)
+        return time.monotonic() - self.saved >= (every if step + 1 < self.steps else min(every, WORTH))
 
     def _settle(self) -> None:
         """Look at the losses that are still on the way, and at the clock."""
@@ -173,6 +152,7 @@ class Loop:
         self._settle()
         if self.states is not None and self.machine.rank == 0 and self.diverged is None:
             save(self.states, self.run.id, self.training)
+        self.save, self.saved = False, time.monotonic()
 
     def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
         if step == self.first and self.machine.accelerated and not (self.known or self.execution.micro_batch):
@@ -186,17 +166,21 @@ class Loop:
                 reported = torch.tensor([sum(map(float, parts))], dtype=torch.float64)
         else:
             loss = torch.stack(parts).sum()
-            reported = torch.stack([loss, loss.new_tensor(float(bool(asked)))])
+            due = self.machine.rank == 0 and self._due(step)
+            if due:
+                self.saved = time.monotonic()  # asked for once
+            reported = torch.stack([loss, *loss.new_tensor([float(bool(asked)), float(due)])])
             self.machine.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
         self._look(self.losses.add(step, reported))
         if self.diverged is None:
             self._update(step)
 
-    def _gradient(self, step: int, batch: Batch, n: int) -> list[Tensor]:
+    def _gradient(self, step: int, batch: Batch, n: int, forward: Any = None) -> list[Tensor]:
         """Compute the gradient of the first n of this process' examples; return the parts' shares of the loss.
 
         The gradient is that of the whole batch however memory splits it: each part's mean loss counts by its share.
         """
+        forward = forward or self.forward
         if self.recipe.dropout:
             torch.manual_seed(dropout_seed(self.run.seed, step, self.machine.rank))
         self.training.optimiser.zero_grad()
@@ -204,7 +188,7 @@ class Loop:
         for start, stop in self.micro.parts(n):
             inputs, targets = batch.part(start, stop)
             with self.machine.autocast():
-                loss = mean_loss(self.forward(laid_out(inputs, self.memory_format)), targets) * (
+                loss = mean_loss(forward(laid_out(inputs, self.memory_format)), targets) * (
                     (stop - start) / len(batch.index)
                 )
             (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
@@ -212,7 +196,8 @@ class Loop:
         return losses
 
     def _tried(self, step: int, batch: Batch, n: int) -> None:
-        self._gradient(step, batch, n)
+        # Not compiled: numbers of examples that are never trained on would be compiled, too, and for any number.
+        self._gradient(step, batch, n, self.model)
         self.training.optimiser.zero_grad()
 
     def _remember(self) -> None:
@@ -240,12 +225,14 @@ class Loop:
         if self.training.average is not None:
             self.training.average.update()
 
-    def _look(self, due: list[tuple[int, list[float]]]) -> None:
+    def _look(self, due: list[tuple[int, Tensor]]) -> None:
         """Take what steps reported, in order: the first loss that is not finite ends the run."""
-        for step, (loss, *stop) in due:
+        for step, reported in due:
+            loss, *flags = reported.tolist()
             if self.diverged is not None:
                 return
-            self.stop = self.stop or any(stop)
+            if flags:
+                self.stop, self.save = self.stop or bool(flags[0]), self.save or bool(flags[1])
             rate = learning_rate(self.recipe, step)
             if not math.isfinite(loss):
                 index = batch_indices(len(self.split), self.recipe.batch_size, step, self.run.seed)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -61,6 +64,48 @@ class Machine:
             torch.distributed.all_reduce(flat)
             for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
                 tensor.copy_(part.view_as(tensor))
+
+
+class Coming:
+    """Small tensors on their way from the device, looked at some calls late, so that it never waits for us.
+
+    Args:
+        machine: where they are computed; on a CPU they are there at once.
+        lag: calls of `add` after which a tensor is looked at.
+    """
+
+    def __init__(self, machine: Machine, lag: int):
+        self.machine, self.lag = machine, lag
+        self._pending: deque[tuple[int, Tensor, torch.cuda.Event]] = deque()
+
+    def add(self, number: int, computed: Tensor) -> list[tuple[int, Tensor]]:
+        """Take a tensor that the device may still be computing; return the (number, tensor on the host) that are due.
+
+        A plain copy to the host would not do: it waits for all that the device was told before it, the next step, too.
+        """
+        if self.machine.device.type != "cuda":
+            return [(number, computed)]
+        host = torch.empty(computed.shape, dtype=computed.dtype, pin_memory=True)
+        host.copy_(computed, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        self._pending.append((number, host, event))
+        return self.due(self.lag)
+
+    def due(self, lag: int = 0) -> list[tuple[int, Tensor]]:
+        """Return all but the last `lag`, once the device has computed them."""
+        found = []
+        while len(self._pending) > lag:
+            number, host, event = self._pending.popleft()
+            event.synchronize()
+            found.append((number, host))
+        return found
+
+
+def sent(array: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+    """Return a small array on a device; from pinned memory, for a copy from any other may wait for the device."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def machine(device: str, recipe: Recipe) -> Machine:

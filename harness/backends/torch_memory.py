@@ -16,15 +16,25 @@ from harness.errors import ClaimsError
 T = TypeVar("T")
 
 
+LACKING = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "was unable to find an engine to execute this computation",
+    "Unable to find a valid cuDNN algorithm",
+)
+"""What CUDA, cuBLAS and cuDNN say where memory lacks, for a workspace at least."""
+
+
 def out_of_memory(error: Exception) -> bool:
-    """Return whether an exception means that memory was too small (cuDNN says it in its own ways)."""
+    """Return whether an exception means that memory was too small (CUDA's libraries say it in their own ways)."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
     if not isinstance(error, RuntimeError):
         return False
     from accelerate.utils.memory import should_reduce_batch_size  # type: ignore[import-untyped]
 
-    return bool(should_reduce_batch_size(error))
+    return bool(should_reduce_batch_size(error)) or any(words in str(error) for words in LACKING)
 
 
 def free() -> None:

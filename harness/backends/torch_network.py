@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from harness.backends.initialise import library_head
 from harness.backends.loaders import build_checkpoint
 from harness.backends.models_vit import ReferenceViT
 from harness.backends.torch_machine import Machine
+from harness.backends.torch_memory import attempted
 from harness.errors import ClaimsError
 from harness.spec import Run
 
-TRIED = 8
-"""Images in the batch that memory formats are compared with."""
+TRIED = (8, 2, 1)
+"""Images in the batch that memory formats are compared with: the next number where memory is too small for both."""
 
 
 def network(run: Run, weights: Weights) -> nn.Module:
@@ -102,24 +104,32 @@ def faster_format(model: nn.Module, channels: int, side: int, machine: Machine) 
     """
     if not machine.accelerated or not convolutional(model):
         return torch.contiguous_format
-    seconds: dict[torch.memory_format, float] = {}
-    for memory_format in (torch.contiguous_format, torch.channels_last):
-        model.to(memory_format=memory_format)
-        images = torch.zeros(TRIED, channels, side, side, device=machine.device).contiguous(memory_format=memory_format)
-        times = []
-        try:
-            for _ in range(3):
-                torch.cuda.synchronize(machine.device)
-                start = time.perf_counter()
-                with machine.autocast():
-                    loss = model(images).sum()
-                loss.backward()
-                torch.cuda.synchronize(machine.device)
-                times.append(time.perf_counter() - start)
-            seconds[memory_format] = min(times[1:])
-        except torch.OutOfMemoryError:
-            seconds[memory_format] = float("inf")
-        model.zero_grad()
-    chosen = min(seconds, key=lambda one: seconds[one])
+    chosen = torch.contiguous_format
+    for count in TRIED:
+        seconds: dict[torch.memory_format, float] = {}
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            model.to(memory_format=memory_format)
+            images = torch.zeros(count, channels, side, side, device=machine.device)
+            images = images.contiguous(memory_format=memory_format)
+            found = attempted(partial(_seconds, model, images, machine))
+            seconds[memory_format] = float("inf") if found is None else found
+            model.zero_grad()
+        if min(seconds.values()) < float("inf"):
+            chosen = min(seconds, key=lambda one: seconds[one])
+            break
     model.to(memory_format=chosen)
     return chosen
+
+
+def _seconds(model: nn.Module, images: torch.Tensor, machine: Machine) -> float:
+    """Return the seconds of a forward and backward pass on a CUDA device, the better of two after a first one."""
+    times = []
+    for _ in range(3):
+        torch.cuda.synchronize(machine.device)
+        start = time.perf_counter()
+        with machine.autocast():
+            loss = model(images).sum()
+        loss.backward()
+        torch.cuda.synchronize(machine.device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])

@@ -234,10 +234,36 @@ def test_of_losses_that_come_late_the_first_that_is_not_finite_counts():
     a_run = run()
     loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
     loop.history = History(None, a_run.id, 0)
-    loop._look([(0, [2.0]), (1, [1.5]), (2, [float("nan")]), (3, [float("inf")])])
-    loop._look([(4, [1.0])])
+    loop._look([(step, torch.tensor([loss])) for step, loss in enumerate([2.0, 1.5, float("nan"), float("inf")])])
+    loop._look([(4, torch.tensor([1.0]))])
     assert loop.diverged.step == 2
     assert loop.training.losses == [2.0, 1.5]
+
+
+def test_training_leaves_no_gradient_behind():
+    a_run = run()
+    model = network(a_run, weights_of(a_run))
+    Loop(model, data_of(a_run).train, a_run, Execution(), CPU).train()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_what_does_not_fit_is_one_line_that_holds_no_memory(monkeypatch):
+    def too_large(run, weights):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore")
+
+    monkeypatch.setattr("harness.backends.pytorch.network", too_large)
+    a_run = run()
+    with pytest.raises(ClaimsError, match=r"on cpu, found too little \(CUDA out of memory. .* GiB.\); choose") as found:
+        fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution())
+    assert found.value.__context__ is None  # its traceback would hold the network for as long as the line is kept
+
+
+def test_what_is_only_tried_is_not_compiled():
+    a_run = run()
+    loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
+    loop.forward = None  # the compiled network
+    with Feed(loop.split, a_run, CPU) as feed:
+        loop._tried(0, feed.batch(0), 4)
 
 
 def test_every_step_is_told():

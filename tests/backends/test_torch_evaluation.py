@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.backends import models_timm
+from harness.backends import models_timm, torch_evaluation
 from harness.backends.layouts import read
 from harness.backends.models import load
 from harness.backends.torch_evaluation import EVALUATION_BATCH, FoldedConv, evaluate, folded, predict, test_inputs
@@ -26,7 +26,7 @@ from tests.data import making
 
 CPU = Machine(torch.device("cpu"))
 MICRO = recipe("micro")
-inputs_of = test_inputs
+inputs_of, cropped = test_inputs, torch_evaluation._cropped
 del test_inputs  # not a test
 
 
@@ -129,10 +129,25 @@ def test_inputs_are_those_of_preprocessing(name, stored, tmp_path):
         split = Split(cache, np.zeros(3, np.int64), np.array([4, 0, 2]))
         chosen = [cache.image(n) for n in (4, 0, 2)]
     (inputs,) = inputs_of(split, how, range(0, 3, EVALUATION_BATCH), CPU)
+    assert inputs.dtype == torch.float32
     rule = replace(rule_of(how), low=-0.4 / 0.3, high=0.6 / 0.3)
     expected = np.stack([apply(image, rule) for image in chosen]).transpose(0, 3, 1, 2)
     assert inputs.shape == (3, 3, how.side, how.side)
     assert inputs.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.875])
+def test_images_stored_in_their_size_stay_whole_levels_until_they_are_on_the_device(share):
+    how = replace(MICRO, resolution=14, test_resize="short side", test_crop_share=share)
+    short = rule_of(how).resize.side
+    image = np.random.default_rng(0).integers(0, 256, (short, short + 9, 3), dtype=np.uint8)
+    levels = cropped(image, rule_of(how))
+    assert levels.dtype == np.uint8
+    assert np.shares_memory(levels, image)
+    assert np.array_equal(levels, cropped(image.astype(np.float32), rule_of(how)))
+    assert levels.shape == (14, 14, 3)
+    larger = np.zeros((40, 50, 3), np.uint8)
+    assert cropped(larger, rule_of(how)).dtype == np.float32
 
 
 def test_the_batches_come_in_order_and_whole():

@@ -1,6 +1,7 @@
 """Several processes compute a run as one does; runs of one process do not leave their precision behind."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -90,6 +91,56 @@ def test_two_processes_train_and_predict_as_one_does(name, tmp_path):
                         assert found[key] == pytest.approx(expected[key], abs=1e-6), key
     assert Store(tmp_path).get(asked(name)).predictions == tuple(np.load(tmp_path / "0-of-2.npz")["stored"].tolist())
     assert len(list((tmp_path / "work" / "history").iterdir())) == 1
+
+
+STOPPED = """
+import signal, sys
+from pathlib import Path
+import torch
+from harness.backends import Execution, torch_loop
+from harness.backends.layouts import read
+from harness.backends.states import Interrupted
+from harness.backends.torch_machine import machine
+from harness.backends.torch_network import network
+from harness.data.splits import select
+from harness.micro import tasks
+from harness.zoo import file_of
+from tests.backends.test_torch_state import Late, run
+
+a_run = run(steps=60)
+here = machine("cpu", a_run.recipe)
+torch_loop.Coming = Late
+
+def on_step(progress):
+    if here.rank == 1 and progress.step == 9:
+        signal.raise_signal(signal.SIGTERM)
+
+execution = Execution(folder=Path(sys.argv[1]), save_every=float(sys.argv[2]), on_step=on_step)
+model = network(a_run, read(file_of(a_run.checkpoint)))
+try:
+    torch_loop.Loop(model, select(tasks.load(a_run.dataset), a_run).train, a_run, execution, here).train()
+except Interrupted as stopped:
+    print(stopped)
+"""
+
+
+@pytest.mark.parametrize("every", [0, 0.02, 600])
+def test_processes_stop_at_the_same_step_though_losses_come_late_and_one_saves(every, tmp_path):
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", STOPPED, str(tmp_path), str(every)]
+    processes = []
+    for rank in range(2):
+        environment = os.environ | where | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    try:
+        said = {process.communicate(timeout=120)[0] for process in processes}
+    finally:
+        for process in processes:
+            process.kill()
+    (line,) = said
+    done = int(re.search(r"stopped after (\d+) steps, state saved", line)[1])
+    assert 10 < done <= 20
+    assert f"step-{done:09}" in [path.stem for path in (tmp_path / "states" / run(steps=60).id).iterdir()]
 
 
 def test_gradients_are_summed_in_buckets_of_one_type(monkeypatch):

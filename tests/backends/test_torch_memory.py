@@ -121,6 +121,15 @@ def test_a_damaged_memory_is_no_memory(tmp_path, content):
 
 def test_only_memory_is_a_reason_to_try_again():
     assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear"))
+    for said in (
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "FIND was unable to find an engine to execute this computation",
+        "Unable to find a valid cuDNN algorithm to run convolution",
+    ):
+        assert out_of_memory(RuntimeError(said))
     assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not out_of_memory(ValueError("out of memory."))
 
@@ -136,6 +145,8 @@ def test_the_estimate_leaves_room_for_the_gradient_itself():
     assert fitting((140, 180), (4, 8), 1000, 300) == 75
     assert fitting((140, 180), (4, 8), 1000, 80) == 40  # two equal parts
     assert fitting((140, 180), (4, 8), 1000, 64) == 64
+    assert fitting((140, 180), (4, 8), 1000, 512) == 64  # seven parts would not be equal
+    assert fitting((140, 180), (4, 8), 1000, 79) == 40  # no number of parts from two to three would
     assert fitting((140, 180), (4, 8), 100, 64) == 1
     assert fitting((140, 140), (4, 4), 1000, 4) == 4
 

@@ -11,13 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from torch import nn
 
 from harness.backends import Execution
 from harness.backends.layouts import read
 from harness.backends.pytorch import fine_tune
 from harness.backends.states import Interrupted, discard, folder_of, interruption, saved
 from harness.backends.torch_loop import Loop
-from harness.backends.torch_machine import Machine
+from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_network import network
 from harness.backends.torch_state import load, restore, save
 from harness.data.splits import select
@@ -44,6 +46,17 @@ RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 def run(name="micro-vit-s", **changed):
     short = replace(recipe("micro"), **{"steps": 12, "batch_size": 8, "warmup_steps": 2} | changed)
     return Run(checkpoint(name), dataset("digits-5"), short, seed=3)
+
+
+class Late(Coming):
+    """What comes over as late as from an accelerator."""
+
+    def add(self, number, computed):
+        self._pending.append((number, computed.clone()))
+        return self.due(self.lag)
+
+    def due(self, lag=0):
+        return [self._pending.popleft() for _ in range(len(self._pending) - lag)]
 
 
 def data_of(a_run):
@@ -184,6 +197,49 @@ def test_an_interrupted_run_says_how_long_it_took_before(tmp_path):
     assert [progress.step for progress in seen] == list(range(5, 12))
     assert 0 < trained.earlier < trained.seconds
     assert len(trained.losses) == 12
+
+
+class Signalled(nn.Module):
+    """A network that is sent SIGTERM in one step and, if that is asked for, has no finite loss from another on."""
+
+    def __init__(self, model, signalled, broken=99):
+        super().__init__()
+        self.model, self.signalled, self.broken, self.steps = model, signalled, broken, 0
+
+    def forward(self, x):
+        if self.steps == self.signalled:
+            signal.raise_signal(signal.SIGTERM)
+        self.steps += 1
+        return self.model(x) * (float("nan") if self.steps > self.broken else 1)
+
+
+@pytest.mark.parametrize("every", [0, 600])
+def test_a_state_holds_the_losses_that_were_still_on_the_way(every, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.backends.torch_loop.Coming", Late)
+    a_run, execution = run(), Execution(folder=tmp_path, save_every=every)
+    model = Signalled(network(a_run, read(file_of(a_run.checkpoint))), 6)
+    with pytest.raises(Interrupted, match="stopped after 7 steps"):
+        Loop(model, data_of(a_run).train, a_run, execution, CPU).train()
+    model.signalled = None
+    resumed = Loop(model, data_of(a_run).train, a_run, execution, CPU).train()
+    assert model.steps == 12
+    weights, trained = computed(a_run, Execution())
+    assert resumed.losses == trained.losses
+    for key, tensor in model.model.state_dict().items():
+        assert np.array_equal(tensor.numpy(), weights[key]), key
+
+
+@pytest.mark.parametrize("every", [0, 600])
+def test_a_loss_still_on_the_way_that_is_not_finite_ends_the_run_and_is_not_saved(every, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.backends.torch_loop.Coming", Late)
+    a_run, execution = run(), Execution(folder=tmp_path, save_every=every)
+    model = Signalled(network(a_run, read(file_of(a_run.checkpoint))), 6, broken=5)
+    trained = Loop(model, data_of(a_run).train, a_run, execution, CPU).train()
+    assert trained.diverged.step == 5
+    assert len(trained.losses) == 5
+    for path in saved(folder_of(tmp_path, a_run.id)):
+        with safe_open(path, "pt") as state:
+            assert all(state.get_tensor(name).isfinite().all() for name in state.keys())  # noqa: SIM118
 
 
 def test_signals_mean_what_they_meant_where_nothing_can_be_saved_and_afterwards(tmp_path):
