@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 from harness.accelerators import visible
 from harness.errors import ClaimsError
@@ -62,9 +63,8 @@ def start_jax() -> None:
     On a CPU one thread computes: the last bits of results depend on their number. On an accelerator memory is taken
     as it is needed, so that PyTorch in the same process finds some, and may be nearly all of it.
     """
-    from jax._src import xla_bridge  # nothing public says whether JAX has started
-
-    if not xla_bridge.backends_are_initialized():
+    bridge = sys.modules.get("jax._src.xla_bridge")  # nothing public says whether JAX has started
+    if bridge is None or not bridge.backends_are_initialized():
         os.environ.setdefault(JAX_THREADS, "1")
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")

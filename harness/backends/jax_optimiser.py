@@ -42,7 +42,7 @@ class Rule:
             parts.append(half_momentum(self.momentum))
         elif self.momentum:
             parts.append(optax.trace(self.momentum))
-        return optax.chain(*parts)
+        return optax.chain(*parts) if parts else optax.identity()
 
     def averaged(self, average: Any, params: Any) -> Any:
         """Return Polyak's average a = decay a + (1 - decay) w after an update; None where there is none."""

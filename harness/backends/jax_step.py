@@ -136,10 +136,6 @@ def _gradient(program: Program, mesh: Mesh, params: Params, examples: Examples, 
             taken = examples.share * taken + (1 - examples.share) * _of_labels(logs, second)
         return -jnp.sum(counts * taken) / layout.batch
 
-    differentiate = jax.value_and_grad(loss)
-    if layout.parts == 1:
-        return differentiate(params, jnp.uint32(0), images, examples.labels, second, counts)
-
     shared_out = NamedSharding(mesh, PartitionSpec(None, AXIS))
 
     def split(rows: Array) -> Array:
@@ -153,6 +149,9 @@ def _gradient(program: Program, mesh: Mesh, params: Params, examples: Examples, 
 
     numbers = jnp.arange(layout.parts, dtype=jnp.uint32)
     parted = (numbers, *map(split, (images, examples.labels, second, counts)))
+    differentiate = jax.value_and_grad(loss)
+    if layout.parts == 1:
+        return differentiate(params, *(part[0] for part in parted))
     zero = (jnp.float32(0), jax.tree.map(jnp.zeros_like, params))
     total, _ = jax.lax.scan(add, zero, parted)
     return total
