@@ -58,17 +58,22 @@ def judge_runs(
         task: what stood for the dataset.
         tolerance: percentage points, for Close.
     """
-    results = {contender: give(of.runs) for contender, of in planned.items()}
-    ids = tuple(dict.fromkeys(run.id for of in planned.values() for run in of.runs))
-    ended = next((result for of in results.values() for result in of if result.diverged is not None), None)
-    if ended is not None:
-        reason = f"run {ended.run_id} diverged, so there is no accuracy: {ended.diverged}"
-        return replace(without_figures(question, "INCONCLUSIVE", reason), runs=ids, task=task)
+    runs = list({run.id: run for of in planned.values() for run in of.runs}.values())
+    # All at once, so that no accelerator waits for the other side.
+    given = {run.id: result for run, result in zip(runs, give(runs), strict=True)}
+    results = {contender: [given[run.id] for run in of.runs] for contender, of in planned.items()}
+    ids, recipes = tuple(given), tuple(recipe_used(of.runs[0]) for of in planned.values())
+    ended = [(contender, run) for contender, of in planned.items() for run in of.runs if given[run.id].diverged]
+    if ended:
+        (contender, run), more = ended[0], len(ended) - 1
+        others = f" (and {more} more run{'s' * (more > 1)})" if more else ""
+        reason = f"{contender} diverged with seed {run.seed}{others}, so there is no accuracy: {given[run.id].diverged}"
+        return replace(without_figures(question, "INCONCLUSIVE", reason), runs=ids, task=task, recipes=recipes)
     hits = {contender: [score(result) for result in of] for contender, of in results.items()}
     level = 1 - question.alpha
     hypothesis = question.hypothesis
     if isinstance(hypothesis, Close):
-        compared: list[tuple[Estimate | Undefined, int | None]] = [
+        compared: list[tuple[Estimate | Undefined, float | None]] = [
             (compare_with_figure(hits[hypothesis.a], hypothesis.to / 100, level), None)
         ]
     else:
@@ -85,7 +90,7 @@ def judge_runs(
             task=task,
         ),
     )
-    return replace(verdict, recipes=tuple(recipe_used(of.runs[0]) for of in planned.values()))
+    return replace(verdict, recipes=recipes)
 
 
 def agreement(

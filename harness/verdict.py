@@ -7,6 +7,7 @@ for the source, so a verdict does not depend on which others are run with it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -92,8 +93,9 @@ class Evidence:
     estimates: tuple[Estimate | Undefined, ...]
     """Fractions, one per comparison, in the hypothesis' order; Undefined where none can be made."""
     sides: tuple[Side, ...]
-    needed: tuple[int | None, ...] = ()
-    """Seeds in all that would decide each comparison, where that can be said."""
+    needed: tuple[float | None, ...] = ()
+    """Seeds in all that would decide each comparison: infinite if too many; None where seeds were not what was
+    compared. Empty: None for each."""
     tolerance: float | None = None
     """Percentage points, for Close."""
     citations: tuple[str, ...] = ()
@@ -139,7 +141,7 @@ def judge(question: Question, evidence: Evidence) -> Verdict:
     higher, lower = comparisons(hypothesis)[at]
     reason = f"{higher} minus {lower}: {in_points(defined[at])}"
     if name == "INCONCLUSIVE":
-        reason += needed_text(evidence.needed[at] if evidence.needed else None, bool(evidence.needed))
+        reason += needed_text(evidence.needed[at] if evidence.needed else None)
     return replace(blank, verdict=name, reason=reason, **figures(defined[at]))
 
 
@@ -180,11 +182,13 @@ def in_points(estimate: Estimate) -> str:
     return f"{value:+.2f} points [{low:+.2f}, {high:+.2f}] at {100 * estimate.level:.2f} %"
 
 
-def needed_text(seeds: int | None, over_seeds: bool) -> str:
+def needed_text(seeds: float | None) -> str:
     """Return what would settle an open comparison."""
-    if not over_seeds:
+    if seeds is None:
         return "; the interval contains 0"
-    return f"; about {seeds} seeds would decide it" if seeds else "; more seeds would not decide it soon (over 10,000)"
+    if math.isinf(seeds):
+        return "; more seeds would not decide it soon (over 10,000)"
+    return f"; about {seeds} seeds would decide it"
 
 
 def figures(estimate: Estimate) -> dict[str, Any]:
@@ -199,7 +203,9 @@ def figures(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def compare_results(a: Sequence[Scored], b: Sequence[Scored], level: float) -> tuple[Estimate | Undefined, int | None]:
+def compare_results(
+    a: Sequence[Scored], b: Sequence[Scored], level: float
+) -> tuple[Estimate | Undefined, float | None]:
     """Compare two sides' results, paired by seed.
 
     Args:
@@ -209,8 +215,8 @@ def compare_results(a: Sequence[Scored], b: Sequence[Scored], level: float) -> t
         level: confidence level of the interval.
 
     Returns:
-        (accuracy of a minus that of b as a fraction, seeds in all that would decide it if that can be
-        said). With fewer than three seeds the examples of the first seed's runs are compared.
+        (accuracy of a minus that of b as a fraction, seeds in all that would decide it: Evidence.needed). With fewer
+        than three seeds the examples of the first seed's runs are compared.
 
     Raises:
         ClaimsError: the sides were scored on different examples, or have different numbers of seeds.
@@ -227,7 +233,8 @@ def compare_results(a: Sequence[Scored], b: Sequence[Scored], level: float) -> t
     try:
         if seeds >= FEWEST_SEEDS:
             estimate = paired_t(differences, level)
-            return replace(estimate, method=f"{estimate.method}, {CONDITION}"), units_needed(differences, level)
+            needed = units_needed(differences, level) or math.inf
+            return replace(estimate, method=f"{estimate.method}, {CONDITION}"), needed
         estimate = paired_examples(*cells(a[0], b[0]), level)
         return replace(estimate, method=f"{estimate.method}, conditional on one run of each side"), None
     except Undefined as reason:

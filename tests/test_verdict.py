@@ -1,5 +1,6 @@
 """Verdicts follow from intervals, the same way for every source of evidence."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -86,8 +87,11 @@ def test_an_undefined_step_leaves_a_rise_open_but_does_not_hide_a_fall():
 def test_an_open_comparison_says_how_many_seeds_would_decide_it():
     found = verdict(Better(A, than=B, on="d"), estimate(1, 2), needed=(23,))
     assert found.reason.endswith("about 23 seeds would decide it")
-    found = verdict(Better(A, than=B, on="d"), estimate(1, 2), needed=(None,))
+    found = verdict(Better(A, than=B, on="d"), estimate(1, 2), needed=(math.inf,))
     assert found.reason.endswith("more seeds would not decide it soon (over 10,000)")
+    # Compared on the examples of one run each, or published: no number of seeds is known, so none is claimed.
+    found = verdict(Better(A, than=B, on="d"), estimate(1, 2), needed=(None,))
+    assert found.reason.endswith("; the interval contains 0")
 
 
 def result(hits, n=200):
@@ -105,7 +109,8 @@ def test_three_seeds_or_more_are_compared_by_paired_t():
 
 
 def test_fewer_seeds_are_compared_on_the_examples_and_it_is_said():
-    found, _ = compare_results([result(150)], [result(130)], level=0.95)
+    found, needed = compare_results([result(150)], [result(130)], level=0.95)
+    assert needed is None  # nothing is said of how many seeds would decide it
     assert found.p == pytest.approx(scipy.stats.binomtest(0, 20).pvalue)
     assert "conditional on one run of each side" in found.method
 
