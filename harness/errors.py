@@ -10,6 +10,10 @@ class ClaimsError(Exception):
     """Bad input or bad state: one line that says what was expected, what was found, what to do."""
 
 
+class Changed(ClaimsError):
+    """Material that is here, or was offered, and is not the bytes whose digest is known."""
+
+
 def nearest(found: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name nearest to `found`, or "" if none is near."""
     lowered = {name.lower(): name for name in known}

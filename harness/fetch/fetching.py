@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from harness.errors import ClaimsError
+from harness.errors import Changed, ClaimsError
 from harness.fetch.checking import Job, Measured, known, measure, settle, wrong, wrong_download
 from harness.fetch.download import Request, download
 from harness.fetch.hub import describe, in_hub_cache
 from harness.fetch.partial import Partial
 from harness.fetch.pins import Pins
-from harness.fetch.retries import Network, SourceFailure
+from harness.fetch.retries import Network, SourceFailure, WrongBytes
 from harness.fetch.sources import Hub, Local, Material, Source
 from harness.fetch.statement import Stated, checked_by
 from harness.home import make_folder
@@ -50,6 +50,7 @@ def fetch(
         network: limits of patience.
 
     Raises:
+        Changed: no source gave it, and what the cache or a source has is not the bytes that are known.
         ClaimsError: no source gave it, with one line for each of them; or it can't be stored here.
     """
     patience = network or Network()
@@ -100,18 +101,22 @@ def from_sources(job: Job, offline: bool, damage: str | None) -> Path:
     if damage:
         print(f"{job.path}: {damage}{'' if offline else '; fetching it again'}", file=sys.stderr)
     told = []
+    changed = damage is not None
     for source in job.material.sources:
         try:
             return from_source(job, source, offline)
         except SourceFailure as failure:
+            changed |= isinstance(failure, WrongBytes)
             told.append(f"{source}{'' if source.confirmed else ' (unconfirmed name)'}: {failure}")
-    raise ClaimsError(summary(job, offline, damage, told))
+    raise (Changed if changed else ClaimsError)(summary(job, offline, damage, told))
 
 
 def summary(job: Job, offline: bool, damage: str | None, told: list[str]) -> str:
     """Return the message of a fetch that failed: what to do, and one line per source."""
     name = job.material.key
     by_hand = f"put the file at {job.path}" + (f" (sha256 {job.sha256})" if job.sha256 else "")
+    if job.pin and job.sha256 == job.pin.sha256 != job.material.sha256:
+        by_hand += f", or accept another one: python -m harness cache unpin {name}"
     remote = [str(source) for source in job.material.sources if not isinstance(source, Local)]
     if offline and remote:
         found = f"damage in the cache ({damage})" if damage else "none on this machine"
@@ -159,9 +164,14 @@ def in_place(job: Job, path: Path, source: str) -> Path:
         raise SourceFailure(str(error)) from None
     reason = wrong(job, found)
     if reason:
-        raise SourceFailure(f"{reason}; it is not used")
+        raise failed(job, found, f"{reason}; it is not used")
     settle(job, found, source, known(job), f"it lies on this machine, {path}", str(path))
     return path
+
+
+def failed(job: Job, found: Measured, reason: str) -> SourceFailure:
+    """Return the failure of a source that gave a wrong file."""
+    return (WrongBytes if job.sha256 not in (None, found.sha256) else SourceFailure)(reason)
 
 
 def from_server(job: Job, request: Request, source: str) -> Path:
@@ -184,7 +194,7 @@ def from_server(job: Job, request: Request, source: str) -> Path:
         reason = wrong_download(job, partial.path, found, arrived.stated)
     if reason:
         partial.discard()
-        raise SourceFailure(f"{reason}; the download was deleted")
+        raise failed(job, found, f"{reason}; the download was deleted")
     checked = known(job) or tuple(f"{name} stated" for name in checked_by(arrived.stated))
     # The pin goes first: a crash between the two leaves a pin without a file, never a file nobody checked.
     transport = "TLS" if parts.scheme == "https" else "plain HTTP on this machine"

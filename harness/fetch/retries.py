@@ -19,6 +19,10 @@ class SourceFailure(Exception):
     """A source that can't give the file: one clause that says what was expected, what was found, what to do."""
 
 
+class WrongBytes(SourceFailure):
+    """A source that gave other bytes than those whose digest is known."""
+
+
 class Again(Exception):
     """A failure that may be gone at the next try."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.claim import Close, Contender, Searched, Verdict
 from harness.datasets import why_not_here
-from harness.errors import ClaimsError
+from harness.errors import Changed, ClaimsError
 from harness.fetch import settings
 from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import Lab, NotComputed
@@ -44,7 +45,7 @@ def answer(question: Question, lab: Lab) -> Verdict:
         lab: gives results.
 
     Raises:
-        ClaimsError: the pipeline check failed, or computing did.
+        ClaimsError: the pipeline check failed, weights are not those that were pinned, or computing failed.
     """
     if question.backend != BOTH:
         return _answered(question, lab).verdict
@@ -57,7 +58,7 @@ def answer(question: Question, lab: Lab) -> Verdict:
 
 def _answered(question: Question, lab: Lab) -> Answered:
     def not_run(reason: object) -> Answered:
-        return Answered(without_figures(question, "NOT RUN", str(reason)))
+        return Answered(without_figures(question, "NOT RUN", one_line(reason)))
 
     hypothesis = question.hypothesis
     try:
@@ -77,6 +78,8 @@ def _answered(question: Question, lab: Lab) -> Answered:
     try:
         here = {contender: material(each, lab.fetches) for contender, each in trials.items()}
         score = score_of(next(iter(trials.values())), here[hypothesis.contenders[0]], lab.fetches)
+    except Changed:
+        raise  # other bytes than before are no missing material
     except ClaimsError as error:
         return not_run(error if lab.fetches else absent(trials.values()) or error)
     try:
@@ -95,6 +98,12 @@ def _measured(
 ) -> Answered:
     backend: Backend = "jax" if question.backend == "jax" else "torch"
     notes = pipeline_notes(trials, lab, backend)
+    first = next(iter(trials.values()))
+    task = f"{first.entry.id}: {first.entry.title}" + (", ReaL labels" if first.by_real_labels else "")
+    # All sides' grids at once, so that no accelerator waits for the other side.
+    grids = [grid(each, here[contender], backend) for contender, each in trials.items() if each.searches]
+    if grids:
+        lab.give([run for of_contender in grids for run in of_contender.values()])
     searched: list[Searched] = []
     planned: dict[Contender, Planned] = {}
     for contender, each in trials.items():
@@ -106,15 +115,18 @@ def _measured(
             if rate is None:
                 reason = f"{contender}: every learning rate of the grid diverged"
                 verdict = without_figures(question, "INCONCLUSIVE", reason)
-                return Answered(replace(verdict, searched=tuple(searched)))
+                return Answered(replace(verdict, searched=tuple(searched), task=task))
         of_seeds = runs(each, here[contender], rate, each.seeds(lab.seeds), backend)
         planned[contender] = Planned(of_seeds, f"{contender} as {each.checkpoint.id}")
-    first = next(iter(trials.values()))
-    task = f"{first.entry.id}: {first.entry.title}" + (", ReaL labels" if first.by_real_labels else "")
     verdict = judge_runs(question, planned, lab.give, score, task, tolerance)
     mind = caveat(question.hypothesis.contenders)
     reason = "; ".join([verdict.reason, *([f"mind: {mind}"] if mind else []), *notes])
     return Answered(replace(verdict, reason=reason, searched=tuple(searched)), planned, score)
+
+
+def one_line(reason: object) -> str:
+    """Return a reason in one line: a fetch that failed says what each source lacks in a line of its own."""
+    return re.sub(r"\s*\n\s*", "; ", re.sub(r":\s*\n\s*", ": ", str(reason).strip()))
 
 
 def refused(hypothesis: Close, recipe: str) -> str:
@@ -171,7 +183,10 @@ def pipeline_notes(trials: Mapping[Contender, Trial], lab: Lab, backend: Backend
             continue
         asked = trial_of(check)
         try:
-            found = material(asked, fetch=False)
+            # ImageNet is not fetched for the check alone; where it is here, the weights are.
+            found = material(asked, fetch=lab.fetches and not why_not_here(asked.entry))
+        except Changed:
+            raise
         except ClaimsError:
             notes.append(
                 f"the evaluation of {family} networks is unchecked, for ImageNet or {check.checkpoint} is not here"

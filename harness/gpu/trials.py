@@ -72,7 +72,8 @@ def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
         protocol_name: a protocol or recipe of recipes.toml.
 
     Raises:
-        ClaimsError: the zoo has no such checkpoint, there is no such dataset, protocol or recipe.
+        ClaimsError: the zoo has no such checkpoint, there is no such dataset, protocol or recipe, or the recipe
+            trains nothing and the checkpoint has another number of classes.
     """
     found = released(contender, on)
     evaluated = on in IMAGENET and found.classes == IMAGENET_CLASSES
@@ -83,6 +84,11 @@ def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
     entry = entries()[name]
     recipe_name = EVALUATE if evaluated else protocol(protocol_name, found.family)
     recipe = resolve(recipe_name, found, unpinned_dataset(entry, train=not evaluated))
+    if recipe.evaluates_only and found.classes not in (None, entry.classes):
+        raise ClaimsError(
+            f"{found.id} on {on}: expected a recipe that fine-tunes, for its head has {found.classes:,} classes and not"
+            f" {entry.classes:,}, found {recipe.id}; choose another with --recipe"
+        )
     return Trial(contender, found, entry, recipe, by_real_labels=REAL_LABELS in parts)
 
 
@@ -98,8 +104,9 @@ def material(of: Trial, fetch: bool) -> Material:
     """
     if of.checkpoint.never_released:
         raise ClaimsError(f"{of.checkpoint.id}: never released: {of.checkpoint.never_released}")
-    found = pinned(of.checkpoint, offline=None if fetch else True)
-    return Material(found, pinned_dataset(of.entry, train=not of.recipe.evaluates_only, fetch=fetch))
+    # The images first: what must be laid there by hand is known before gigabytes of weights come for nothing.
+    images = pinned_dataset(of.entry, train=not of.recipe.evaluates_only, fetch=fetch)
+    return Material(pinned(of.checkpoint, offline=None if fetch else True), images)
 
 
 def runs(of: Trial, here: Material, rate: float | None, seeds: tuple[int, ...], backend: Backend) -> tuple[Run, ...]:

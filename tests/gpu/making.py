@@ -78,6 +78,14 @@ learning_rate = 0.03
 [searched]
 based_on = "quick"
 learning_rate_grid = [0.003, 0.1]
+
+[wild]
+based_on = "quick"
+learning_rate = 1e9
+
+[all-wild]
+based_on = "quick"
+learning_rate_grid = [1e9, 1e10]
 """
 
 

@@ -11,7 +11,7 @@ from harness.errors import ClaimsError
 from harness.gpu import judge as gpu
 from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import NotComputed
-from harness.gpu.trials import Material, caveat, trial
+from harness.gpu.trials import Material, caveat, material, trial
 from harness.measured import Planned, agreement
 from harness.scoring import real_scored, scored
 from harness.spec import Result, Run
@@ -137,6 +137,22 @@ def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, 
     assert found.reason.startswith("not on this machine: vit-l16-in21k, cifar10, bit-m-r152x4; pytest -m gpu")
     jft = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="cifar10")
     assert gpu.answer(Question(claim, jft, "gpu/notebook", 0.05), Closed()).verdict == "NOT VERIFIABLE"
+
+
+def test_a_reason_is_one_line_though_a_fetch_tells_of_each_source_in_its_own():
+    told = "x/weights: none of 2 sources gave it; or mend what a source lacks:\n  hub:a/b: 404\n  gs://c: refused"
+    assert gpu.one_line(told) == (
+        "x/weights: none of 2 sources gave it; or mend what a source lacks: hub:a/b: 404; gs://c: refused"
+    )
+
+
+def test_images_to_lay_by_hand_are_missed_before_weights_are_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
+    monkeypatch.setenv("VIT_CLAIMS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
+    evaluated = trial(Contender("ViT-L/16", "ImageNet-21k", resolution=384), "imagenet", "notebook")
+    with pytest.raises(ClaimsError, match="^imagenet: "):
+        material(evaluated, fetch=True)
 
 
 @pytest.mark.parametrize("correct, believed", [(8_480, True), (7_500, False)])

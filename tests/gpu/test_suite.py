@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,50 @@ def test_a_learning_rate_is_searched_on_the_dev_split_and_recorded(suite):
         assert float(settings["learning_rate"]) == best["learning_rate"]
     # One seed: the examples of one run of each side are compared, and it is said.
     assert "conditional on one run of each side" in verdict["method"]
+
+
+def test_runs_that_diverge_leave_a_hypothesis_open_and_are_recorded(suite):
+    done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "wild", "-k", "BiT and stripes", report="wild")
+    assert "1 xfailed" in done.stdout, done.stdout
+    verdict = verdicts[BETTER]
+    assert verdict["verdict"] == "INCONCLUSIVE"
+    assert verdict["estimate"] is None
+    assert "ViT-Tiny (Small) diverged with seed 0 (and 2 more runs), so there is no accuracy" in verdict["reason"]
+    assert "the loss was not finite at step" in verdict["reason"]
+    used = [{field: value for field, value, _ in row["settings"]}["learning_rate"] for row in verdict["recipes"]]
+    assert [float(rate) for rate in used] == [1e9, 1e9]
+
+
+def test_a_grid_of_which_every_rate_diverges_is_recorded(suite):
+    _, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "all-wild", "-k", "Large", report="all-wild")
+    verdict = verdicts["ViT-Tiny (Large) > ViT-Tiny (Small) on stripes"]
+    assert verdict["verdict"] == "INCONCLUSIVE"
+    assert verdict["reason"] == "ViT-Tiny (Large): every learning rate of the grid diverged"
+    assert [(row["learning_rate"], row["accuracy"], row["chosen"]) for row in verdict["searched"]] == [
+        (1e9, None, False),
+        (1e10, None, False),
+    ]
+
+
+def test_weights_that_changed_are_an_error_and_no_missing_material(suite):
+    mine = suite.root / "changing"
+    shutil.copytree(suite.root / "tables", mine)
+    asked = ("-m", "gpu", "--device", "cpu", "--recipe", "quick", "--seeds", "1", "-k", "Large")
+    first, _ = suite(*asked, home="changing-home", report="changing", tables=mine)
+    assert first.returncode == 0, first.stdout
+    shutil.copy(mine / "vit-m.npz", mine / "vit-l.npz")
+    done, _ = suite(*asked, home="changing-home", report="changing", tables=mine)
+    assert done.returncode == 1, done.stdout
+    assert "1 error" in done.stdout
+    assert re.search(r"vit-l.npz: expected sha256 .* found .* cache unpin tiny-vit-large/weights", done.stdout)
+
+
+def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(suite):
+    done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "evaluate", report="evaluated")
+    assert "7 skipped" in done.stdout, done.stdout
+    assert verdicts[BETTER]["reason"].startswith(
+        "tiny-vit on stripes: expected a recipe that fine-tunes, for its head has 100 classes and not 2, found evaluate"
+    )
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
