@@ -187,6 +187,7 @@ class Executor:
                     except ClaimsError as error:
                         raise error.with_traceback(None) from None  # one line; the worker's traceback says no more
                     except BrokenProcessPool:
+                        self._forget_broken(missing)
                         raise ClaimsError(
                             f"{run.label}: a worker process was killed (out of memory?); start again with fewer"
                             " --jobs, finished runs are kept"
@@ -202,8 +203,29 @@ class Executor:
         """Hand every pending run that has no future to its lane's pool, in the session's order."""
         for run_id, run in list(self.pending.items()):
             if run_id not in self._futures and not self._collect(run):
-                lane = self.lane(run)
-                self._futures[run_id] = self._pool(lane).submit(_compute, run, self.store.home, self.execution)
+                self._futures[run_id] = self._handed_over(run)
+
+    def _handed_over(self, run: Run) -> Future[bool]:
+        lane = self.lane(run)
+        arguments = (_compute, run, self.store.home, self.execution)
+        try:
+            return self._pool(lane).submit(*arguments)
+        except BrokenProcessPool:  # the other workers ended with the one that was killed
+            self._pools.pop(lane).shutdown()
+            return self._pool(lane).submit(*arguments)
+
+    def _forget_broken(self, told: Iterable[Run]) -> None:
+        """Let the session go on after a worker was killed.
+
+        Args:
+            told: the runs whose failure is told now. They are handed over again only where another hypothesis needs
+                them, for one of them may have taken too much memory; all others whose workers ended are at once.
+        """
+        for run in told:
+            self.pending.pop(run.id, None)
+        for run_id, future in list(self._futures.items()):
+            if future.done() and isinstance(future.exception(), BrokenProcessPool):
+                del self._futures[run_id]
 
     def _pool(self, lane: Lane) -> ProcessPoolExecutor:
         """Return a lane's worker processes, one for each of its devices; started when first asked for."""

@@ -223,3 +223,18 @@ def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
     monkeypatch.undo()
     executor.close()
     assert list(tmp_path.glob("runs/**/*.json")) == []
+
+
+def test_after_a_killed_worker_the_session_goes_on(tmp_path):
+    executor, (long,), wanted = Executor(Store(tmp_path), 2), runs(1, steps=100_000), runs(3)
+    executor.plan([long])
+    executor._submit()
+    wait_for(lambda: trains(tmp_path, long), 120)
+    for process in next(iter(executor._pools.values()))._processes.values():
+        os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(ClaimsError, match="a worker process was killed"):
+        executor.results([long])
+    # What was being computed is not begun again beside what others need: it may be killed again.
+    assert [result.run_id for result in executor.results(wanted)] == [run.id for run in wanted]
+    assert long.id not in executor._futures
+    executor.close()
