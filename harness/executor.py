@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,13 +207,12 @@ class Executor:
                 self._futures[run_id] = self._handed_over(run)
 
     def _handed_over(self, run: Run) -> Future[bool]:
-        lane = self.lane(run)
-        arguments = (_compute, run, self.store.home, self.execution)
+        lane, compute = self.lane(run), partial(_compute, run, self.store.home, self.execution)
         try:
-            return self._pool(lane).submit(*arguments)
+            return self._pool(lane).submit(compute)
         except BrokenProcessPool:  # the other workers ended with the one that was killed
             self._pools.pop(lane).shutdown()
-            return self._pool(lane).submit(*arguments)
+            return self._pool(lane).submit(compute)
 
     def _forget_broken(self, told: Iterable[Run]) -> None:
         """Let the session go on after a worker was killed.

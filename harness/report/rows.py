@@ -170,8 +170,13 @@ def age_note(verdict: Verdict, context: Context) -> list[Html]:
 
 
 def task_note(verdict: Verdict) -> list[Html]:
-    """Return what stood for the paper's dataset, if something did."""
-    return [tag("div", f"{verdict.task} stands for {dataset(verdict)}", class_="small")] if verdict.task else []
+    """Return what stood for the paper's dataset, if something did; for a released checkpoint what it was run on."""
+    if not verdict.task:
+        return []
+    same = group(verdict.source) == "gpu"
+    return [
+        tag("div", f"on {verdict.task}" if same else f"{verdict.task} stands for {dataset(verdict)}", class_="small")
+    ]
 
 
 def side_line(side: Side, kind: str) -> Html:

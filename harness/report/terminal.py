@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from harness.claim import Verdict
 from harness.report.book import Book, Key, moment
-from harness.report.labels import LOOKS, by_backend, count, group, group_order
+from harness.report.labels import LOOKS, base, by_backend, count, group, group_order
 
 
 def table(book: Book, fresh: Collection[Key]) -> list[str]:
@@ -14,8 +14,10 @@ def table(book: Book, fresh: Collection[Key]) -> list[str]:
     rows = [("claim", "source", *(look.word for look in LOOKS.values()), "judged")]
     for claim in book.claim_ids():
         of_claim = [verdict for verdict in book.sorted() if verdict.claim == claim]
-        for source in sorted({group(verdict.source) for verdict in of_claim}, key=group_order):
-            of_source = [verdict for verdict in of_claim if group(verdict.source) == source]
+        for source in sorted(
+            {row_of(verdict) for verdict in of_claim}, key=lambda name: (group_order(group(name)), name)
+        ):
+            of_source = [verdict for verdict in of_claim if row_of(verdict) == source]
             parts = by_backend(of_source)
             for name, part in parts.items():
                 shown = f"{source}, {name}" if len(parts) > 1 else source
@@ -29,6 +31,11 @@ def table(book: Book, fresh: Collection[Key]) -> list[str]:
         cells += [cell.rjust(width) for cell, width in zip(row[2:-1], widths[2:-1], strict=True)]
         lines.append("  ".join([*cells, row[-1]]).rstrip())
     return lines
+
+
+def row_of(verdict: Verdict) -> str:
+    """Return the source under which a verdict is counted: each protocol of recipes apart, publications together."""
+    return group(verdict.source) if group(verdict.source) == "published" else base(verdict.source)
 
 
 def age(verdicts: Sequence[Verdict], fresh: Collection[Key]) -> str:

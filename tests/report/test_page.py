@@ -220,3 +220,11 @@ def test_a_verdict_of_a_claim_that_is_not_described_still_shows():
 
 def test_an_empty_book_is_a_page_that_says_so():
     assert "No verdict has been reached yet." in text_of(page.document(page.section(Book())))
+
+
+def test_only_another_dataset_stands_for_the_paper_s():
+    micro = verdict_row(verdict(source="micro", dataset="cifar10", task="orientation: bars"), Context())
+    assert "orientation: bars stands for CIFAR-10" in text_of(micro)
+    real = text_of(verdict_row(verdict(source="gpu/paper", dataset="cifar10", task="cifar10: CIFAR-10"), Context()))
+    assert "on cifar10: CIFAR-10" in real
+    assert "stands for" not in real

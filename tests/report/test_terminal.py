@@ -49,10 +49,16 @@ def test_each_backend_has_a_line_where_there_are_several():
     made = by_both_backends()
     assert cells(table(made, set(made.verdicts)))[1:] == [
         ["claim1", "published", "1", "-", "-", "-", "-", "now"],
-        ["claim1", "gpu,", "torch", "2", "-", "-", "-", "-", "now"],
-        ["claim1", "gpu,", "jax", "2", "-", "-", "-", "-", "now"],
-        ["claim1", "gpu,", "both", "2", "-", "-", "-", "-", "now"],
+        ["claim1", "gpu/notebook,", "torch", "2", "-", "-", "-", "-", "now"],
+        ["claim1", "gpu/notebook,", "jax", "2", "-", "-", "-", "-", "now"],
+        ["claim1", "gpu/notebook,", "both", "2", "-", "-", "-", "-", "now"],
     ]
     alone = Book()
     alone.add([verdict(source="micro", backend="torch")])
     assert cells(table(alone, set(alone.verdicts)))[1][1] == "micro"
+
+
+def test_each_protocol_of_recipes_has_a_line():
+    made = Book()
+    made.add(verdict(source=source) for source in ("gpu/paper", "gpu/notebook", "gpu"))
+    assert [row[1] for row in cells(table(made, set(made.verdicts)))[1:]] == ["gpu", "gpu/notebook", "gpu/paper"]
