@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from harness import accelerators
 from harness.backends import Execution
+from harness.backends.states import saved
 from harness.claim import Claim, Hypothesis
 from harness.errors import ClaimsError
 from harness.executor import cores
@@ -23,6 +25,8 @@ from harness.session import SESSION, Means, Session
 from harness.spec import BACKENDS
 from harness.verdict import FEWEST_SEEDS, Question
 
+STOPPED = pytest.StashKey[bool]()
+"""Whether a session was stopped before its end, as by Ctrl-C."""
 pytest_plugins = ["fixtures.checkpoints", "fixtures.datasets", "fixtures.evidence", "harness.plan_plugin"]
 
 MEANING = {
@@ -150,10 +154,22 @@ def means(config: pytest.Config) -> Means:
     )
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Note that the session was stopped."""
+    session.config.stash[STOPPED] = exitstatus == pytest.ExitCode.INTERRUPTED
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the processes that compute runs."""
-    if SESSION in config.stash:
-        config.stash[SESSION].executor.close()
+    """Stop the processes that compute runs; say where a session that was stopped goes on."""
+    if SESSION not in config.stash:
+        return
+    executor = config.stash[SESSION].executor
+    executor.close()
+    if config.stash.get(STOPPED, False) and not hasattr(config, "workerinput"):
+        left = sum(bool(saved(states)) for states in (executor.store.work / "states").glob("*"))
+        if left:
+            runs = f"{left} unfinished run{'s' * (left > 1)}"
+            print(f"stopped: the state of {runs} is saved; the same command goes on from there", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -79,6 +79,10 @@ learning_rate = 0.03
 based_on = "quick"
 learning_rate_grid = [0.003, 0.1]
 
+[long]
+based_on = "quick"
+steps = 100_000
+
 [wild]
 based_on = "quick"
 learning_rate = 1e9

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,9 +67,12 @@ def suite(tmp_path_factory):
         "OMP_NUM_THREADS": "1",
     }
 
-    def run(*arguments, home="home", report="report", tables=mine):
+    def command_of(*arguments, home, report):
         command = [sys.executable, "-m", "pytest", "claims", "-q", "-p", "no:cacheprovider", "--jobs", "2"]
-        command += ["--home", str(root / home), "--report-dir", report, *arguments]
+        return [*command, "--home", str(root / home), "--report-dir", report, *arguments]
+
+    def run(*arguments, home="home", report="report", tables=mine):
+        command = command_of(*arguments, home=home, report=report)
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=root, env=environment | {"VIT_CLAIMS_TABLES": str(tables)}
         )
@@ -75,7 +80,19 @@ def suite(tmp_path_factory):
         found = json.loads(file.read_text())["verdicts"] if file.exists() else []
         return done, {verdict["hypothesis"]: verdict for verdict in found}
 
+    def started(*arguments, home):
+        return subprocess.Popen(
+            command_of(*arguments, home=home, report=home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env=environment | {"VIT_CLAIMS_TABLES": str(mine)},
+            start_new_session=True,
+        )
+
     run.root = root
+    run.started = started
     return run
 
 
@@ -148,6 +165,21 @@ def test_a_learning_rate_is_searched_on_the_dev_split_and_recorded(suite):
         assert float(settings["learning_rate"]) == best["learning_rate"]
     # One seed: the examples of one run of each side are compared, and it is said.
     assert "conditional on one run of each side" in verdict["method"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_a_session_that_is_stopped_saves_its_runs_and_says_so(suite, workers):
+    home = f"stopped{len(workers)}"
+    session = suite.started("-m", "gpu", "--device", "cpu", "--recipe", "long", "-k", "Large", *workers, home=home)
+    history = suite.root / home / "work" / "history"
+    deadline = time.monotonic() + 200
+    while not any(file.stat().st_size for file in history.glob("*.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(session.pid, signal.SIGINT)  # as Ctrl-C does
+    out, err = session.communicate(timeout=200)
+    assert session.returncode == 2, out + err
+    assert re.search(r"stopped: the state of \d unfinished runs? is saved; the same command goes on from there", err)
+    assert list((suite.root / home / "work" / "states").glob("*/step-*"))
 
 
 def test_runs_that_diverge_leave_a_hypothesis_open_and_are_recorded(suite):
