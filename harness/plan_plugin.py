@@ -80,14 +80,21 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse a session that would cost too much, before its first run."""
     config = session.config
-    if not computes_nothing(config) and not hasattr(config, "workerinput") and not distributes(config):
+    if is_limited(config) and not hasattr(config, "workerinput") and not distributes(config):
         refuse_dear(config, questions_of(session.items))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
     """Refuse a session that would cost too much, under pytest-xdist: here its controller learns what was collected."""
-    refuse_dear(node.config, questions_named(node.config, ids))
+    if is_limited(node.config):
+        refuse_dear(node.config, questions_named(node.config, ids))
+
+
+def is_limited(config: pytest.Config) -> bool:
+    """Tell whether a session computes on a card whose hours can be reckoned."""
+    on_card = config.getoption("--device") != "cpu" or config.getoption("--card")
+    return bool(asks_for_gpu(config) and on_card and not computes_nothing(config))
 
 
 def distributes(config: pytest.Config) -> bool:
@@ -124,8 +131,6 @@ def refuse_dear(config: pytest.Config, questions: Sequence[Question]) -> None:
     Raises:
         pytest.UsageError: with how many hours it would take, and what to do.
     """
-    if not asks_for_gpu(config) or (config.getoption("--device") == "cpu" and not config.getoption("--card")):
-        return
     from harness.cost.plan import require_within
 
     try:

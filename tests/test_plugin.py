@@ -153,8 +153,11 @@ def test_collecting_and_the_project_s_own_tests_write_no_report(suite):
     assert suite("--collect-only").returncode == 0
     assert not (suite.root / "reports").exists()
     (suite.root / "tests").mkdir()
-    (suite.root / "tests" / "test_x.py").write_text("def test_x():\n    assert True\n")
-    assert pytest_in(suite.root, "tests", "-p", "no:cacheprovider").returncode == 0
+    # Something else may be called `stated`, too.
+    content = "class X:\n    def stated(self): ...\n\ndef test_x():\n    assert True\n"
+    (suite.root / "tests" / "test_x.py").write_text(content)
+    for workers in ((), ("-n", "2")):
+        assert pytest_in(suite.root, "tests", "-p", "no:cacheprovider", *workers).returncode == 0
     assert not (suite.root / "reports").exists()
 
 
