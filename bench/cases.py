@@ -40,9 +40,12 @@ class Case:
 
     def changed(self, name: str, **recipe: Any) -> Case:
         """Return the same with other fields of the recipe."""
-        return Case(
-            name, replace(self.run, recipe=replace(self.run.recipe, **recipe)), self.weights, self.data, self.device
-        )
+        return replace(self, name=name, run=replace(self.run, recipe=replace(self.run.recipe, **recipe)))
+
+    def scoring(self, n: int) -> Case:
+        """Return the same with n test examples, the given ones over and over."""
+        test = self.data.test.take(np.arange(n) % len(self.data.test))
+        return replace(self, data=Data(self.data.train, test))
 
 
 class Preloaded:

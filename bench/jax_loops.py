@@ -22,7 +22,6 @@ from harness.backends import EVALUATION_BATCH, Execution, Progress, flax_models,
 from harness.backends.jax_evaluation import evaluate
 from harness.backends.jax_loop import Loop, Trained
 from harness.backends.jax_machine import machine
-from harness.backends.torch_inputs import to_inputs
 from harness.schedule import learning_rate
 
 
@@ -115,11 +114,19 @@ class Evaluation:
     def __init__(self, case: Case):
         self.case, self.here = case, machine(case.device, case.run.recipe)
         self.params, self.architecture = jax_engine.network(replace(case.run, backend="jax"), case.weights)
-        network = flax_models.network(self.architecture, dtype=_dtype(case))
-        self.classify = jax.jit(lambda params, images: jnp.argmax(flax_models.apply(network, params, images), axis=1))
-        recipe = case.run.recipe
-        inputs = to_inputs(case.data.test.array(), recipe.side, recipe).numpy()
-        self.inputs = three_channels(np.moveaxis(inputs, 1, 3))
+        self.images = case.data.test.array()
+        recipe, network = case.run.recipe, flax_models.network(self.architecture, dtype=_dtype(case))
+
+        @jax.jit
+        def classify(params: Any, images: Any) -> Any:
+            levels = three_channels(images.astype(jnp.float32))
+            square = (len(images), recipe.side, recipe.side, 3)
+            if levels.shape != square:
+                levels = jax.image.resize(levels, square, "bilinear", antialias=False)
+            inputs = (levels - 255 * recipe.mean) / (255 * recipe.std)
+            return jnp.argmax(flax_models.apply(network, params, inputs), axis=1)
+
+        self.classify = classify
 
     def ours(self) -> tuple[Lap, Classes]:
         """Evaluate as a run does: from stored uint8 images, kernels folded."""
@@ -128,10 +135,10 @@ class Evaluation:
         return clock.lap(len(found)), found
 
     def bare(self) -> tuple[Lap, Classes]:
-        """Evaluate with one jitted function on inputs that lie ready, kernels as they are."""
+        """Evaluate with one jitted function of stored uint8 images, kernels as they are."""
         clock = Clock()
-        starts = range(0, len(self.inputs), EVALUATION_BATCH)
-        parts = [self.classify(self.params, self.inputs[start : start + EVALUATION_BATCH]) for start in starts]
+        starts = range(0, len(self.images), EVALUATION_BATCH)
+        parts = [self.classify(self.params, self.images[start : start + EVALUATION_BATCH]) for start in starts]
         found = np.concatenate([np.asarray(part) for part in parts]).astype(np.int64)
         return clock.lap(len(found)), found
 
@@ -139,7 +146,7 @@ class Evaluation:
 def three_channels(images: Any) -> Any:
     """Return images (N, H, W) or (N, H, W, 1) or (N, H, W, 3) as (N, H, W, 3)."""
     images = images[..., None] if images.ndim == 3 else images
-    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+    return images.repeat(3, axis=3) if images.shape[3] == 1 else images
 
 
 def _dtype(case: Case) -> flax_models.Dtype:

@@ -115,12 +115,15 @@ def test_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> I
     rule = test_rule(recipe)
     plain = recipe.test_resize == "square" and recipe.test_interpolation == "bilinear" and not recipe.test_antialias
     pixels = Pixels(split, recipe, machine) if plain else None
+    here = None if machine.accelerated else pixels  # no device to leave the stretching to
 
     def rows_of(start: int) -> Indices:
         return np.minimum(np.arange(start, start + batch), len(split) - 1)
 
     def prepare(start: int) -> Any:
         rows = rows_of(start)
+        if here is not None:
+            return here.stretched(rows, recipe.side)
         if pixels is not None:
             return pixels.prepare(rows, whole(pixels.heights[rows], pixels.widths[rows], recipe.side))
         kept = [one(int(example)) for example in rows[: len(split) - start]]
@@ -134,6 +137,8 @@ def test_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> I
         return levels[box.top : box.top + box.height, box.left : box.left + box.width]
 
     def done(prepared: Any) -> Any:
+        if here is not None:
+            return prepared
         if pixels is not None:
             return pixels.read(prepared, np.arange(batch))
         return ((prepared - 255 * recipe.mean) / (255 * recipe.std)).astype(np.float32)

@@ -135,6 +135,36 @@ class Pixels:
             return sample(chosen, mean, std)
         return _sampler(mean, std, self.machine.shared_out)(chosen)
 
+    def stretched(self, examples: Indices, side: int) -> Any:
+        """Return whole images as inputs (n, side, side, C), shared out over the devices; for threads.
+
+        The same as what their whole views give, bit for bit.
+        """
+        if self.resident is not None and not self.machine.accelerated:
+            images = self.resident.reshape(-1, self.heights[0], self.widths[0], self.channels)[examples]
+            return stretch(images, side, self.recipe.mean, self.recipe.std)
+        seen = whole(self.heights[examples], self.widths[examples], side)
+        return self.read(self.prepare(examples, seen), np.arange(len(examples)))
+
+
+def stretch(images: npt.NDArray[np.uint8], side: int, mean: float, std: float) -> npt.NDArray[np.float32]:
+    """Return inputs (n, side, side, C) of images (n, H, W, C) in numpy: `sample` of whole images, with less work.
+
+    All have the same taps, so columns are interpolated once in each stored row, and nothing is where nothing is
+    stretched.
+    """
+    levels = images.astype(np.float32)
+    height, width = images.shape[1:3]
+    if (height, width) != (side, side):
+        rows, columns = taps(whole(np.array([height]), np.array([width]), side))
+        near, far = levels[:, :, columns.low[0]], levels[:, :, columns.high[0]]
+        lines = near + columns.weight[0][:, None] * (far - near)
+        above, below = lines[:, rows.low[0]], lines[:, rows.high[0]]
+        levels = above + rows.weight[0][:, None, None] * (below - above)
+    levels -= 255 * mean
+    levels /= 255 * std
+    return levels
+
 
 def filled(pixels: int) -> int:
     """Return a number of pixels rounded up to one of few sizes."""
@@ -256,9 +286,7 @@ class Feed:
         parts = []
         for start in range(0, len(self.split), chunk):
             rows = np.minimum(np.arange(start, start + chunk), len(self.split) - 1)
-            seen = whole(self.pixels.heights[rows], self.pixels.widths[rows], self.run.recipe.resolution)
-            inputs = self.pixels.read(self.pixels.prepare(rows, seen), np.arange(chunk))
-            parts.append(np.asarray(inputs)[: len(self.split) - start])
+            parts.append(np.asarray(self.pixels.stretched(rows, self.run.recipe.resolution))[: len(self.split) - start])
         done = np.concatenate(parts)
         self._check(done)
         return jax.device_put(jnp.asarray(done), machine.everywhere) if machine.accelerated else done

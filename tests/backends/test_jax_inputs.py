@@ -8,7 +8,7 @@ import pytest
 
 from harness.backends import EVALUATION_BATCH
 from harness.backends.jax_evaluation import test_inputs
-from harness.backends.jax_inputs import RESIDENT, Feed, filled
+from harness.backends.jax_inputs import RESIDENT, Feed, Pixels, filled, whole
 from harness.backends.jax_machine import Machine
 from harness.backends.jax_step import Layout
 from harness.data.augment import VIEW_STREAM, WORDS, draw
@@ -159,3 +159,16 @@ def test_sizes_of_pixels_that_come_with_a_batch_are_few_and_little_is_filled():
     sizes = [filled(int(number)) for number in numbers]
     assert all(number <= size <= max(number + 1, 1.126 * number) for number, size in zip(numbers, sizes, strict=True))
     assert len(set(sizes)) <= 16 * 32
+
+
+@pytest.mark.parametrize("side", [7, 16, 33])
+def test_whole_images_are_stretched_as_their_whole_views_are_bit_for_bit(side):
+    images = np.random.default_rng(side).integers(0, 256, (6, 16, 16, 3), np.uint8)
+    split = Split(images, np.zeros(6, np.int64))
+    how = replace(recipe("micro"), resolution=side, mean=0.4, std=0.3)
+    pixels = Pixels(split, how, Machine((jax.devices("cpu")[0],)))
+    chosen = np.array([5, 0, 0, 3])
+    seen = pixels.prepare(chosen, whole(pixels.heights[chosen], pixels.widths[chosen], side))
+    expected = pixels.read(seen, np.arange(4))
+    assert expected.shape == (4, side, side, 3)
+    np.testing.assert_array_equal(pixels.stretched(chosen, side), expected)
