@@ -40,8 +40,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
     """
     here = machine(execution.device, run.recipe, execution.folder)
     try:
-        with jax.default_device(here.devices[0]):
-            return _fine_tune(run, weights, data, execution, here)
+        return _fine_tune(run, weights, data, execution, here)
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
             raise
@@ -53,7 +52,9 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
 
 def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:
     recipe = run.recipe
-    params, architecture = network(run, weights)
+    # Around what makes arrays only: programs compiled within are others than those compiled without.
+    with jax.default_device(here.devices[0]):
+        params, architecture = network(run, weights)
     trained = None
     if not recipe.evaluates_only:
         trained = Loop(params, architecture, data.train, run, execution, here).train()
@@ -66,7 +67,8 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
                 device_memory=here.memory(),
                 micro_batch=trained.micro_batch,
             )
-        params, architecture = at_side(trained.params, architecture, run)
+        with jax.default_device(here.devices[0]):
+            params, architecture = at_side(trained.params, architecture, run)
     start = time.perf_counter()
     predictions = evaluate(here.put(params), architecture, data.test, recipe, here, run.checkpoint.id)
     seconds = time.perf_counter() - start

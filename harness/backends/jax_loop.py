@@ -78,7 +78,8 @@ class Loop:
         self.architecture = architecture
         self.recipe, self.steps = run.recipe, run.recipe.steps or 0
         self.rule = Rule.of(run.recipe)
-        self.training = Training(machine.put(begin(params, self.rule)))
+        with jax.default_device(machine.devices[0]):
+            self.training = Training(machine.put(begin(params, self.rule)))
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         self.meter = Meter()
         self.diverged: Divergence | None = None

@@ -13,20 +13,11 @@ from harness.backends.jax_loop import Loop
 from harness.backends.jax_machine import Machine, machine
 from harness.backends.jax_memory import MicroBatch, attempted, estimate, out_of_memory
 from harness.backends.jax_step import Layout, needed
-from harness.backends.layouts import read
 from harness.backends.memory import Remembered
-from harness.data.splits import select
-from harness.datasets import dataset
 from harness.errors import ClaimsError
-from harness.micro import tasks
-from harness.recipes import recipe
-from harness.spec import Run
-from harness.zoo import checkpoint, file_of
+from tests.backends.tiny import data_of, run, weights_of
 
-
-def run(name="micro-vit-s", **changed):
-    short = replace(recipe("micro"), **{"steps": 3, "batch_size": 8, "warmup_steps": 0} | changed)
-    return Run(checkpoint(name), dataset("digits-5"), short, seed=3, backend="jax")
+SHORT = {"steps": 3, "batch_size": 8, "warmup_steps": 0}
 
 
 class Accelerator(Machine):
@@ -57,10 +48,9 @@ class Small(Loop):
 
 
 def small(a_run, held=99, execution=None, here=None):
-    params, architecture = network(a_run, read(file_of(a_run.checkpoint)))
-    data = select(tasks.load(a_run.dataset), a_run)
+    params, architecture = network(a_run, weights_of(a_run))
     here = here or Accelerator((jax.devices("cpu")[0],))
-    made = Small(params, architecture, data.train, a_run, execution or Execution(), here)
+    made = Small(params, architecture, data_of(a_run).train, a_run, execution or Execution(), here)
     made.held = held
     return made
 
@@ -82,7 +72,7 @@ def test_jaxs_own_error_is_known_as_too_little_memory():
 
 
 def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(tmp_path):
-    a_run = run()
+    a_run = run(**SHORT)
     whole = small(a_run).train()
     begun = small(a_run, 5, Execution(folder=tmp_path))
     done = begun.train()
@@ -100,7 +90,7 @@ def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(tmp_path):
 
 
 def test_activations_are_recomputed_once_even_few_images_do_not_fit():
-    a_run = run()
+    a_run = run(**SHORT)
     begun = small(a_run, 1)
     done = begun.train()
     assert begun.sizes == [8, 4, 8, 8, 8]
@@ -110,11 +100,11 @@ def test_activations_are_recomputed_once_even_few_images_do_not_fit():
 
 def test_not_even_one_image_is_one_line():
     with pytest.raises(ClaimsError, match="expected memory for one example at a time, found too little"):
-        small(run(), 0).train()
+        small(run(**SHORT), 0).train()
 
 
 def test_a_size_that_is_asked_for_is_kept_to(tmp_path):
-    begun = small(run(), 99, Execution(micro_batch=4, folder=tmp_path))
+    begun = small(run(**SHORT), 99, Execution(micro_batch=4, folder=tmp_path))
     assert begun.train().micro_batch == 4
     assert not (tmp_path / "micro_batches.json").exists()
 

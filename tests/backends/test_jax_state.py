@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -18,41 +17,17 @@ from harness.backends.jax_engine import fine_tune, network
 from harness.backends.jax_loop import Loop
 from harness.backends.jax_machine import machine
 from harness.backends.jax_state import load, restore, save
-from harness.backends.layouts import read
 from harness.backends.states import Interrupted, folder_of, saved
-from harness.data.splits import select
-from harness.datasets import dataset
 from harness.errors import ClaimsError
 from harness.measure import measure
-from harness.micro import tasks
-from harness.recipes import recipe
-from harness.spec import Run
 from harness.store import Store
-from harness.zoo import checkpoint, file_of
+from tests.backends.tiny import EVERYTHING, data_of, run, weights_of
 
-EVERYTHING = {
-    "polyak": 0.9,
-    "momentum_dtype": "bfloat16",
-    "dropout": 0.1,
-    "crop": "inception",
-    "flip": True,
-    "mixup": 0.2,
-    "head": "library",
-}
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
 
-def run(name="micro-vit-s", **changed):
-    short = replace(recipe("micro"), **{"steps": 12, "batch_size": 8, "warmup_steps": 2} | changed)
-    return Run(checkpoint(name), dataset("digits-5"), short, seed=3, backend="jax")
-
-
-def data_of(a_run):
-    return select(tasks.load(a_run.dataset), a_run)
-
-
 def loop(a_run, execution):
-    params, architecture = network(a_run, read(file_of(a_run.checkpoint)))
+    params, architecture = network(a_run, weights_of(a_run))
     return Loop(params, architecture, data_of(a_run).train, a_run, execution, machine("cpu", a_run.recipe))
 
 
@@ -69,10 +44,9 @@ import os, signal, sys, time, traceback
 from pathlib import Path
 import numpy as np
 from harness.backends import Execution
-from harness.backends.layouts import read
 from harness.backends.jax_engine import fine_tune
-from harness.zoo import file_of
-from tests.backends.test_jax_state import RUNS, data_of, run
+from tests.backends.test_jax_state import RUNS
+from tests.backends.tiny import data_of, run, weights_of
 
 def compute(name, folder, slow):
     def on_step(progress):
@@ -80,7 +54,7 @@ def compute(name, folder, slow):
         time.sleep(float(slow))
     a_run = run(name, **RUNS[name])
     execution = Execution(folder=Path(folder), save_every=0, on_step=on_step)
-    outcome = fine_tune(a_run, read(file_of(a_run.checkpoint)), data_of(a_run), execution)
+    outcome = fine_tune(a_run, weights_of(a_run), data_of(a_run), execution)
     np.savez(Path(folder) / "outcome.npz", predictions=outcome.predictions, losses=outcome.losses)
 
 for line in sys.stdin:
@@ -138,7 +112,7 @@ def said_until(victims, *ends):
     raise AssertionError(f"expected one of {ends}, found {found}")
 
 
-@pytest.mark.parametrize(("name", "moments"), [("micro-vit-s", (2, 6, 11)), ("micro-bit-s", (6,))])
+@pytest.mark.parametrize(("name", "moments"), [("micro-vit-s", (2, 5, 9)), ("micro-bit-s", (5,))])
 def test_a_run_killed_again_and_again_gives_what_an_uninterrupted_one_gives(name, moments, folder, victims):
     a_run = run(name, **RUNS[name])
     begun = []
@@ -154,7 +128,7 @@ def test_a_run_killed_again_and_again_gives_what_an_uninterrupted_one_gives(name
     steps = said_until(victims, "end")[:-1]
     assert all(int(step) >= moments[-1] for step in steps)
     trained = computed(a_run, Execution())
-    outcome = fine_tune(a_run, read(file_of(a_run.checkpoint)), data_of(a_run), Execution())
+    outcome = fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution())
     with np.load(folder / "outcome.npz") as found:
         assert np.array_equal(found["predictions"], outcome.predictions)
         assert found["losses"].tolist() == list(trained.losses) == list(outcome.losses)
@@ -253,6 +227,8 @@ def change_a_number(state):
 DAMAGES = [cut, flip_a_bit, empty, lose_the_index, lose_everything, change_a_number]
 
 
+# A thread of orbax may report what it can't read after its reader has given up.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_newest_state_falls_back_to_the_other(damage, states, capsys):
     folder, a_run = states
@@ -285,7 +261,7 @@ def test_a_state_that_can_t_be_written_is_said_and_training_goes_on(tmp_path, ca
     a_run = run(**EVERYTHING)
     (tmp_path / "states").mkdir()
     (tmp_path / "states" / a_run.id).write_bytes(b"")  # a file where the folder should be
-    assert len(computed(a_run, Execution(folder=tmp_path, save_every=0)).losses) == 12
+    assert len(computed(a_run, Execution(folder=tmp_path, save_every=0)).losses) == 10
     assert "expected to save the state, found" in capsys.readouterr().err
 
 
