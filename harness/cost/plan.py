@@ -43,6 +43,11 @@ class PlannedRun:
     """Why it can't be computed, e.g. "needs data: ..."; "" if it can."""
 
     @property
+    def fetches_weights(self) -> bool:
+        """Whether its weights are wanted: not for images that must be laid there by hand (harness.gpu.trials)."""
+        return not self.reason.startswith("needs data")
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """The same for the same run, whichever claim asks for it."""
         if self.run_id:
@@ -179,7 +184,8 @@ def plan(
     lacking = [run for run in first.values() if not run.stored]
     found: list[Download] = []
     if cache is not None:
-        found = downloads((r.checkpoint for r in lacking), (r.dataset for r in lacking), cache, offline=offline)
+        weights = (run.checkpoint for run in lacking if run.fetches_weights)
+        found = downloads(weights, (run.dataset for run in lacking), cache, offline=offline)
     return Plan(rows, tuple(found), card, price_per_hour)
 
 

@@ -149,7 +149,10 @@ def sums(plan: Plan) -> Iterator[str]:
         yield f"{paid}."
     if plan.too_large:
         names = dict.fromkeys(f"{row.checkpoint} ({row.recipe})" for row in plan.too_large)
-        yield f"Does not fit: {', '.join(names)}."
+        of_them = [row for row in plan.too_large if not row.blocked]
+        number = sum(row.left for row in of_them)
+        counted_too = f"{number} run{'s' * (number != 1)} and {hours(sum(row.hours or 0.0 for row in of_them))} hours"
+        yield f"Does not fit: {', '.join(names)}" + (f"; {counted_too} of the above." if of_them else ".")
     if plan.downloads:
         about = "about " if any(each.about for each in plan.downloads) else ""
         missing = sum(each.bytes is None and not each.here for each in plan.downloads)
