@@ -14,6 +14,10 @@ class Changed(ClaimsError):
     """Material that is here, or was offered, and is not the bytes whose digest is known."""
 
 
+class TooLittleMemory(ClaimsError):
+    """A run that does not fit this machine, one example at a time."""
+
+
 def nearest(found: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name nearest to `found`, or "" if none is near."""
     lowered = {name.lower(): name for name in known}

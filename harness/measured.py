@@ -104,7 +104,9 @@ def agreement(
     """Return whether two frameworks say the same: the same verdict, and every side's accuracy equivalent.
 
     Accuracies are compared per contender, paired by seed (or on the examples, with fewer than three seeds), by two
-    one-sided tests against the margin; the contender that is least alike decides.
+    one-sided tests against the margin, the error rate divided among the contenders; the one that is least alike
+    decides. Opposite verdicts are no agreement; a decided and an open one leave it open, for a difference in
+    significance is no significant difference.
 
     Args:
         question: whose source names the backend "both".
@@ -121,19 +123,23 @@ def agreement(
     unsaid = next((each for each in (first, second) if each.verdict in ("NOT RUN", "NOT VERIFIABLE")), None)
     if unsaid is not None:
         return replace(blank, verdict=unsaid.verdict, reason=f"{said}; {unsaid.reason}", runs=(), tolerance=None)
+    opposite = {first.verdict, second.verdict} == {"REPRODUCED", "REFUTED"}
     if not first.sides or not second.sides:
-        name: VerdictName = "INCONCLUSIVE" if first.verdict == second.verdict else "REFUTED"
-        return replace(blank, verdict=name, reason=f"{said}; no accuracies to compare")
+        return replace(blank, reason=f"{said}; no accuracies to compare")
+    alpha = question.alpha / len(question.hypothesis.contenders)
     found = []
     for contender in question.hypothesis.contenders:
         a, b = ([score(result) for result in give(planned[name][contender].runs)] for name in (one, two))
-        found.append((contender, *_equivalent(a, b, margin / 100, question.alpha)))
+        found.append((contender, *_equivalent(a, b, margin / 100, alpha)))
     order: list[VerdictName] = ["REFUTED", "INCONCLUSIVE", "REPRODUCED"]
+    name: VerdictName
     contender, estimate, name = min(found, key=lambda each: (order.index(each[2]), -abs(each[1].value)))
-    if first.verdict != second.verdict:
+    where = {"REPRODUCED": "within", "REFUTED": "outside", "INCONCLUSIVE": "neither inside nor outside"}[name]
+    reason = f"{said}; {contender}, {one} minus {two}: {in_points(estimate)}, {where} ± {margin:g}"
+    if opposite:
         name = "REFUTED"
-    where = {"REPRODUCED": "within", "REFUTED": "not both the same and within", "INCONCLUSIVE": "not settled within"}
-    reason = f"{said}; {contender}, {one} minus {two}: {in_points(estimate)}, {where[name]} ± {margin:g}"
+    elif first.verdict != second.verdict and name == "REPRODUCED":
+        name = "INCONCLUSIVE"
     sides = tuple(
         replace(side, name=f"{side.name}, {backend}") for backend, of in verdicts.items() for side in of.sides
     )

@@ -16,7 +16,7 @@ from harness.claim import Claim
 from harness.executor import Executor
 from harness.gpu.lab import NotComputed
 from harness.questions import Asking, runs_of
-from harness.spec import Result, Run
+from harness.spec import BACKENDS, Result, Run
 from harness.store import Store
 from harness.verdict import Question
 
@@ -72,6 +72,11 @@ class Session:
     def plan(self, questions: Sequence[Question]) -> None:
         """Tell the executor every run that the selected questions need, so that no core waits."""
         self.executor.plan(runs_of(questions))
+        if self.fetches:
+            from harness.gpu.plan import at_hand
+
+            computed = set(BACKENDS) - dict(self.means.refuses).keys()
+            self.executor.plan(at_hand(questions, self.seeds, self.executor.store, computed))
 
     @property
     def seeds(self) -> int:

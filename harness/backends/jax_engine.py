@@ -17,7 +17,7 @@ from harness.backends.jax_machine import Machine, machine
 from harness.backends.jax_memory import out_of_memory
 from harness.backends.loaders import build_checkpoint_flax
 from harness.data.splits import Data
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, TooLittleMemory
 from harness.spec import Run
 
 
@@ -44,7 +44,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
             raise
-        raise ClaimsError(
+        raise TooLittleMemory(
             f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
             f" little ({str(error).splitlines()[0]}); choose a card with more memory or a smaller network"
         ) from None

@@ -26,7 +26,7 @@ from harness.data.pixels import limits, stored_image
 from harness.data.preprocess import check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Indices
 from harness.data.splits import Split
-from harness.errors import ClaimsError
+from harness.errors import TooLittleMemory
 from harness.spec import Recipe
 
 
@@ -81,7 +81,7 @@ def evaluate(
         # What fitted once fits again, and need not be waited for.
         while (found := attempt(size) if proven else attempted(partial(attempt, size))) is None:
             if size == devices:
-                raise ClaimsError(f"{where}: expected memory to evaluate one image, found too little")
+                raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
             size = -(-size // (2 * devices)) * devices
         proven = True
         computing.append((start, found))

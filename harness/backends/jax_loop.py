@@ -23,7 +23,7 @@ from harness.backends.jax_step import Layout, Program, begin, compiled, dropout_
 from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
 from harness.data.splits import Split, batch_indices
-from harness.errors import ClaimsError
+from harness.errors import TooLittleMemory
 from harness.schedule import learning_rate
 from harness.spec import Divergence, Run
 
@@ -172,7 +172,7 @@ class Loop:
         except jax.errors.JaxRuntimeError as error:
             if step == self.first or not out_of_memory(error):
                 raise
-            raise ClaimsError(
+            raise TooLittleMemory(
                 f"{self.run.label}: expected memory for a step of what earlier steps took, found too little; end what"
                 " else uses the accelerator, and run it again"
             ) from None

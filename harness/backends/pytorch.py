@@ -15,7 +15,7 @@ from harness.backends.torch_machine import Machine, machine
 from harness.backends.torch_memory import free
 from harness.backends.torch_network import at_side, faster_format, network
 from harness.data.splits import Data
-from harness.errors import ClaimsError
+from harness.errors import TooLittleMemory
 from harness.spec import Run
 
 
@@ -47,7 +47,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         if here.accelerated:
             free()  # for JAX, and other processes: PyTorch would keep it
     # Outside the handler: the error's traceback holds the network.
-    raise ClaimsError(
+    raise TooLittleMemory(
         f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
         f" little ({lacking}); choose a card with more memory or a smaller network"
     )

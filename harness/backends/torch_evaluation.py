@@ -27,7 +27,7 @@ from harness.data.pixels import limits, one_size, stored_image, stored_images
 from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Words
 from harness.data.splits import Split
-from harness.errors import ClaimsError
+from harness.errors import TooLittleMemory
 from harness.spec import Recipe
 
 
@@ -151,7 +151,7 @@ def evaluate(
             attempt = partial(classes, model, images, machine, memory_format)
             while (found := attempted(partial(attempt, size))) is None:
                 if size == 1:
-                    raise ClaimsError(f"{where}: expected memory to evaluate one image, found too little")
+                    raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
                 size = math.ceil(size / 2)
             take(coming.add(start, found))
         take(coming.due())

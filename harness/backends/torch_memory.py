@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from harness.backends.memory import SMALL, fitting
-from harness.errors import ClaimsError
+from harness.errors import TooLittleMemory
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class MicroBatch:
         elif self.size > 1:
             self.size = (self.size + 1) // 2
         else:
-            raise ClaimsError(
+            raise TooLittleMemory(
                 "expected memory for one example at a time, found too little; choose a smaller network, another"
                 " precision (bfloat16) or a card with more memory"
             )

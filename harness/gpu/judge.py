@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.claim import Close, Contender, Searched, Verdict
 from harness.datasets import why_not_here
-from harness.errors import Changed, ClaimsError
+from harness.errors import Changed, ClaimsError, TooLittleMemory
 from harness.fetch import settings
 from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import Lab, NotComputed
@@ -84,7 +84,7 @@ def _answered(question: Question, lab: Lab) -> Answered:
         return not_run(error if lab.fetches else absent(trials.values()) or error)
     try:
         return _measured(question, trials, here, score, lab, tolerance)
-    except NotComputed as reason:
+    except (NotComputed, TooLittleMemory) as reason:
         return not_run(reason)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -65,6 +65,30 @@ def trials_of(question: Question) -> Iterator[Trial]:
     yield from found
 
 
+def at_hand(questions: Iterable[Question], seeds: int, store: Store, backends: Collection[str]) -> list[Run]:
+    """Return the runs that could be computed at once, checks first: all they need is here, their learning rate known.
+
+    Args:
+        questions: as for `planned`.
+        seeds: of final runs.
+        store: where results lie; a grid that is stored has chosen its rate.
+        backends: the frameworks that compute in this session.
+    """
+    first: dict[str, Run] = {}
+    rest: dict[str, Run] = {}
+    for question in questions:
+        trials = list(trials_of(question))
+        for backend in BACKENDS:
+            if question.backend not in (backend, BOTH) or backend not in backends:
+                continue
+            book = _Book(question, backend, store)
+            for family in {each.checkpoint.family for each in trials if not each.recipe.evaluates_only} & set(checks()):
+                first |= {run.id: run for run in book.known(trial_of(checks()[family]), (0,))}
+            for each in trials:
+                rest |= {run.id: run for run in book.known(each, each.seeds(seeds))}
+    return list((first | rest).values())
+
+
 class _Book:
     """Writes down the runs of one question on one framework."""
 
@@ -90,6 +114,16 @@ class _Book:
         if found and (rate is not None or not of.searches):
             known = runs(of, found, rate, tuple(seeds), self.backend)
         return [self._row(of, of.recipe, purpose, seed, run) for seed, run in zip(seeds, known, strict=True)]
+
+    def known(self, of: Trial, seeds: Sequence[int]) -> Iterable[Run]:
+        """Return a trial's next runs: its grid, or the final ones once that has chosen; none if material is missing."""
+        found = material_here(of)
+        if found is None:
+            return ()
+        rate = self._chosen(of, found) if of.searches else None
+        if of.searches and rate is None:
+            return grid(of, found, self.backend).values()
+        return runs(of, found, rate, tuple(seeds), self.backend)
 
     def _chosen(self, of: Trial, found: Material) -> float | None:
         """Return the learning rate that a grid already stored has chosen."""

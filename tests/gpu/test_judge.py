@@ -7,7 +7,7 @@ import scipy.stats
 
 from harness.claim import Better, Claim, Contender
 from harness.datasets import unpinned_dataset
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, TooLittleMemory
 from harness.gpu import judge as gpu
 from harness.gpu.check import checks, require, trial_of
 from harness.gpu.lab import NotComputed
@@ -103,10 +103,13 @@ def test_frameworks_agree_if_every_side_is_equivalent_and_the_verdict_the_same()
     found = agreed(ours, theirs)
     assert found.verdict == "REPRODUCED"
     differences = [(x - y) / 100 for x, y in zip(ours, theirs, strict=True)]
-    expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(0.90)
+    # Two one-sided tests, at half the error rate each contender.
+    expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(1 - 2 * 0.05 / 2)
     assert (found.low, found.high) == pytest.approx(tuple(expected))
     assert "torch: REPRODUCED, jax: REPRODUCED" in found.reason
-    assert agreed(ours, theirs, ("REPRODUCED", "INCONCLUSIVE")).verdict == "REFUTED"
+    assert agreed(ours, theirs, ("REPRODUCED", "REFUTED")).verdict == "REFUTED"
+    # A difference in significance is no significant difference.
+    assert agreed(ours, theirs, ("REPRODUCED", "INCONCLUSIVE")).verdict == "INCONCLUSIVE"
 
 
 def test_frameworks_that_differ_do_not_agree():
@@ -190,3 +193,19 @@ def test_where_the_check_cannot_be_made_it_is_said(monkeypatch):
     assert note == "the evaluation of bit networks is unchecked, for ImageNet or bit-m-r152x4-in1k is not here"
     evaluated = trial(Contender("BiT-R50x1", "ImageNet-21k"), "imagenet", "notebook")
     assert gpu.pipeline_notes({evaluated.contender: evaluated}, Closed(), "torch") == []
+
+
+def test_what_does_not_fit_this_machine_is_not_run(monkeypatch):
+    weights = replace(checkpoint("vit-l16-in21k-in1k-384"), sha256="a" * 64)
+    here = Material(weights, unpinned_dataset("imagenet", train=False))
+    monkeypatch.setattr(gpu, "material", lambda of, fetch: here)
+
+    class Small(Closed):
+        def give(self, runs):
+            raise TooLittleMemory("expected memory to evaluate one image, found too little")
+
+    large, small = (Contender(name, "ImageNet-21k", resolution=384) for name in ("ViT-L/16", "ViT-B/16"))
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    asked = Question(claim, Better(large, than=small, on="imagenet"), "gpu/notebook", 0.05)
+    found = gpu.answer(asked, Small())
+    assert (found.verdict, found.reason) == ("NOT RUN", "expected memory to evaluate one image, found too little")
