@@ -123,7 +123,8 @@ def printed(capsys, *arguments):
     return code, capsys.readouterr()
 
 
-def test_the_table_fits_120_columns_and_cites_each_value(capsys):
+def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     code, out = printed(capsys, "diff", "paper", "bit-hyperrule")
     assert code == 0
     lines = out.out.splitlines()

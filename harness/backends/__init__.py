@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from harness.data.splits import Data
 from harness.spec import Divergence, Run
 
-Weights = Mapping[str, npt.NDArray[Any]]
+if TYPE_CHECKING:  # a stored result is looked up without numpy
+    import numpy as np
+    import numpy.typing as npt
+
+    from harness.data.splits import Data
+
+Weights: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """A checkpoint in its official npz layout: key to array."""
 EVALUATION_BATCH = 256
 """Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
