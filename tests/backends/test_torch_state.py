@@ -242,6 +242,15 @@ def test_a_loss_still_on_the_way_that_is_not_finite_ends_the_run_and_is_not_save
             assert all(state.get_tensor(name).isfinite().all() for name in state.keys())  # noqa: SIM118
 
 
+@pytest.fixture
+def interrupting():
+    """Let SIGINT interrupt, as it does in a terminal; a shell's background jobs inherit that it is ignored."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("interrupting")
 def test_signals_mean_what_they_meant_where_nothing_can_be_saved_and_afterwards(tmp_path):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with interruption(False) as asked:
