@@ -73,8 +73,11 @@ def sample(
     """
     starts = [(first[:, None] + y * row[:, None])[:, :, None] for y in (top.long(), bottom.long())]
 
+    def taken(places: Tensor) -> Tensor:  # pixels[places], whole pixels copied at once
+        return pixels.index_select(0, places.reshape(-1)).view(*places.shape, -1).to(torch.float32)
+
     def line(start: Tensor) -> Tensor:
-        near, far = (pixels[start + x.long()[:, None, :]].to(torch.float32) for x in (left, right))
+        near, far = (taken(start + x.long()[:, None, :]) for x in (left, right))
         return torch.lerp(near, far, across[:, None, :, None])
 
     return torch.lerp(line(starts[0]), line(starts[1]), down[:, :, None, None])
