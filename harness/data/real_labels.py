@@ -8,8 +8,6 @@ image's labels; images without one (3,163 of 50,000) are not scored.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.examples import read_bytes
@@ -28,28 +26,6 @@ ADDRESS = "https://raw.githubusercontent.com/google-research/reassessed-imagenet
 """Where the authors publish the labels; no digest is, so the first fetch pins it and reading counts them."""
 
 RealLabels = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class RealScore:
-    """Integer counts; accuracy is derived from them."""
-
-    correct: int
-    n: int
-    """Scored images: those with at least one label."""
-    unlabelled: int
-    """Images without a label, not scored."""
-
-    @property
-    def accuracy(self) -> float:
-        """ReaL accuracy in percent.
-
-        Raises:
-            ClaimsError: no image has a label.
-        """
-        if self.n == 0:
-            raise ClaimsError(f"ReaL: expected images with labels, found {self.unlabelled:,} without one")
-        return 100 * self.correct / self.n
 
 
 def material() -> Material:
@@ -116,15 +92,3 @@ def read_real(path: Path, images: int = IMAGES, labelled: int | None = LABELLED,
             f"{path}: expected {images:,} images{counted}, found {len(content):,} and {found:,}; fetch real.json again"
         )
     return tuple(tuple(labels) for labels in content)
-
-
-def real_score(predictions: Sequence[int], labels: RealLabels) -> RealScore:
-    """Score predicted classes, one an image in the order of the labels.
-
-    Raises:
-        ClaimsError: not one prediction for each image.
-    """
-    if len(predictions) != len(labels):
-        raise ClaimsError(f"ReaL: expected {len(labels):,} predictions, found {len(predictions):,}; score all images")
-    scored = [(int(guess), allowed) for guess, allowed in zip(predictions, labels, strict=True) if allowed]
-    return RealScore(sum(guess in allowed for guess, allowed in scored), len(scored), len(labels) - len(scored))

@@ -264,6 +264,8 @@ def test_what_is_only_tried_is_not_compiled():
     loop.forward = None  # the compiled network
     with Feed(loop.split, a_run, CPU) as feed:
         loop._tried(0, feed.batch(0), 4)
+    assert loop.training.step == 0
+    assert all(parameter.grad is None for parameter in loop.parameters)
 
 
 def test_every_step_is_told():
