@@ -1,4 +1,6 @@
-"""CIFAR-10 and CIFAR-100 from their binary versions (the Python versions are pickles, which are never read).
+"""CIFAR-10 and CIFAR-100 from their binary versions.
+
+The Python versions, which torchvision's classes read, are pickles, which are never read here.
 
 A record is one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100), then 3,072 bytes: the 32x32
 red, green and blue planes (https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version").
