@@ -29,6 +29,8 @@ from harness.spec import Divergence, Run
 
 LAG = 4
 """Steps after which an accelerator's loss is looked at: it computes on while the loss comes over."""
+LAG_ON_CPU = 1
+"""The same on a CPU: the next step is prepared while one is computed."""
 WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
 
@@ -122,12 +124,12 @@ class Loop:
             self._step(step, self.feed.batch(step))
             if self.diverged is not None:
                 return
-            if asked:
-                self._save()
-                raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
-            if time.monotonic() - saved >= (self.execution.save_every if step + 1 < self.steps else WORTH):
+            due = time.monotonic() - saved >= (self.execution.save_every if step + 1 < self.steps else WORTH)
+            if due or asked:
                 self._save()
                 saved = time.monotonic()
+            if asked:  # before the save, or in it
+                raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
 
     def _settle(self) -> None:
         """Look at the losses that are still on the way, and at the clock."""
@@ -161,7 +163,7 @@ class Loop:
             loss = self._update(step, batch)
         self._remember()
         self._pending.append((step, loss))
-        self._look(LAG if self.machine.accelerated else 0)
+        self._look(LAG if self.machine.accelerated else LAG_ON_CPU)
 
     def _update(self, step: int, batch: Batch) -> jax.Array:
         layout = self._layout()
