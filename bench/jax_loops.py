@@ -20,12 +20,12 @@ from bench.loops import SKIPPED
 from bench.rows import Clock, Lap
 from harness.backends import EVALUATION_BATCH, Execution, Progress, flax_models, jax_engine
 from harness.backends.jax_evaluation import evaluate
-from harness.backends.jax_loop import Loop, Trained
+from harness.backends.jax_loop import Loop, TrainedParams
 from harness.backends.jax_machine import machine
 from harness.schedule import learning_rate
 
 
-def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Trained, int]:
+def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, TrainedParams, int]:
     """Fine-tune as users do; return the lap, what the loop says, and the largest memory allocated on the device.
 
     Args:

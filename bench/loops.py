@@ -17,9 +17,10 @@ from bench.cases import Case
 from bench.rows import Clock, Lap
 from harness.backends import Execution, Progress
 from harness.backends.torch_inputs import laid_out
-from harness.backends.torch_loop import Loop, Trained
+from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import machine
 from harness.backends.torch_network import faster_format, network
+from harness.backends.trained import Trained
 from harness.schedule import learning_rate
 
 SKIPPED = 2

@@ -313,6 +313,7 @@ class Divergence:
     """Where the loss stopped being a finite number; the run ended there."""
 
     step: Natural
+    """Whose loss it is; the number of steps: logits were not finite after the last update."""
     learning_rate: float
     examples: tuple[int, ...]
     """The batch: indices among the training examples of the run."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import jax
-import numpy as np
 
 from harness.backends import Execution, Outcome, Weights, flax_models
 from harness.backends.architectures import Architecture, BitArchitecture
@@ -16,6 +15,7 @@ from harness.backends.jax_loop import Loop
 from harness.backends.jax_machine import Machine, machine
 from harness.backends.jax_memory import out_of_memory
 from harness.backends.loaders import build_checkpoint_flax
+from harness.backends.trained import tested, untested
 from harness.data.splits import Data
 from harness.errors import ClaimsError, TooLittleMemory
 from harness.spec import Run
@@ -59,30 +59,12 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
     if not recipe.evaluates_only:
         trained = Loop(params, architecture, data.train, run, execution, here).train()
         if trained.diverged is not None:
-            return Outcome(
-                np.zeros(0, np.int64),
-                trained.losses,
-                0.0,
-                trained.diverged,
-                device_memory=here.memory(),
-                micro_batch=trained.micro_batch,
-            )
+            return untested(trained, here.memory())
         with jax.default_device(here.devices[0]):
             params, architecture = at_side(trained.params, architecture, run)
     start = time.perf_counter()
     predictions = evaluate(here.put(params), architecture, data.test, recipe, here, run.checkpoint.id)
-    seconds = time.perf_counter() - start
-    if trained is None:
-        return Outcome(predictions, (), len(predictions) / seconds, device_memory=here.memory())
-    return Outcome(
-        predictions,
-        trained.losses,
-        (recipe.steps or 0) * recipe.batch_size / trained.seconds,
-        device_memory=here.memory(),
-        waiting=trained.waiting,
-        micro_batch=trained.micro_batch,
-        earlier=trained.earlier,
-    )
+    return tested(run, trained, len(data.train), predictions, time.perf_counter() - start, here.memory())
 
 
 def network(run: Run, weights: Weights) -> tuple[Params, Architecture]:

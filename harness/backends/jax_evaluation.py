@@ -22,12 +22,16 @@ from harness.backends.flax_models import Params
 from harness.backends.jax_inputs import Pixels, whole
 from harness.backends.jax_machine import Machine
 from harness.backends.jax_memory import attempted
+from harness.backends.trained import UNDECIDED
 from harness.data.pixels import limits, stored_image
 from harness.data.preprocess import check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Indices
 from harness.data.splits import Split
 from harness.errors import TooLittleMemory
 from harness.spec import Recipe
+
+NOT_YET = -2
+"""No class."""
 
 
 @lru_cache(maxsize=64)
@@ -36,7 +40,8 @@ def classifier(network: nn.Module) -> Any:
 
     def classes(params: Params, inputs: Array) -> Array:
         images = jnp.repeat(inputs, 3, axis=-1) if inputs.shape[-1] == 1 else inputs
-        return jnp.argmax(flax_models.apply(network, params, images), axis=1)
+        logits = flax_models.apply(network, params, images)
+        return jnp.where(jnp.isfinite(logits).all(axis=1), jnp.argmax(logits, axis=1), UNDECIDED)
 
     return jax.jit(classes)
 
@@ -45,6 +50,8 @@ def evaluate(
     params: Params, architecture: Architecture, split: Split, recipe: Recipe, machine: Machine, where: str
 ) -> npt.NDArray[np.int64]:
     """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
+
+    UNDECIDED where logits are not finite.
 
     In batches of EVALUATION_BATCH, the last one filled up with its last example, whose predictions are dropped; on
     an accelerator they are computed in smaller parts if memory is short.
@@ -66,7 +73,7 @@ def evaluate(
     devices = len(machine.devices)
     size = batch = -(-EVALUATION_BATCH // devices) * devices
     proven = not machine.accelerated
-    predictions = np.full(len(split), -1, np.int64)
+    predictions = np.full(len(split), NOT_YET, np.int64)
     computing: deque[tuple[int, Any]] = deque()
 
     def take() -> None:
@@ -89,7 +96,7 @@ def evaluate(
             take()
     while computing:
         take()
-    if (predictions < 0).any():
+    if (predictions == NOT_YET).any():
         raise AssertionError("an example was not predicted")
     return predictions
 

@@ -22,7 +22,8 @@ from harness.backends.jax_state import Training, restore, save
 from harness.backends.jax_step import Layout, Program, begin, compiled, dropout_key, needed
 from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
-from harness.data.splits import Split, batch_indices
+from harness.backends.trained import Trained, divergence
+from harness.data.splits import Split
 from harness.errors import TooLittleMemory
 from harness.schedule import learning_rate
 from harness.spec import Divergence, Run
@@ -35,21 +36,12 @@ WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, kw_only=True)
+class TrainedParams(Trained):
     """What the loop gives."""
 
     params: Params
     """The weights to evaluate: the last ones, or their average."""
-    losses: tuple[float, ...]
-    seconds: float
-    """In the loop, earlier processes' included."""
-    waiting: float
-    """Share of these spent waiting for data."""
-    earlier: float
-    """Seconds spent in earlier processes."""
-    micro_batch: int | None
-    diverged: Divergence | None = None
 
 
 class Loop:
@@ -92,7 +84,7 @@ class Loop:
         size, checkpointing = self.known or (execution.micro_batch, False)
         self.micro = MicroBatch(batch, size, checkpointing)
 
-    def train(self) -> Trained:
+    def train(self) -> TrainedParams:
         """Do the steps that are left; return what there is to say of all.
 
         Raises:
@@ -116,7 +108,8 @@ class Loop:
         params = state.params if state.average is None else state.average
         share = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
         micro = None if self.micro.size == self.micro.batch else self.micro.size
-        return Trained(params, tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
+        done = (tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
+        return TrainedParams(*done, params=params)
 
     def _steps(self, asked: Interruption) -> None:
         saved = time.monotonic()
@@ -218,8 +211,7 @@ class Loop:
             step, reported = self._pending.popleft()
             loss, rate = float(reported), learning_rate(self.recipe, step)
             if not math.isfinite(loss):
-                index = batch_indices(len(self.split), self.recipe.batch_size, step, self.run.seed)
-                self.diverged = Divergence(step, rate, tuple(index.tolist()))
+                self.diverged = divergence(self.run, len(self.split), step)
                 return
             self.training.losses.append(loss)
             progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.machine.memory())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
-import numpy as np
 import torch
 
 from harness.backends import Execution, Outcome, Weights
@@ -14,6 +12,7 @@ from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import Machine, machine
 from harness.backends.torch_memory import free
 from harness.backends.torch_network import at_side, faster_format, network
+from harness.backends.trained import tested, untested
 from harness.data.splits import Data
 from harness.errors import TooLittleMemory
 from harness.spec import Run
@@ -63,20 +62,8 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
     if not recipe.evaluates_only:
         trained = Loop(model, data.train, run, execution, here, memory_format).train()
         if trained.diverged is not None:
-            outcome = Outcome(np.zeros(0, np.int64), trained.losses, 0.0, trained.diverged)
-            return replace(outcome, device_memory=here.memory(), micro_batch=trained.micro_batch)
+            return untested(trained, here.memory())
         model = at_side(model, run, weights).to(here.device, memory_format=memory_format)  # type: ignore[call-overload]
     start = time.perf_counter()
     predictions = evaluate(model, data.test, recipe, here, run.checkpoint.id, memory_format)
-    seconds = time.perf_counter() - start
-    if trained is None:
-        return Outcome(predictions, (), len(predictions) / seconds, device_memory=here.memory())
-    return Outcome(
-        predictions,
-        trained.losses,
-        (recipe.steps or 0) * recipe.batch_size / trained.seconds,
-        device_memory=here.memory(),
-        waiting=trained.waiting,
-        micro_batch=trained.micro_batch,
-        earlier=trained.earlier,
-    )
+    return tested(run, trained, len(data.train), predictions, time.perf_counter() - start, here.memory())

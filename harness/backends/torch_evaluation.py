@@ -23,12 +23,16 @@ from harness.backends.models_vit import StandardisedConv
 from harness.backends.torch_inputs import laid_out, normalised
 from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_memory import attempted
+from harness.backends.trained import UNDECIDED
 from harness.data.pixels import limits, one_size, stored_image, stored_images
 from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Words
 from harness.data.splits import Split
 from harness.errors import TooLittleMemory
 from harness.spec import Recipe
+
+NOT_YET = -2
+"""No class: less than what is predicted, so that the largest of several processes' is the prediction."""
 
 
 class FoldedConv(nn.Module):
@@ -86,6 +90,8 @@ def predict(
 ) -> npt.NDArray[np.int64]:
     """Return the predicted class of every image, shape (N,), the last partial batch included.
 
+    UNDECIDED where logits are not finite.
+
     Args:
         model: put into evaluation mode.
         images: (N, C, H, W) float32, normalised.
@@ -105,7 +111,8 @@ def classes(
     parts = []
     for part in images.split(batch):
         inputs = laid_out(part.to(machine.device, non_blocking=True), memory_format)
-        parts.append(model(inputs).argmax(dim=1))
+        logits = model(inputs)
+        parts.append(logits.argmax(dim=1).where(logits.isfinite().all(dim=1), UNDECIDED))
     return torch.cat(parts)
 
 
@@ -119,6 +126,8 @@ def evaluate(
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> npt.NDArray[np.int64]:
     """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
+
+    UNDECIDED where logits are not finite.
 
     In batches of EVALUATION_BATCH, which on an accelerator are computed in smaller parts if memory is short;
     several processes take turns at the batches.
@@ -135,7 +144,7 @@ def evaluate(
         ClaimsError: memory is too small for one image; images smaller than the crop.
     """
     model.eval()
-    predictions = torch.full((len(split),), -1, dtype=torch.int64)
+    predictions = torch.full((len(split),), NOT_YET, dtype=torch.int64)
     starts = range(machine.rank * EVALUATION_BATCH, len(split), machine.world * EVALUATION_BATCH)
     size = EVALUATION_BATCH
     coming = Coming(machine, lag=1)  # the device computes one batch while the next one is prepared
@@ -159,7 +168,7 @@ def evaluate(
         shared = predictions.to(machine.device)
         torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
         predictions = shared.cpu()
-    if (predictions < 0).any():
+    if (predictions == NOT_YET).any():
         raise AssertionError("an example was not predicted")
     return predictions.numpy()
 

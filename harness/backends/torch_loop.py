@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,8 +20,9 @@ from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_memory import MicroBatch, estimate
 from harness.backends.torch_optimiser import Average, optimiser
 from harness.backends.torch_state import Training, restore, save
+from harness.backends.trained import Trained, divergence
 from harness.data.augment import dropout_seed
-from harness.data.splits import Split, batch_indices
+from harness.data.splits import Split
 from harness.schedule import learning_rate
 from harness.spec import Divergence, Run
 
@@ -30,21 +30,6 @@ LAG = 4
 """Steps after which an accelerator's loss is looked at: it computes on while the loss comes over."""
 WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What the loop says of itself; the model is trained in place."""
-
-    losses: tuple[float, ...]
-    seconds: float
-    """In the loop, earlier processes' included."""
-    waiting: float
-    """Share of these spent waiting for data."""
-    earlier: float
-    """Those spent in earlier processes."""
-    micro_batch: int | None
-    diverged: Divergence | None = None
 
 
 class Loop:
@@ -93,7 +78,7 @@ class Loop:
         self.micro = MicroBatch(model, own, size, checkpointing)
 
     def train(self) -> Trained:
-        """Do the steps that are left, in place; return what there is to say of all.
+        """Do the steps that are left, the model in place; return what there is to say of all.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -233,11 +218,10 @@ class Loop:
                 return
             if flags:
                 self.stop, self.save = self.stop or bool(flags[0]), self.save or bool(flags[1])
-            rate = learning_rate(self.recipe, step)
             if not math.isfinite(loss):
-                index = batch_indices(len(self.split), self.recipe.batch_size, step, self.run.seed)
-                self.diverged = Divergence(step, rate, tuple(index.tolist()))
+                self.diverged = divergence(self.run, len(self.split), step)
                 return
+            rate = learning_rate(self.recipe, step)
             self.training.losses.append(loss)
             progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.machine.memory())
             self.history.note(progress, last=step == self.steps - 1)
