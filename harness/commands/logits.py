@@ -63,6 +63,10 @@ def run(options: argparse.Namespace) -> int:
             resolution=options.resolution,
             where=options.file,
         )
+        if semantics == "reference":
+            from harness.backends import parity
+
+            model = parity.round_as_authors(model)
         found = loaders.logits(model, images)
     try:
         npz.write(options.out, {"logits": found})
@@ -74,10 +78,10 @@ def run(options: argparse.Namespace) -> int:
 
 def flax_logits(arrays: Any, images: Any, resolution: int | None, where: str) -> Any:
     """Return float32 logits (N, classes) that the JAX backend computes from weights under the authors' keys."""
-    from harness.backends import flax_models, loaders
+    from harness.backends import flax_parity, loaders
 
     params, architecture = loaders.build_flax(arrays, resolution=resolution, where=where)
-    return flax_models.logits(flax_models.network(architecture), params, images)
+    return flax_parity.logits(params, architecture, images)
 
 
 def read_images(path: str) -> Any:

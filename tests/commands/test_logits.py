@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.backends import layouts, npz
+from harness.backends import flax_models, flax_parity, layouts, loaders, models, npz, parity
 from harness.errors import ClaimsError
 from tests.backends import reference
 from tests.backends.test_models import ARCHITECTURES
@@ -134,3 +134,14 @@ def test_torn_files_and_bad_places_are_refused(tmp_path):
 def test_images_in_0_1_are_noted(tmp_path, capsys):
     run(tmp_path, reference.weights(ARCHITECTURES["vit"]), np.abs(images()))
     assert "no value is below 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["hybrid-3-stages", "bit"])
+def test_logits_round_as_the_authors_code(name, tmp_path):
+    architecture = ARCHITECTURES[name]
+    arrays = reference.weights(architecture)
+    x = images(*getattr(architecture, "resolution", (32, 32)))
+    model = parity.round_as_authors(models.load(arrays))
+    params, _ = flax_models.load(arrays)
+    assert np.array_equal(run(tmp_path, arrays, x), loaders.logits(model, x))
+    assert np.array_equal(run(tmp_path, arrays, x, "--backend", "jax"), flax_parity.logits(params, architecture, x))
