@@ -28,9 +28,10 @@ from harness.backends.npz import Array
 def logits(params: Params, architecture: Architecture, images: Array, batch: int = 32) -> Array:
     """Return float32 logits (N, classes), rounded as the authors' code does or, where that can't be, less.
 
-    On one CPU and in one batch those of a ViT or hybrid are vit_jax's under jax.jit, bit for bit. A BiT's authors'
-    code runs on PyTorch, whose convolutions XLA does not repeat; here everything else is rounded less than in
-    `flax_bit`: kernels are standardised in float64, group norms are summed along one axis at a time.
+    On one CPU and in one batch those of a small ViT or hybrid are vit_jax's under jax.jit, bit for bit, those of a
+    base or large one to 1.5e-6. A BiT's authors' code runs on PyTorch, whose convolutions XLA does not repeat; here
+    everything else is rounded less than in `flax_bit`: kernels are standardised in float64, group norms are summed
+    along one axis at a time.
 
     Args:
         params: as `flax_models.load` returns them.
