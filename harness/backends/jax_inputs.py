@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections import deque
@@ -32,8 +31,6 @@ PREPARED = 1 << 30
 """Largest size in bytes of training inputs that are computed once, where nothing about them is random."""
 RESIDENT = 1 << 31
 """Largest number of stored pixels that are kept on the device; as many can be addressed there."""
-ALIGNED = 64
-"""Bytes to whose multiples arrays must begin that XLA computes with on a CPU as they lie."""
 AHEAD = 4
 """Batches prepared in advance, each by one thread."""
 STEPS = 8
@@ -156,35 +153,20 @@ def stretch(images: npt.NDArray[np.uint8], side: int, mean: float, std: float) -
     All have the same taps, so columns are interpolated once in each stored row, and nothing is where nothing is
     stretched.
     """
+    levels = images.astype(np.float32)
     height, width = images.shape[1:3]
-    levels = aligned((len(images), side, side, images.shape[3]))
-    if (height, width) == (side, side):
-        levels[...] = images
-    else:
+    if (height, width) != (side, side):
         rows, columns = taps(whole(np.array([height]), np.array([width]), side))
-        stored = images.astype(np.float32)
         # np.take and not an index, whose result lies across: what is computed with it takes five times as long.
-        near, far = (np.take(stored, which[0], axis=2) for which in (columns.low, columns.high))
+        near, far = (np.take(levels, which[0], axis=2) for which in (columns.low, columns.high))
         lines = near + columns.weight[0][:, None] * (far - near)
-        np.take(lines, rows.low[0], axis=1, out=levels, mode="clip")  # clip: the other modes would buffer `out`
-        steps = np.take(lines, rows.high[0], axis=1)
-        steps -= levels
-        steps *= rows.weight[0][:, None, None]
-        levels += steps
+        levels, below = (np.take(lines, which[0], axis=1) for which in (rows.low, rows.high))
+        below -= levels
+        below *= rows.weight[0][:, None, None]
+        levels += below
     levels -= 255 * mean
     levels /= 255 * std
     return levels
-
-
-def aligned(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return an array of no values yet that JAX computes with on a CPU as it lies, without a copy.
-
-    XLA reads what begins at a multiple of ALIGNED bytes; numpy's own arrays begin at multiples of 16.
-    """
-    size = 4 * math.prod(shape)
-    room = np.empty(size + ALIGNED, np.uint8)
-    begin = -room.ctypes.data % ALIGNED
-    return room[begin : begin + size].view(np.float32).reshape(shape)
 
 
 def filled(pixels: int) -> int:
@@ -272,15 +254,9 @@ class Feed:
 
     def _taken(self, index: Indices) -> Callable[[Indices], Any]:
         if not self.machine.accelerated:
-            return lambda positions: self._rows(index[positions])
+            return lambda positions: self._inputs[index[positions]]  # type: ignore[index]
         take = _taker(self.machine.shared_out)
         return lambda positions: take(self._inputs, index[positions].astype(np.int32))
-
-    def _rows(self, examples: Indices) -> Any:
-        """Return inputs that were computed once, on a CPU."""
-        inputs: Any = self._inputs
-        rows = aligned((len(examples), *inputs.shape[1:]))
-        return jax.device_put(np.take(inputs, examples, axis=0, out=rows, mode="clip"))
 
     def _sampled(self, prepared: Packed) -> Callable[[Indices], Any]:
         def read(positions: Indices) -> Any:
