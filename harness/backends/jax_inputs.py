@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -31,6 +32,10 @@ PREPARED = 1 << 30
 """Largest size in bytes of training inputs that are computed once, where nothing about them is random."""
 RESIDENT = 1 << 31
 """Largest number of stored pixels that are kept on the device; as many can be addressed there."""
+ALIGNED = 64
+"""Bytes to whose multiples arrays must begin that XLA computes with on a CPU as they lie."""
+CACHED = 1 << 16
+"""Bytes of inputs that are computed at once on a CPU: they and what they are made of stay in its cache."""
 AHEAD = 4
 """Batches prepared in advance, each by one thread."""
 STEPS = 8
@@ -151,22 +156,36 @@ def stretch(images: npt.NDArray[np.uint8], side: int, mean: float, std: float) -
     """Return inputs (n, side, side, C) of images (n, H, W, C) in numpy: `sample` of whole images, with less work.
 
     All have the same taps, so columns are interpolated once in each stored row, and nothing is where nothing is
-    stretched.
+    stretched; a few images at a time, because memory that is new to a process is slow.
     """
-    levels = images.astype(np.float32)
     height, width = images.shape[1:3]
-    if (height, width) != (side, side):
-        rows, columns = taps(whole(np.array([height]), np.array([width]), side))
-        # np.take and not an index, whose result lies across: what is computed with it takes five times as long.
-        near, far = (np.take(levels, which[0], axis=2) for which in (columns.low, columns.high))
-        lines = near + columns.weight[0][:, None] * (far - near)
-        levels, below = (np.take(lines, which[0], axis=1) for which in (rows.low, rows.high))
-        below -= levels
-        below *= rows.weight[0][:, None, None]
-        levels += below
-    levels -= 255 * mean
-    levels /= 255 * std
-    return levels
+    rows, columns = taps(whole(np.array([height]), np.array([width]), side))
+    inputs = aligned((len(images), side, side, images.shape[3]))
+    few = max(1, CACHED // inputs[:1].nbytes)
+    for start in range(0, len(images), few):
+        levels = images[start : start + few].astype(np.float32)
+        if (height, width) != (side, side):
+            # np.take and not an index, whose result lies across: what is computed with it takes five times as long.
+            near, far = (np.take(levels, which[0], axis=2) for which in (columns.low, columns.high))
+            lines = near + columns.weight[0][:, None] * (far - near)
+            levels, below = (np.take(lines, which[0], axis=1) for which in (rows.low, rows.high))
+            below -= levels
+            below *= rows.weight[0][:, None, None]
+            levels += below
+        levels -= 255 * mean
+        np.divide(levels, 255 * std, out=inputs[start : start + few])
+    return inputs
+
+
+def aligned(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return an array of no values yet that JAX computes with on a CPU as it lies, without a copy.
+
+    XLA reads what begins at a multiple of ALIGNED bytes; numpy's own arrays begin at multiples of 16.
+    """
+    size = 4 * math.prod(shape)
+    room = np.empty(size + ALIGNED, np.uint8)
+    begin = -room.ctypes.data % ALIGNED
+    return room[begin : begin + size].view(np.float32).reshape(shape)
 
 
 def filled(pixels: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.backends import EVALUATION_BATCH
 from harness.backends.jax_evaluation import test_inputs
-from harness.backends.jax_inputs import RESIDENT, Feed, Pixels, filled, whole
+from harness.backends.jax_inputs import RESIDENT, Feed, Pixels, aligned, filled, whole
 from harness.backends.jax_machine import Machine
 from harness.backends.jax_step import Layout
 from harness.data.augment import VIEW_STREAM, WORDS, draw
@@ -167,8 +167,16 @@ def test_whole_images_are_stretched_as_their_whole_views_are_bit_for_bit(side):
     split = Split(images, np.zeros(6, np.int64))
     how = replace(recipe("micro"), resolution=side, mean=0.4, std=0.3)
     pixels = Pixels(split, how, Machine((jax.devices("cpu")[0],)))
-    chosen = np.array([5, 0, 0, 3])
+    chosen = np.array([5, 0, 0, 3] * 5)
     seen = pixels.prepare(chosen, whole(pixels.heights[chosen], pixels.widths[chosen], side))
-    expected = pixels.read(seen, np.arange(4))
-    assert expected.shape == (4, side, side, 3)
+    expected = pixels.read(seen, np.arange(20))
+    assert expected.shape == (20, side, side, 3)
     np.testing.assert_array_equal(pixels.stretched(chosen, side), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 7, 7, 1), (256, 32, 32, 3)])
+def test_jax_computes_with_an_aligned_array_as_it_lies(shape):
+    for _ in range(5):
+        array = aligned(shape)
+        assert (array.shape, array.dtype) == (shape, np.float32)
+        assert jax.device_put(array, jax.devices("cpu")[0]).unsafe_buffer_pointer() == array.ctypes.data
