@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -13,6 +15,12 @@ from harness.spec import Backend, Run
 AUTO = "auto"
 JAX_THREADS = "PJRT_NPROC"
 """The environment variable that says with how many threads JAX computes on a CPU."""
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's mallopt (malloc.h): what is kept at the end of a heap; from which size memory is not of one."""
+LARGEST_KEPT = 1 << 25
+"""Bytes; glibc takes no larger value."""
+MOST_KEPT = 1 << 30
+"""Bytes."""
 
 
 def choose(run: Run, option: str = AUTO) -> str:
@@ -68,6 +76,18 @@ def start_jax() -> None:
         os.environ.setdefault(JAX_THREADS, "1")
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
+
+
+def keep_memory() -> None:
+    """Let this process keep memory that was freed, instead of giving it back to the system after each step.
+
+    XLA takes and frees a program's memory each time it is called, and new pages cost up to a third of the time of a
+    micro network's step. Whether glibc keeps them of itself depends on what the process did before.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(TRIM_THRESHOLD, MOST_KEPT)
 
 
 def card_name(device: str, backend: Backend = "torch") -> str:

@@ -19,7 +19,7 @@ from harness.backends.jax_machine import Machine
 from harness.backends.jax_memory import MicroBatch, estimate, out_of_memory
 from harness.backends.jax_optimiser import Rule
 from harness.backends.jax_state import Training, restore, save
-from harness.backends.jax_step import Layout, Program, begin, compiled, dropout_key, needed
+from harness.backends.jax_step import NO_KEY, Layout, Program, begin, compiled, dropout_key, needed
 from harness.backends.memory import Remembered
 from harness.backends.states import Interrupted, Interruption, folder_of, interruption
 from harness.backends.trained import Trained, divergence
@@ -161,7 +161,8 @@ class Loop:
     def _update(self, step: int, batch: Batch) -> jax.Array:
         layout = self._layout()
         update = compiled(self.program(layout), self.machine.mesh)
-        rate, key = np.float32(learning_rate(self.recipe, step)), dropout_key(self.run.seed, step)
+        rate = np.float32(learning_rate(self.recipe, step))
+        key = dropout_key(self.run.seed, step) if self.recipe.dropout else NO_KEY
         try:
             self.training.state, loss = update(self.training.state, batch.rows(layout), rate, key)
         except jax.errors.JaxRuntimeError as error:

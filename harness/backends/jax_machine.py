@@ -13,7 +13,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from harness.backends.devices import JAX_THREADS, card_name, start_jax
+from harness.backends.devices import JAX_THREADS, card_name, keep_memory, start_jax
 from harness.errors import ClaimsError
 from harness.home import make_folder
 from harness.spec import Recipe
@@ -95,6 +95,7 @@ def machine(device: str, recipe: Recipe, folder: Path | None = None) -> Machine:
                 "device cpu: expected JAX to compute with one thread, on whose number results depend, found it started"
                 f" with more in this process; start a process with {JAX_THREADS}=1"
             )
+        keep_memory()
         return Machine((jax.devices("cpu")[0],))
     cards = tuple(each for each in jax.devices() if each.platform != "cpu")
     number = device.partition(":")[2]

@@ -21,6 +21,9 @@ from harness.backends.jax_machine import AXIS, Machine
 from harness.backends.jax_optimiser import Rule
 from harness.data.augment import dropout_seed
 
+NO_KEY = np.zeros(2, np.uint32)
+"""A step's random key where nothing is dropped."""
+
 
 class State(NamedTuple):
     """What a step changes."""

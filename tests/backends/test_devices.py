@@ -1,5 +1,8 @@
 """Where a run is computed: an accelerator only where there is one, and never for what comes with the project."""
 
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -51,3 +54,25 @@ def test_a_device_has_a_name():
     assert card_name("cpu") == card_name("cpu", "jax") == "cpu"
     if CARDS:
         assert card_name("cuda") == torch.cuda.get_device_properties(0).name
+
+
+NEW_PAGES = """
+import resource
+import numpy as np
+from harness.backends.devices import keep_memory
+
+keep_memory()
+for megabytes in (30, 24, 30):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    array = np.ones(megabytes << 20, np.uint8)
+    del array
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_freed_memory_is_kept():
+    done = subprocess.run([sys.executable, "-c", NEW_PAGES], capture_output=True, text=True, check=True, timeout=60)
+    first, *later = map(int, done.stdout.split())
+    assert first > 10  # huge pages, where there are any: 15 of them
+    assert max(later) < 10
