@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -22,6 +20,7 @@ from harness.errors import ClaimsError
 from harness.measure import measure
 from harness.store import Store
 from tests.backends.tiny import EVERYTHING, data_of, run, weights_of
+from tests.backends.victims import said_until, start, victims_of
 
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
@@ -39,48 +38,16 @@ def same(one, other):
     return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
 
 
-VICTIMS = """
-import os, signal, sys, time, traceback
-from pathlib import Path
-import numpy as np
-from harness.backends import Execution
-from harness.backends.jax_engine import fine_tune
-from tests.backends.test_jax_state import RUNS
-from tests.backends.tiny import data_of, run, weights_of
-
-def compute(name, folder, slow):
-    def on_step(progress):
-        print(progress.step, flush=True)
-        time.sleep(float(slow))
+def compute(name, execution):
+    """Fine-tune a run of RUNS, in a process of its own."""
     a_run = run(name, **RUNS[name])
-    execution = Execution(folder=Path(folder), save_every=0, on_step=on_step)
-    outcome = fine_tune(a_run, weights_of(a_run), data_of(a_run), execution)
-    np.savez(Path(folder) / "outcome.npz", predictions=outcome.predictions, losses=outcome.losses)
-
-for line in sys.stdin:
-    child = os.fork()  # imports are made once; JAX starts in the child
-    if child == 0:
-        print(os.getpid(), flush=True)
-        try:
-            compute(*line.split())
-        except BaseException:
-            traceback.print_exc(file=sys.stdout)
-        print("end", flush=True)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        print("killed by", os.WTERMSIG(status), flush=True)
-"""
+    return fine_tune(a_run, weights_of(a_run), data_of(a_run), execution)
 
 
 @pytest.fixture(scope="module")
 def victims():
-    """A process that starts a process for every run that it is told to compute, and says what that says."""
-    command = [sys.executable, "-c", VICTIMS]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    yield process
-    process.stdin.close()
-    process.wait(timeout=60)
+    with victims_of(__name__) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +60,6 @@ def folder(tmp_path, programs):
     """An execution's folder, whose compiled programs are those of the other tests."""
     (tmp_path / "programs").symlink_to(programs)
     return tmp_path
-
-
-def start(victims, name, folder, slow=0.0):
-    """Start computing a run; return the process' id."""
-    victims.stdin.write(f"{name} {folder} {slow}\n")
-    victims.stdin.flush()
-    return int(victims.stdout.readline())
-
-
-def said_until(victims, *ends):
-    """Return the lines that the process says up to one of some lines."""
-    found = []
-    for line in iter(victims.stdout.readline, ""):
-        found.append(line.strip())
-        if found[-1] in ends:
-            return found
-    raise AssertionError(f"expected one of {ends}, found {found}")
 
 
 @pytest.mark.parametrize(("name", "moments"), [("micro-vit-s", (2, 5, 9)), ("micro-bit-s", (5,))])

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +27,7 @@ from harness.micro import tasks
 from harness.recipes import recipe
 from harness.spec import Run
 from harness.zoo import checkpoint, file_of
+from tests.backends.victims import said_until, start, victims_of
 
 CPU = Machine(torch.device("cpu"))
 EVERYTHING = {
@@ -72,66 +71,16 @@ def computed(a_run, execution):
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}, trained
 
 
-VICTIMS = """
-import os, signal, sys, time, traceback
-from pathlib import Path
-import numpy as np
-from harness.backends import Execution
-from harness.backends.layouts import read
-from harness.backends.pytorch import fine_tune
-from harness.zoo import file_of
-from tests.backends.test_torch_state import RUNS, data_of, run
-
-def compute(name, folder, slow):
-    def on_step(progress):
-        print(progress.step, flush=True)
-        time.sleep(float(slow))
+def compute(name, execution):
+    """Fine-tune a run of RUNS, in a process of its own."""
     a_run = run(name, **RUNS[name])
-    execution = Execution(folder=Path(folder), save_every=0, on_step=on_step)
-    outcome = fine_tune(a_run, read(file_of(a_run.checkpoint)), data_of(a_run), execution)
-    np.savez(Path(folder) / "outcome.npz", predictions=outcome.predictions, losses=outcome.losses)
-
-for line in sys.stdin:
-    child = os.fork()  # imports are made once
-    if child == 0:
-        print(os.getpid(), flush=True)
-        try:
-            compute(*line.split())
-        except BaseException:
-            traceback.print_exc(file=sys.stdout)
-        print("end", flush=True)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        print("killed by", os.WTERMSIG(status), flush=True)
-"""
+    return fine_tune(a_run, read(file_of(a_run.checkpoint)), data_of(a_run), execution)
 
 
 @pytest.fixture(scope="module")
 def victims():
-    """A process that starts a process for every run that it is told to compute, and says what that says."""
-    command = [sys.executable, "-c", VICTIMS]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    yield process
-    process.stdin.close()
-    process.wait(timeout=60)
-
-
-def start(victims, name, folder, slow=0.0):
-    """Start computing a run; return the process' id."""
-    victims.stdin.write(f"{name} {folder} {slow}\n")
-    victims.stdin.flush()
-    return int(victims.stdout.readline())
-
-
-def said_until(victims, *ends):
-    """Return the lines that the process says up to one of some lines."""
-    found = []
-    for line in iter(victims.stdout.readline, ""):
-        found.append(line.strip())
-        if found[-1] in ends:
-            return found
-    raise AssertionError(f"expected one of {ends}, found {found}")
+    with victims_of(__name__) as process:
+        yield process
 
 
 @pytest.mark.parametrize("name", RUNS)
