@@ -10,10 +10,9 @@ import contextlib
 import logging
 import os
 import shutil
-import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.backends.jax_step import State
-from harness.backends.states import name_of, prune, saved
+from harness.backends.states import Progressed, name_of, newest, prune, unsaved
 from harness.errors import ClaimsError
 from harness.home import make_folder
 
@@ -31,21 +30,10 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(eq=False)
-class Training:
+class Training(Progressed):
     """Everything that a step changes."""
 
     state: State
-    losses: list[float] = field(default_factory=list)
-    """Of the steps done."""
-    seconds: float = 0.0
-    """Spent in the loop, in earlier processes, too."""
-    waiting: float = 0.0
-    """Seconds of these spent waiting for data."""
-
-    @property
-    def step(self) -> int:
-        """Updates done."""
-        return len(self.losses)
 
 
 def save(states: Path, run_id: str, training: Training) -> None:
@@ -73,23 +61,12 @@ def save(states: Path, run_id: str, training: Training) -> None:
         prune(states)
     except Exception as error:  # what a full disk raises depends on which of orbax's layers meets it
         shutil.rmtree(temporary, ignore_errors=True)
-        print(
-            f"{path}: expected to save the state, found: {_line(error)}; training goes on without it", file=sys.stderr
-        )
+        unsaved(path, _line(error))
 
 
 def restore(states: Path, run_id: str, training: Training) -> bool:
-    """Set a training to the newest saved state that is sound; tell whether there was one.
-
-    A damaged one is said on stderr and left for the next save to remove.
-    """
-    for path in saved(states):
-        try:
-            load(path, run_id, training)
-            return True
-        except ClaimsError as damage:
-            print(f"{damage}; an earlier state is taken, if there is one", file=sys.stderr)
-    return False
+    """Set a training to the newest saved state that is sound; tell whether there was one."""
+    return newest(states, lambda path: load(path, run_id, training))
 
 
 def load(path: Path, run_id: str, training: Training) -> None:

@@ -6,14 +6,35 @@ import contextlib
 import re
 import shutil
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+
+from harness.errors import ClaimsError
 
 KEPT = 2
 """States kept of a run: the newest may be damaged."""
 NAME = re.compile(r"^step-(\d{9})$")
+
+
+@dataclass(eq=False, kw_only=True)
+class Progressed:
+    """What a training has behind it, whatever the framework."""
+
+    losses: list[float] = field(default_factory=list)
+    """Of the steps done."""
+    seconds: float = 0.0
+    """Spent in the loop, in earlier processes, too."""
+    waiting: float = 0.0
+    """Seconds of these spent waiting for data."""
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return len(self.losses)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -34,6 +55,29 @@ def saved(states: Path) -> list[Path]:
     """Return what is saved of a run, newest first."""
     found = [path for path in states.glob("step-*") if NAME.match(path.stem)]
     return sorted(found, key=lambda path: path.stem, reverse=True)
+
+
+def newest(states: Path, load: Callable[[Path], None]) -> bool:
+    """Load the newest saved state that is sound; tell whether there was one.
+
+    A damaged one is said on stderr and left for the next save to remove.
+
+    Args:
+        states: where they are.
+        load: raises ClaimsError, and changes nothing, if a state is damaged.
+    """
+    for path in saved(states):
+        try:
+            load(path)
+            return True
+        except ClaimsError as damage:
+            print(f"{damage}; an earlier state is taken, if there is one", file=sys.stderr)
+    return False
+
+
+def unsaved(path: Path, found: object) -> None:
+    """Say on stderr that a state could not be saved."""
+    print(f"{path}: expected to save the state, found: {found}; training goes on without it", file=sys.stderr)
 
 
 def prune(states: Path) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from harness.backends.states import name_of, prune, saved
+from harness.backends.states import Progressed, name_of, newest, prune, unsaved
 from harness.backends.torch_optimiser import BUFFER, Average
 from harness.errors import ClaimsError
 from harness.home import make_folder
@@ -29,24 +28,13 @@ FORMAT = 1
 
 
 @dataclass(eq=False)
-class Training:
+class Training(Progressed):
     """Everything that a step changes."""
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
     average: Average | None = None
     scaler: Any = None
-    losses: list[float] = field(default_factory=list)
-    """Of the steps done."""
-    seconds: float = 0.0
-    """Spent in the loop, in earlier processes, too."""
-    waiting: float = 0.0
-    """Seconds of these spent waiting for data."""
-
-    @property
-    def step(self) -> int:
-        """Updates done."""
-        return len(self.losses)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that a state holds, by name; changing them in place changes the training."""
@@ -84,21 +72,12 @@ def save(states: Path, run_id: str, training: Training) -> None:
     except (OSError, SafetensorError, ClaimsError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        print(f"{path}: expected to save the state, found: {error}; training goes on without it", file=sys.stderr)
+        unsaved(path, error)
 
 
 def restore(states: Path, run_id: str, training: Training) -> bool:
-    """Set a training to the newest saved state that is sound; tell whether there was one.
-
-    A damaged one is said on stderr and left for the next save to remove.
-    """
-    for path in saved(states):
-        try:
-            load(path, run_id, training)
-            return True
-        except ClaimsError as damage:
-            print(f"{damage}; an earlier state is taken, if there is one", file=sys.stderr)
-    return False
+    """Set a training to the newest saved state that is sound; tell whether there was one."""
+    return newest(states, lambda path: load(path, run_id, training))
 
 
 def load(path: Path, run_id: str, training: Training) -> None:
