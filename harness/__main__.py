@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
 from harness.errors import ClaimsError
+from harness.home import VARIABLE as HOME
+from harness.home import home
 
 COMMANDS = {
     "run": run,
@@ -31,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in dict.fromkeys(COMMANDS.values()):
         module.add_parser(commands)
+    for each in commands.choices.values():
+        each.add_argument(
+            "--home", metavar="DIR", help=f"where state lies (default: ${HOME}, else the user's cache folder)"
+        )
     options = parser.parse_args(arguments)
+    if options.home:
+        os.environ[HOME] = str(home(options.home))  # for all that looks for runs, downloads, data and pins
     try:
         code: int = COMMANDS[options.command].run(options)
         return code
@@ -39,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"harness {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:  # a run that saved its state says so
-        print(f"harness {options.command}: {stop or 'interrupted; what was stored is kept'}", file=sys.stderr)
+        print(f"harness {options.command}: {str(stop) or 'interrupted; what was stored is kept'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

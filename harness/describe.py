@@ -78,9 +78,8 @@ def describe(path: str | os.PathLike[str], heads: int | None = None) -> Descript
     if layout_of(held.arrays) == "timm" and rules_of(held.arrays) is None:
         return Description(**common, semantics="timm", **convnext(held.arrays, str(path)))  # type: ignore[arg-type]
     headless = not any(re.fullmatch(r"(resnet/)?head.*|classifier.*", name) for name in held.arrays)
-    arrays = to_official(
-        held.arrays, classes=1 if headless else None, heads=heads or heads_beside(path), where=str(path)
-    )
+    heads = heads_beside(path) if heads is None else heads
+    arrays = to_official(held.arrays, classes=1 if headless else None, heads=heads, where=str(path))
     found = layouts.describe(arrays, str(path))
     layouts.check(arrays, found, str(path))
     return Description(

@@ -93,6 +93,26 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, changed, message):
     assert done.stdout == ""
 
 
+def test_an_interrupted_command_says_that_nothing_is_lost(monkeypatch, capsys):
+    from harness import __main__ as command_line
+
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line.COMMANDS["zoo"], "run", interrupted)
+    assert command_line.main(["zoo"]) == 130
+    assert capsys.readouterr().err == "harness zoo: interrupted; what was stored is kept\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("fetch", "vit-b16-in21k", "--dry-run", "--offline"), ("cache", "list"), ("doctor", "--offline")]
+)
+def test_every_command_takes_the_home_folder(command, tmp_path):
+    places = {f"VIT_CLAIMS_{name}": "" for name in ("HOME", "CACHE", "DATA")}
+    done = harness(*command, "--home", tmp_path, **places)
+    assert str(tmp_path) in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("kind, known", [("zoo", "micro-hybrid-s"), ("datasets", "orientation"), ("recipes", "micro")])
 def test_listings(kind, known):
     names = [row["id"] for row in json.loads(harness(kind, "--json").stdout)]

@@ -72,7 +72,8 @@ def test_offline_asks_no_server(tmp_path, monkeypatch, capsys):
         raise AssertionError("a server was asked")
 
     monkeypatch.setattr(socket, "getaddrinfo", refused)
-    assert command("doctor", "--offline", "--json", "--cache", tmp_path, "--home", tmp_path) == 0
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
+    assert command("doctor", "--offline", "--json", "--cache", tmp_path) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"topic": "sources", "state": "note", "text": "not asked (offline)"} in found
     topics = [finding["topic"] for finding in found]

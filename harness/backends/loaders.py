@@ -85,9 +85,8 @@ def official(path: str | os.PathLike[str], *, classes: int | None = None, heads:
     Raises:
         ClaimsError: as `read_file`; or weights missing, left over, of another shape.
     """
-    arrays = to_official(
-        read_file(path).arrays, classes=classes, heads=heads or heads_beside(Path(path)), where=str(path)
-    )
+    heads = heads_beside(Path(path)) if heads is None else heads
+    arrays = to_official(read_file(path).arrays, classes=classes, heads=heads, where=str(path))
     return layouts.check(arrays, layouts.describe(arrays, str(path)), str(path))
 
 
@@ -231,7 +230,7 @@ def heads_beside(path: Path) -> int | None:
         stated = json.loads((path.parent / "config.json").read_text(encoding="utf-8")).get("num_attention_heads")
     except (OSError, ValueError, AttributeError):
         return None
-    return stated if isinstance(stated, int) and stated > 0 else None
+    return stated if type(stated) is int and stated > 0 else None
 
 
 def digest(arrays: Mapping[str, Array]) -> str:

@@ -162,8 +162,12 @@ def attention(key: str, array: Array, heads: int | None, prefix: str) -> dict[st
     place, layer, kind = key.rsplit("/", 2)
     if layer == "out" and kind == "bias":
         return {key: array}
+    if array.ndim != (2 if kind == "kernel" else 1):
+        raise ClaimsError(f"{prefix}{key}: expected a projection's {kind}, found shape {array.shape}")
     width = array.shape[-1] if kind == "kernel" else array.shape[0] // (3 if layer == "qkv" else 1)
-    count = heads or HEADS.get(width)
+    count = HEADS.get(width) if heads is None else heads
+    if count is not None and count < 1:
+        raise ClaimsError(f"{prefix}expected a number of heads above 0, found {count}")
     if count is None:
         raise ClaimsError(
             f"{prefix}expected a released width ({', '.join(map(str, HEADS))}), found {width}; say how many heads"

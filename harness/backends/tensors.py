@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,22 +51,30 @@ def _pytorch(path: Path) -> dict[str, Array]:
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        detail = str(error).split("\n")[0][:200]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about the file: it is read or refused
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a malformed file makes torch stumble over anything
+        objects = isinstance(error, pickle.UnpicklingError)  # torch's words advise to unpickle them
+        detail = "pickled objects, which are never loaded" if objects else f"{error}".split("\n")[0][:200]
         raise ClaimsError(
-            f"{path}: expected a PyTorch file with tensors only; prefer another source ({detail})"
+            f"{path}: expected a PyTorch file with tensors only, found {detail or type(error).__name__}; prefer another"
+            " source"
         ) from None
     for nest in NESTS:
         if isinstance(content, dict) and isinstance(content.get(nest), dict):
             content = content[nest]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ClaimsError(f"{path}: expected tensors by name, found a {type(content).__name__} of other things")
-    return {str(name): _array(value) for name, value in content.items()}
+    try:
+        return {str(name): _array(value) for name, value in content.items()}
+    except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantised or without values
+        raise ClaimsError(f"{path}: expected plain tensors, found: {str(error).splitlines()[0]}") from None
 
 
 def _array(tensor: Any) -> Array:
-    array: Array = (tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor).numpy()
+    plain = tensor.detach()
+    array: Array = (plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain).numpy()
     return array
 
 

@@ -13,7 +13,6 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("doctor", help="say what this machine has and lacks for the real job")
     parser.add_argument("--offline", action="store_true", help="ask no server")
     parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
-    parser.add_argument("--home", metavar="DIR", help="where runs lie")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 
@@ -23,8 +22,8 @@ def run(options: argparse.Namespace) -> int:
     from harness.fetch.settings import settings
     from harness.home import home
 
-    chosen = settings(options.cache, options.offline or None, home_option=options.home)
-    findings = examine(chosen.cache, home(options.home), offline=chosen.offline)
+    chosen = settings(options.cache, options.offline or None)
+    findings = examine(chosen.cache, home(), offline=chosen.offline)
     if options.json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
         return 0

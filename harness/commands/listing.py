@@ -46,7 +46,16 @@ def real_datasets() -> list[dict[str, Any]]:
     for entry in entries().values():
         where, why = state(entry, location(entry.folder))
         found.append(dataclasses.asdict(entry) | {"state": where, "why": why})
-    return found
+    return [*found, real_labels()]
+
+
+def real_labels() -> dict[str, Any]:
+    """Return the ReaL labels of ImageNet's validation images, which are no images of their own."""
+    from harness.data.real_labels import CLASSES, ID, LABELLED, labels_not_here
+
+    why = labels_not_here()
+    state = {"state": "to fetch" if why else "here", "why": why.partition("; ")[2]}
+    return {"id": ID, "title": "ReaL labels of ImageNet validation", "classes": CLASSES, "test": LABELLED, **state}
 
 
 def shown(record: Mapping[str, Any], column: str) -> str:

@@ -38,21 +38,18 @@ def add_parser(commands: Any) -> None:
         default=None,
         help="use only what is on this machine (default: $VIT_CLAIMS_OFFLINE, $HF_HUB_OFFLINE, the project's table)",
     )
-    parser.add_argument("--home", metavar="DIR", help="where runs lie (default: $VIT_CLAIMS_HOME, else the user cache)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
     from harness.backends import first_process
-    from harness.home import VARIABLE as HOME
     from harness.home import home
     from harness.statistics import wilson
 
     if options.offline is not None:
         os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
-    store = Store(home(options.home))
-    os.environ[HOME] = str(store.home)  # for all that looks for data and pins
+    store = Store(home())
     asked = asked_run(options)
     result = store.get(asked)
     cached = result is not None

@@ -25,7 +25,7 @@ import numpy as np
 from harness.data.devkit import find_devkit, ground_truth
 from harness.data.examples import Examples, file_stamp, read_bytes, stamp_of
 from harness.data.imagefolder import image_files, image_folder
-from harness.data.members import is_archive, members
+from harness.data.members import JUNK, is_archive, members
 from harness.data.rng import Indices
 from harness.errors import ClaimsError
 
@@ -165,7 +165,11 @@ def in_archive(path: Path) -> Found:
     if not is_archive(path):
         raise ClaimsError(f"{path}: expected a .tar, .tar.gz or .zip, found another kind of file; name the archive")
     inside = members(path)
-    kept = [index for index, name in enumerate(inside.names) if name.lower().endswith(".jpeg")]
+    kept = [
+        index
+        for index, name in enumerate(inside.names)
+        if name.lower().endswith(".jpeg") and not any(step.startswith(JUNK) for step in name.split("/"))
+    ]
     if not kept:
         raise ClaimsError(f"{path}: expected .JPEG images, found none among {len(inside.names):,} members")
     return Found(

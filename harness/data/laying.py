@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.data.entries import Entry
-from harness.data.members import is_archive
+from harness.data.members import JUNK, is_archive
 from harness.errors import ClaimsError
 from harness.fetch import unpack
 from harness.home import make_folder, write_atomic
@@ -36,8 +36,6 @@ UNPACKED = {
 """The folder, by reader, that its archives are unpacked into; other readers read the published files as they are."""
 NESTED = {"caltech101": "caltech-101/101_ObjectCategories.tar.gz"}
 """The archive within the archive that holds a reader's images (the Caltech record's caltech-101.zip)."""
-JUNK = ("__MACOSX", "._", ".DS_Store")
-"""How names begin that macOS adds to archives."""
 ROOM, RATIO = 1 << 28, 8
 """An archive may unpack to RATIO times its size and ROOM bytes: images hardly shrink, lists and scenes do."""
 

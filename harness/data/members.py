@@ -18,6 +18,8 @@ from pathlib import Path
 from harness.errors import ClaimsError
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
+JUNK = ("__MACOSX", "._", ".DS_Store")
+"""How names begin that macOS adds to archives."""
 LARGEST = 1 << 28
 """Bytes of the largest member that is read: far above any image, far below a bomb."""
 

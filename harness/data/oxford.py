@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.examples import Examples, from_files
-from harness.data.parts import Digests, Parts, check_digest
+from harness.data.parts import Digests, Parts, apart, check_digest
 from harness.errors import ClaimsError
 
 BREEDS = 37
@@ -64,7 +64,7 @@ def pets(root: Path, digests: Digests) -> Parts:
     """Read Oxford-IIIT Pets: 37 breeds, trainval 3,680, test 3,669."""
     del digests  # of the archives; the unpacked lists have none that is published
     base = inner(root, "oxford-iiit-pet", "images", "annotations/trainval.txt", "annotations/test.txt")
-    return Parts(train=pets_part(base, "trainval"), test=pets_part(base, "test"))
+    return apart(Parts(train=pets_part(base, "trainval"), test=pets_part(base, "test")))
 
 
 def pets_part(base: Path, part: str) -> Examples:
@@ -138,17 +138,19 @@ def flowers(root: Path, digests: Digests) -> Parts:
             raise ClaimsError(f"{base / lists['label']}: expected classes 1 to {FLOWERS}, found others; fetch it again")
         return from_files(str(base), files, labels, data.classes)
 
-    return Parts(train=part("train", "trnid"), validation=part("val", "valid"), test=part("test", "tstid"))
+    return apart(Parts(train=part("train", "trnid"), validation=part("val", "valid"), test=part("test", "tstid")))
 
 
 def column(path: Path, name: str) -> list[int]:
     """Return one variable of a .mat file as integers.
 
     Raises:
-        ClaimsError: damaged, or without that variable.
+        ClaimsError: damaged, without that variable, or it holds something else.
     """
-    values = mat(path, name)
-    return [int(value) for value in np.ravel(values)]
+    values = np.ravel(mat(path, name))
+    if values.dtype.kind not in "iuf" or (values != np.floor(values)).any() or not np.isfinite(values).all():
+        raise ClaimsError(f"{path}: {name}: expected whole numbers, found others ({values.dtype}); fetch it again")
+    return [int(value) for value in values]
 
 
 def mat(path: Path, name: str) -> Any:

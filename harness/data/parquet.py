@@ -29,7 +29,13 @@ class Shards:
             for group in range(file.num_row_groups):
                 self.groups.append((len(self.labels), shard, group))
                 table = self.table(path, file, group, ["label", "image.path"])
-                self.labels += [-1 if label is None else int(label) for label in table["label"].to_pylist()]
+                labels = table["label"].to_pylist()
+                if not all(label is None or isinstance(label, int) for label in labels):
+                    raise ClaimsError(
+                        f"{path}: expected class numbers in the column label, found {table['label'].type}; use the"
+                        " shards of ILSVRC/imagenet-1k"
+                    )
+                self.labels += [-1 if label is None else label for label in labels]
                 self.names += [str((image or {}).get("path")) for image in table["image"].to_pylist()]
 
     def open(self, path: Path) -> Any:

@@ -47,6 +47,23 @@ def check_digest(path: Path, digests: Digests) -> None:
         raise ClaimsError(f"{path}: expected {algorithm} {expected}, found {found}; fetch it again")
 
 
+def apart(parts: Parts) -> Parts:
+    """Return parts of one folder in which no image occurs twice.
+
+    Raises:
+        ClaimsError: one does: a list was changed, and a score would count what was trained on.
+    """
+    seen: set[str] = set()
+    for part in (parts.train, parts.validation, parts.test):
+        for name in part.names if part is not None else ():
+            if name in seen:
+                raise ClaimsError(
+                    f"{parts.test.where}: expected each image in one list, found {name} twice; restore the lists"
+                )
+            seen.add(name)
+    return parts
+
+
 def join(first: Examples, second: Examples) -> Examples:
     """Return two splits of one form as one: the first's examples, then the second's.
 

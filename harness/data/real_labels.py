@@ -77,7 +77,7 @@ def read_real(path: Path, images: int = IMAGES, labelled: int | None = LABELLED,
     """
     try:
         content = json.loads(read_bytes(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ClaimsError(f"{path}: expected JSON, found: {error}; fetch it again") from None
     if not isinstance(content, list) or not all(isinstance(item, list) for item in content):
         raise ClaimsError(f"{path}: expected a list of lists of class numbers, found other JSON; fetch real.json again")

@@ -52,7 +52,6 @@ def settings(
     cache: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
     *,
-    home_option: str | os.PathLike[str] | None = None,
     folder: Path | None = None,
 ) -> Settings:
     """Return the settings by the order of precedence above.
@@ -60,21 +59,18 @@ def settings(
     Args:
         cache: the option --cache, if given.
         offline: the option --offline or --no-offline, if given.
-        home_option: the option --home, if given.
         folder: where the search for a project starts; None: the current folder.
 
     Raises:
         ClaimsError: an environment variable or table that does not hold what it should.
     """
     where, table = project_table(folder or Path.cwd())
-    chosen_cache, cache_from = first_cache(cache, where, table, home_option)
+    chosen_cache, cache_from = first_cache(cache, where, table)
     chosen_offline, offline_from = first_offline(offline, where, table)
     return Settings(chosen_cache, cache_from, chosen_offline, offline_from)
 
 
-def first_cache(
-    option: str | os.PathLike[str] | None, where: Path, table: Table, home_option: str | os.PathLike[str] | None
-) -> tuple[Path, str]:
+def first_cache(option: str | os.PathLike[str] | None, where: Path, table: Table) -> tuple[Path, str]:
     """Return the cache folder and what set it."""
     if option:
         return Path(option).expanduser().absolute(), "the option --cache"
@@ -83,7 +79,7 @@ def first_cache(
         return Path(variable).expanduser().absolute(), "VIT_CLAIMS_CACHE"
     if table.cache:
         return (where.parent / Path(table.cache).expanduser()).absolute(), str(where)
-    return home(home_option) / "downloads", "the default"
+    return home() / "downloads", "the default"
 
 
 def first_offline(option: bool | None, where: Path, table: Table) -> tuple[bool, str]:

@@ -273,14 +273,25 @@ class Planted:
         return (open, ("planted", "w"))
 
 
-def test_pickles_and_torn_files_are_refused(tmp_path, monkeypatch):
+def test_pickles_and_torn_files_are_refused(tmp_path, monkeypatch, recwarn):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps({"w": Planted()}, protocol=2))
     torch.save({"w": Planted()}, tmp_path / "model.pth")
     for name in ("pytorch_model.bin", "model.pth"):
-        with pytest.raises(ClaimsError, match="tensors only"):
+        with pytest.raises(ClaimsError, match="tensors only, found pickled objects, which are never loaded; prefer"):
             loaders.read_file(tmp_path / name)
     assert not (tmp_path / "planted").exists()
+    for number, content in enumerate((b"\x80\x04K", b"\x80\x02t.", pickle.dumps([1], protocol=5))):
+        (tmp_path / f"{number}.pth").write_bytes(content)
+        with pytest.raises(ClaimsError, match="^.*expected .*tensors.*$") as caught:
+            loaders.read_file(tmp_path / f"{number}.pth")
+        assert "\n" not in str(caught.value)
+    assert not recwarn.list  # torch's own words of it
+    torch.save({"w": torch.zeros(3).to_sparse()}, tmp_path / "sparse.pth")
+    with pytest.raises(ClaimsError, match="expected plain tensors, found: "):
+        loaders.read_file(tmp_path / "sparse.pth")
+    torch.save({"w": torch.nn.Parameter(torch.ones(3))}, tmp_path / "parameters.pth")
+    assert loaders.read_file(tmp_path / "parameters.pth").arrays["w"].tolist() == [1, 1, 1]
     torch.save({"w": [1, 2]}, tmp_path / "lists.pth")
     with pytest.raises(ClaimsError, match="expected tensors by name"):
         loaders.read_file(tmp_path / "lists.pth")

@@ -39,7 +39,13 @@ def course_zip(root):
     making.zipped(root / "val.zip", making.validation("synset folders"))
 
 
-FORMS = [synset_folders, flat_with_devkit, tar_with_packed_devkit, hub_tar_gz, course_zip]
+def zip_packed_on_a_mac(root):
+    images = making.validation("synset folders")
+    beside = {f"__MACOSX/{name.replace('ILSVRC', '._ILSVRC')}": b"attributes" for name in images}
+    making.zipped(root / "val.zip", images | beside)
+
+
+FORMS = [synset_folders, flat_with_devkit, tar_with_packed_devkit, hub_tar_gz, course_zip, zip_packed_on_a_mac]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -196,6 +202,16 @@ def test_parquet_shards_without_numbers_are_read_by_row_and_say_so(tmp_path):
     assert is_numbered(examples) == "false"
     synset_folders(tmp_path / "folders")
     assert is_numbered(imagenet_validation(tmp_path / "folders", SIX)) == "true"
+
+
+def test_parquet_shards_with_names_for_labels_are_refused(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [{"image": {"bytes": making.png(number), "path": None}, "label": "tench"} for number in range(6)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "validation-00000-of-00001.parquet")
+    with pytest.raises(ClaimsError, match="expected class numbers in the column label, found string; use the shards"):
+        imagenet_validation(tmp_path, SIX)
 
 
 def test_damaged_parquet_or_no_pyarrow_is_one_line(tmp_path):

@@ -74,6 +74,8 @@ def test_flowers_digests_are_checked(tmp_path):
         ("Abyssinian_1 1 1 1\n\nAbyssinian_1 1 1 1", "line 2: expected an image id .* found ''"),
         ("Abyssinian_1 1 1 1\nBengal_2 1 1 1", "line 2: expected Abyssinian for class 1, found Bengal"),
         ("Sphynx_9 3 1 1", "Sphynx_9.jpg: expected a file, found: No such file"),
+        ("american_bulldog_100 2 1 1", "expected each image in one list, found .*american_bulldog_100.jpg twice"),
+        ("Abyssinian_1 1 1 1\nAbyssinian_1 1 1 1", "expected each image in one list, found .*Abyssinian_1.jpg twice"),
         ("\udcff", "trainval.txt: expected a text file, found: 'utf-8' codec"),
         ("", "expected images with one label each, found 0 images"),
     ],
@@ -110,10 +112,14 @@ def test_a_missing_list_of_pets_is_one_line(tmp_path):
         ("imagelabels.mat", {"labels": [[3, 1, 2, 1, 103, 3]]}, "imagelabels.mat: expected classes 1 to 102, found"),
         # One below 0 is 255 in the file's own type.
         ("imagelabels.mat", {"labels": np.array([[0] * 6], np.uint8)}, "imagelabels.mat: expected classes 1 to 102"),
+        ("setid.mat", {"trnid": [[1.5, 2.5]]}, "setid.mat: trnid: expected whole numbers, found others"),
+        ("setid.mat", {"trnid": [[float("nan"), 2]]}, "setid.mat: trnid: expected whole numbers, found others"),
+        ("setid.mat", {"trnid": "five"}, "setid.mat: trnid: expected whole numbers, found others"),
+        ("imagelabels.mat", {"labels": [[1, 2j]]}, "imagelabels.mat: labels: expected whole numbers, found others"),
         (
             "setid.mat",
-            {"trnid": [[1.5, 2.5]]},
-            "setid.mat: expected a list that torchvision reads, found KeyError: 1.5",
+            {"trnid": [[5, 3]], "valid": [[2, 6]], "tstid": [[3, 4]]},
+            "expected each image in one list, found .*image_00003.jpg twice; restore the lists",
         ),
     ],
 )

@@ -23,6 +23,7 @@ def test_file_is_read_as_it_is_published(tmp_path):
     ("content", "message"),
     [
         ("[[1], [", "expected JSON"),
+        ("[" * 200_000, "expected JSON"),
         ('{"a": 1}', "found other JSON"),
         ("[[1], 2]", "found other JSON"),
         ("[[1], [8]]", "image 1: expected class numbers 0 to 7, found 8"),

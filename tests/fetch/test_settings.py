@@ -35,7 +35,8 @@ def test_each_place_beats_the_next(project, tmp_path, monkeypatch):
     assert settings(folder=project).offline is False
     table.write_text("[project]\nname = 'x'\n")
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    found = settings(home_option=tmp_path / "home", folder=project)
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path / "home"))
+    found = settings(folder=project)
     assert (found.cache, found.offline) == (tmp_path / "home" / "downloads", False)
     assert (found.cache_from, found.offline_from) == ("the default", "the default")
 
