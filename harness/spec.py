@@ -310,15 +310,19 @@ class Run:
 
 @dataclass(frozen=True, config=STRICT)
 class Divergence:
-    """Where the loss stopped being a finite number; the run ended there."""
+    """Where training stopped giving finite numbers; the run ended there."""
 
     step: Natural
-    """Whose loss it is; the number of steps: logits were not finite after the last update."""
+    """Whose loss was not finite, counted from 0; the number of steps where the logits after the last were not."""
     learning_rate: float
     examples: tuple[int, ...]
-    """The batch: indices among the training examples of the run."""
+    """The last batch: indices among the training examples of the run."""
+    scored: bool = False
+    """Whether all losses were finite and logits of scored images were not."""
 
     def __str__(self) -> str:
+        if self.scored:
+            return f"logits were not finite after {self.step:,} steps (last learning rate {self.learning_rate:.3g})"
         return f"the loss was not finite at step {self.step:,} (learning rate {self.learning_rate:.3g})"
 
 
@@ -340,7 +344,7 @@ class Result:
     environment: tuple[tuple[str, str], ...]
     """(name, version) pairs of what computed it."""
     diverged: Divergence | None = None
-    """Set if training ended in a loss that is not finite: then nothing was predicted."""
+    """Set if training ended in numbers that are not finite: then nothing was predicted."""
     device_memory: Natural = 0
     """Largest memory allocated on the accelerator, bytes; 0 on a CPU."""
     waiting: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -7,6 +7,7 @@ import ctypes
 import os
 import re
 import sys
+from typing import Any
 
 from harness.accelerators import visible
 from harness.errors import ClaimsError
@@ -59,10 +60,26 @@ def accelerators(backend: Backend) -> int:
     """Return how many accelerators a framework sees."""
     if backend == "torch":
         return len(visible())
+    return sum(device.platform != "cpu" for device in jax_devices())
+
+
+def jax_devices(platform: str | None = None) -> list[Any]:
+    """Start JAX and return the devices that it sees, of its preferred platform or of one that is named.
+
+    Raises:
+        ClaimsError: there is none.
+    """
     start_jax()
     import jax
 
-    return sum(device.platform != "cpu" for device in jax.devices())
+    try:
+        return list(jax.devices(platform))
+    except (RuntimeError, AssertionError) as error:  # which one depends on the platform
+        found = (str(error).splitlines() or ["none"])[0]
+        chosen = os.environ.get("JAX_PLATFORMS", "")
+        raise ClaimsError(
+            f"expected a device that JAX can compute on, found with JAX_PLATFORMS={chosen!r}: {found}; unset it"
+        ) from None
 
 
 def start_jax() -> None:
@@ -98,7 +115,5 @@ def card_name(device: str, backend: Backend = "torch") -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    import jax
-
-    cards = [each for each in jax.devices() if each.platform != "cpu"]
+    cards = [each for each in jax_devices() if each.platform != "cpu"]
     return str(cards[int(device.partition(":")[2] or 0)].device_kind)

@@ -21,7 +21,7 @@ from harness.backends.jax_optimiser import Rule
 from harness.backends.jax_state import Training, restore, save
 from harness.backends.jax_step import NO_KEY, Layout, Program, begin, compiled, dropout_key, needed
 from harness.backends.memory import Remembered
-from harness.backends.states import Interrupted, Interruption, folder_of, interruption
+from harness.backends.states import Interruption, folder_of, interruption, stopped
 from harness.backends.trained import Trained, divergence
 from harness.data.splits import Split
 from harness.errors import TooLittleMemory
@@ -115,14 +115,19 @@ class Loop:
         saved = time.monotonic()
         for step in range(self.first, self.steps):
             self._step(step, self.feed.batch(step))
+            last = step + 1 == self.steps
+            if last:
+                self._look(0)  # it has taken its time before that is judged
             if self.diverged is not None:
                 return
-            due = time.monotonic() - saved >= (self.execution.save_every if step + 1 < self.steps else WORTH)
-            if due or asked:
+            every = self.execution.save_every
+            if asked or time.monotonic() - saved >= (min(every, WORTH) if last else every):
                 self._save()
                 saved = time.monotonic()
+            if self.diverged is not None:  # a loss that was still on the way
+                return
             if asked:  # before the save, or in it
-                raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
+                raise stopped(self.run, step + 1)
 
     def _settle(self) -> None:
         """Look at the losses that are still on the way, and at the clock."""

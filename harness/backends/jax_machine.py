@@ -13,7 +13,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from harness.backends.devices import JAX_THREADS, card_name, keep_memory, start_jax
+from harness.backends.devices import JAX_THREADS, card_name, jax_devices, keep_memory, start_jax
 from harness.errors import ClaimsError
 from harness.home import make_folder
 from harness.spec import Recipe
@@ -96,8 +96,8 @@ def machine(device: str, recipe: Recipe, folder: Path | None = None) -> Machine:
                 f" with more in this process; start a process with {JAX_THREADS}=1"
             )
         keep_memory()
-        return Machine((jax.devices("cpu")[0],))
-    cards = tuple(each for each in jax.devices() if each.platform != "cpu")
+        return Machine((jax_devices("cpu")[0],))
+    cards = tuple(each for each in jax_devices() if each.platform != "cpu")
     number = device.partition(":")[2]
     if not cards or int(number or 0) >= len(cards):
         raise ClaimsError(

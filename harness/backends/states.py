@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from harness.errors import ClaimsError
+from harness.spec import Run
 
 KEPT = 2
 """States kept of a run: the newest may be damaged."""
@@ -39,6 +40,11 @@ class Progressed:
 
 class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM came; the run's state is saved. Says so in one line."""
+
+
+def stopped(run: Run, steps: int) -> Interrupted:
+    """Return what a run that a signal stopped after some steps raises."""
+    return Interrupted(f"{run.label}: stopped after {steps:,} step{'s' * (steps != 1)}, state saved; run it again")
 
 
 def folder_of(folder: Path, run_id: str) -> Path:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from harness.backends import Execution, Progress
 from harness.backends.history import History, Meter
 from harness.backends.memory import Remembered
-from harness.backends.states import Interrupted, Interruption, folder_of, interruption
+from harness.backends.states import Interruption, folder_of, interruption, stopped
 from harness.backends.torch_feed import Batch, Feed
 from harness.backends.torch_inputs import laid_out
 from harness.backends.torch_machine import Coming, Machine
@@ -120,7 +120,7 @@ class Loop:
             if self.diverged is not None:  # a loss that was still on the way
                 return
             if self.stop:
-                raise Interrupted(f"{self.run.label}: stopped after {step + 1:,} steps, state saved; run it again")
+                raise stopped(self.run, step + 1)
 
     def _due(self, step: int) -> bool:
         """Tell whether it is time to save the state, once this step is done."""

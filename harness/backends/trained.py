@@ -34,16 +34,17 @@ class Trained:
 
 
 def divergence(run: Run, n: int, step: int) -> Divergence:
-    """Return the record of a loss that is not finite.
+    """Return the record of a loss, or of logits, that are not finite.
 
     Args:
         run: recipe and seed.
         n: number of training examples.
         step: whose loss it is; the number of steps means the logits after the last update.
     """
-    last = min(step, (run.recipe.steps or 0) - 1)
+    steps = run.recipe.steps or 0
+    last = min(step, steps - 1)
     index = batch_indices(n, run.recipe.batch_size, last, run.seed)
-    return Divergence(step, learning_rate(run.recipe, last), tuple(index.tolist()))
+    return Divergence(step, learning_rate(run.recipe, last), tuple(index.tolist()), scored=step == steps)
 
 
 def untested(trained: Trained, memory: int) -> Outcome:
@@ -79,7 +80,8 @@ def tested(
         if undecided:
             raise ClaimsError(
                 f"{run.label}: expected finite logits, found others for {undecided:,} of {len(predictions):,} images"
-                f" in {recipe.precision}; use precision float32 or another checkpoint"
+                f" in {recipe.precision}; use {'' if recipe.precision == 'float32' else 'precision float32 or '}another"
+                " checkpoint"
             )
         return Outcome(predictions, (), len(predictions) / seconds, device_memory=memory)
     if undecided:

@@ -78,6 +78,9 @@ def run(options: argparse.Namespace) -> int:
 
 def flax_logits(arrays: Any, images: Any, resolution: int | None, where: str) -> Any:
     """Return float32 logits (N, classes) that the JAX backend computes from weights under the authors' keys."""
+    from harness.backends.devices import jax_devices
+
+    jax_devices()  # before the first array
     from harness.backends import flax_parity, loaders
 
     params, architecture = loaders.build_flax(arrays, resolution=resolution, where=where)

@@ -65,6 +65,8 @@ def wrong(job: Job, found: Measured) -> str | None:
     """Return what is wrong with a file by what is known beforehand, or None."""
     if job.sha256 is not None and found.sha256 != job.sha256:
         return f"expected sha256 {job.sha256} ({job.authority}), found {found.sha256} ({found.size:,} bytes)"
+    if job.sha256 is None and not found.size:
+        return "expected a file, found 0 bytes"
     # A digest decides; a length that contradicts it is a mistake in the table.
     if job.sha256 is None and job.material.size not in (None, found.size):
         return f"expected {job.material.size:,} bytes, found {found.size:,}"

@@ -64,6 +64,17 @@ def test_kernels_are_standardised(name):
     assert np.abs(found - expected).max() < (2.5e-7 if name == "bit" else 2e-6)
 
 
+def test_a_hybrids_kernels_are_standardised_in_the_authors_order_to_the_bit():
+    kernel = jnp.asarray(reference.weights(ARCHITECTURES["hybrid-3-stages"])["block2/unit1/conv2/kernel"]) + 0.3
+
+    @jax.jit
+    def written_out(w):
+        w = w - jnp.mean(w, axis=(0, 1, 2))
+        return w / (jnp.std(w, axis=(0, 1, 2)) + 1e-5)
+
+    assert np.array_equal(flax_parity._vit_kernel(kernel), written_out(kernel))
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_logits_are_those_of_the_second_implementation(name):
     architecture = ARCHITECTURES[name]

@@ -113,6 +113,25 @@ def stop_in(step):
     return on_step
 
 
+def test_a_signal_in_the_last_step_is_obeyed_too(tmp_path):
+    a_run = run(**EVERYTHING)
+    with pytest.raises(Interrupted, match="stopped after 10 steps, state saved"):
+        computed(a_run, Execution(folder=tmp_path, on_step=stop_in(9)))
+    assert [path.name for path in saved(folder_of(tmp_path, a_run.id))] == ["step-000000010"]
+    seen = []
+    resumed = computed(a_run, Execution(folder=tmp_path, on_step=seen.append))
+    assert resumed.losses == computed(a_run, Execution()).losses
+    assert seen == []
+
+
+def test_a_run_that_diverges_as_it_is_stopped_has_diverged(tmp_path):
+    a_run = run(learning_rate=1e9, steps=30, clip_norm=None, warmup_steps=0)
+    diverged = computed(a_run, Execution()).diverged
+    stopped = computed(a_run, Execution(folder=tmp_path, on_step=stop_in(diverged.step - 1)))
+    assert stopped.diverged == diverged
+    assert saved(folder_of(tmp_path, a_run.id)) == []
+
+
 @pytest.fixture
 def states(tmp_path):
     """Where the two states lie that a run left when it was stopped after 7 steps, and the run."""

@@ -25,6 +25,7 @@ def test_an_update_that_ruins_the_weights_after_the_last_loss_is_a_divergence(na
     assert outcome.diverged.learning_rate == 3.4e38
     assert outcome.diverged.examples == tuple(batch_indices(50, 16, 0, 3))
     assert outcome.predictions.size == 0
+    assert str(outcome.diverged) == "logits were not finite after 1 steps (last learning rate 3.4e+38)"
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -34,6 +35,8 @@ def test_a_checkpoint_whose_logits_overflow_is_not_scored(framework):
     asked = replace(a_run, dataset=replace(a_run.dataset, test=30))
     weights = weights_of(a_run)
     weights["head/kernel"] = np.full_like(weights["head/kernel"], 3e38)
-    message = r"micro-vit-s .*: expected finite logits, found others for 30 of 30 images in float32; use precision"
+    message = (
+        r"micro-vit-s .*: expected finite logits, found others for 30 of 30 images in float32; use another checkpoint"
+    )
     with pytest.raises(ClaimsError, match=message):
         backend(framework)(asked, weights, Data(split.take_none(), split), Execution())

@@ -168,6 +168,13 @@ def test_a_lasting_fault_ends_in_no_file(server, network, told, tmp_path, fault,
         assert nothing_left(tmp_path)
 
 
+def test_an_empty_file_without_a_digest_is_refused(server, network, told, tmp_path):
+    error = told(material(server.serve(PATH, b"")), network, "empty, no digest")
+    assert "expected a file, found 0 bytes" in error
+    assert nothing_left(tmp_path)
+    assert Pins(tmp_path).all() == {}
+
+
 def test_neither_length_nor_digest_is_refused(server, network, told, tmp_path):
     url = server.serve(PATH, RIGHT, always=Fault(length=""))
     assert "expected a length or a digest to check" in told(material(url), network, "no length, no digest")
