@@ -6,7 +6,7 @@ Importing this module imports jax and flax: import it where it is used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -134,13 +134,20 @@ def apply(
     return found
 
 
-def fold(params: Params, architecture: Architecture) -> Params:
+def fold(
+    params: Params, architecture: Architecture, standardise: Callable[[jax.Array], jax.Array] | None = None
+) -> Params:
     """Return parameters whose standardised kernels are standardised once and for all, for `network(folded=True)`.
 
     For evaluation: the gradient with respect to folded kernels is another one. A plain ViT has nothing to fold.
+
+    Args:
+        params: as `load` or `create` returns them.
+        architecture: theirs.
+        standardise: how; None: as the network does it.
     """
     family = flax_bit if isinstance(architecture, BitArchitecture) else flax_vit
-    standardise = jax.jit(family.standardise)
+    standardise = standardise or jax.jit(family.standardise)
     flat = flatten_dict(params, sep="/")
     folded = {key: standardise(array) if family.is_standardised(key) else array for key, array in flat.items()}
     tree: Params = unflatten_dict(folded, sep="/")

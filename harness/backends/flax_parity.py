@@ -16,10 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import lax
 
-from harness.backends import flax_bit, flax_models, flax_vit
+from harness.backends import flax_bit, flax_models
 from harness.backends.architectures import GROUPS, Architecture, ViTArchitecture
 from harness.backends.flax_models import Params
 from harness.backends.npz import Array
@@ -40,12 +39,10 @@ def logits(params: Params, architecture: Architecture, images: Array, batch: int
         batch: images at once.
     """
     vit = isinstance(architecture, ViTArchitecture)
-    family, fold, norms = (flax_vit, _vit_kernel, _vit_norms) if vit else (flax_bit, _bit_kernel, _bit_norms)
-    flat = flatten_dict(params, sep="/")
-    folded = {key: fold(array) if family.is_standardised(key) else array for key, array in flat.items()}
-    network = flax_models.network(architecture, folded=True)
+    kernel, norms = (_vit_kernel, _vit_norms) if vit else (_bit_kernel, _bit_norms)
+    folded = flax_models.fold(params, architecture, kernel)
     with nn.intercept_methods(norms):
-        return flax_models.logits(network, unflatten_dict(folded, sep="/"), images, batch)
+        return flax_models.logits(flax_models.network(architecture, folded=True), folded, images, batch)
 
 
 @jax.jit

@@ -22,16 +22,13 @@ from harness.backends.flax_models import Params
 from harness.backends.jax_inputs import Pixels, whole
 from harness.backends.jax_machine import Machine
 from harness.backends.jax_memory import attempted
-from harness.backends.trained import UNDECIDED
+from harness.backends.trained import NOT_YET, UNDECIDED
 from harness.data.pixels import limits, stored_image
 from harness.data.preprocess import check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Indices
 from harness.data.splits import Split
 from harness.errors import TooLittleMemory
 from harness.spec import Recipe
-
-NOT_YET = -2
-"""No class."""
 
 
 @lru_cache(maxsize=64)

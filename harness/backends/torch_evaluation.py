@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from harness.backends.models_vit import StandardisedConv
 from harness.backends.torch_inputs import laid_out, normalised
 from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_memory import attempted
-from harness.backends.trained import UNDECIDED
+from harness.backends.trained import NOT_YET, UNDECIDED
 from harness.data.pixels import limits, one_size, stored_image, stored_images
 from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
 from harness.data.rng import Words
@@ -31,26 +31,35 @@ from harness.data.splits import Split
 from harness.errors import TooLittleMemory
 from harness.spec import Recipe
 
-NOT_YET = -2
-"""No class: less than what is predicted, so that the largest of several processes' is the prediction."""
+Standardise: TypeAlias = Callable[[StdConv2d | StdConv2dSame], Tensor]
+"""Gives a convolution's standardised weights."""
+
+
+def standardised(conv: StdConv2d | StdConv2dSame) -> Tensor:
+    """Return the weights that a convolution standardises in each forward pass: the same numbers, bit for bit."""
+    weight = conv.weight
+    if isinstance(conv, StandardisedConv):
+        variance, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        return (weight - mean) / (variance.sqrt() + 1e-5)
+    flat = weight.reshape(1, conv.out_channels, -1)
+    folded = functional.batch_norm(flat, None, None, training=True, momentum=0.0, eps=conv.eps)
+    return folded.reshape_as(weight)
 
 
 class FoldedConv(nn.Module):
-    """A weight-standardised convolution whose weights are standardised once: the same numbers, bit for bit."""
+    """A weight-standardised convolution whose weights were standardised once.
 
-    def __init__(self, conv: StdConv2d | StdConv2dSame):
+    Args:
+        conv: which.
+        standardise: how.
+    """
+
+    def __init__(self, conv: StdConv2d | StdConv2dSame, standardise: Standardise = standardised):
         super().__init__()
         self.conv = conv
         self.same_pad = bool(getattr(conv, "same_pad", False))
-        weight = conv.weight
-        if isinstance(conv, StandardisedConv):
-            variance, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
-            self.weight = (weight - mean) / (variance.sqrt() + 1e-5)
-        else:
-            flat = weight.reshape(1, conv.out_channels, -1)
-            folded = functional.batch_norm(flat, None, None, training=True, momentum=0.0, eps=conv.eps)
-            self.weight = folded.reshape_as(weight)
-        if weight.is_contiguous(memory_format=torch.channels_last):
+        self.weight = standardise(conv)
+        if conv.weight.is_contiguous(memory_format=torch.channels_last):
             self.weight = self.weight.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +71,7 @@ class FoldedConv(nn.Module):
 
 
 @contextlib.contextmanager
-def folded(model: nn.Module) -> Iterator[None]:
+def folded(model: nn.Module, standardise: Standardise = standardised) -> Iterator[None]:
     """Standardise the weights of all weight-standardised convolutions once, for as long as the context lasts."""
     places = [
         (module, name, child)
@@ -72,7 +81,7 @@ def folded(model: nn.Module) -> Iterator[None]:
     ]
     with torch.no_grad():
         for module, name, child in places:
-            setattr(module, name, FoldedConv(child))
+            setattr(module, name, FoldedConv(child, standardise))
     try:
         yield
     finally:

@@ -15,6 +15,8 @@ from harness.spec import Divergence, Run
 
 UNDECIDED = -1
 """Predicted where an image's logits are not all finite: argmax would name a class."""
+NOT_YET = -2
+"""No prediction: less than any, so that the largest of several processes' is the prediction."""
 
 
 @dataclass(frozen=True)

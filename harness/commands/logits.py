@@ -63,17 +63,22 @@ def run(options: argparse.Namespace) -> int:
             resolution=options.resolution,
             where=options.file,
         )
-        if semantics == "reference":
-            from harness.backends import parity
-
-            model = parity.round_as_authors(model)
-        found = loaders.logits(model, images)
+        found = torch_logits(model, images) if semantics == "reference" else loaders.logits(model, images)
     try:
         npz.write(options.out, {"logits": found})
     except OSError as error:
         raise ClaimsError(f"{options.out}: expected to write the logits, found: {error.strerror}") from None
     print(f"{options.out}: logits {found.shape[0]} x {found.shape[1]}, {semantics} semantics")
     return 0
+
+
+def torch_logits(model: Any, images: Any) -> Any:
+    """Return float32 logits (N, classes) of a network with the reference's semantics."""
+    from harness.backends import loaders, parity
+    from harness.backends.torch_evaluation import folded
+
+    with folded(model, parity.standardised):
+        return loaders.logits(model, images)
 
 
 def flax_logits(arrays: Any, images: Any, resolution: int | None, where: str) -> Any:

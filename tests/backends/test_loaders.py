@@ -23,12 +23,7 @@ SMALL = {"embed_dim": 64, "depth": 2, "num_heads": 2, "num_classes": 5, "pretrai
 BIT = {"layers": [2, 1], "channels": (128, 256), "stem_chs": 32, "num_classes": 5, "pretrained": False}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def images(side=32, n=2):

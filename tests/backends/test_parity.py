@@ -6,16 +6,11 @@ import torch
 from torch.nn import functional as F
 
 from harness.backends import loaders, models, parity
+from harness.backends.torch_evaluation import folded
 from tests.backends import reference
 from tests.backends.test_models import ARCHITECTURES, images
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def bit(arrays, architecture, x):
@@ -51,11 +46,14 @@ def test_a_bit_rounds_as_the_formulas_written_out(size):
     expected = bit(arrays, ARCHITECTURES["bit"], x)
     model = models.load(arrays)
     assert not np.array_equal(loaders.logits(model, x), expected)  # the fused standardisation rounds otherwise
-    assert np.array_equal(loaders.logits(parity.round_as_authors(model), x), expected)
+    with folded(model, parity.standardised):
+        assert np.array_equal(loaders.logits(model, x), expected)
 
 
 def test_a_hybrid_keeps_its_bits():
     arrays = reference.weights(ARCHITECTURES["hybrid-3-stages"])
     x = images(*ARCHITECTURES["hybrid-3-stages"].resolution)
-    expected = loaders.logits(models.load(arrays), x)
-    assert np.array_equal(loaders.logits(parity.round_as_authors(models.load(arrays)), x), expected)
+    model = models.load(arrays)
+    expected = loaders.logits(model, x)
+    with folded(model, parity.standardised):
+        assert np.array_equal(loaders.logits(model, x), expected)

@@ -30,9 +30,7 @@ inputs_of, cropped = test_inputs, torch_evaluation._cropped
 del test_inputs  # not a test
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def digits():

@@ -20,25 +20,15 @@ from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_network import network
 from harness.backends.torch_state import load, restore, save
-from harness.data.splits import select
 from harness.datasets import dataset
 from harness.errors import ClaimsError
-from harness.micro import tasks
 from harness.recipes import recipe
 from harness.spec import Run
 from harness.zoo import checkpoint, file_of
+from tests.backends.tiny import EVERYTHING, data_of
 from tests.backends.victims import said_until, start, victims_of
 
 CPU = Machine(torch.device("cpu"))
-EVERYTHING = {
-    "polyak": 0.9,
-    "momentum_dtype": "bfloat16",
-    "dropout": 0.1,
-    "crop": "inception",
-    "flip": True,
-    "mixup": 0.2,
-    "head": "library",
-}
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
 
@@ -56,10 +46,6 @@ class Late(Coming):
 
     def due(self, lag=0):
         return [self._pending.popleft() for _ in range(len(self._pending) - lag)]
-
-
-def data_of(a_run):
-    return select(tasks.load(a_run.dataset), a_run)
 
 
 def computed(a_run, execution):
