@@ -41,11 +41,8 @@ class PlannedRun:
     stored: bool = False
     reason: str = ""
     """Why it can't be computed, e.g. "needs data: ..."; "" if it can."""
-
-    @property
-    def fetches_weights(self) -> bool:
-        """Whether its weights are wanted: not for images that must be laid there by hand (harness.gpu.trials)."""
-        return not self.reason.startswith("needs data")
+    fetches_weights: bool = True
+    """Whether its weights are wanted: not for images that must be laid there by hand first."""
 
     @property
     def identity(self) -> tuple[object, ...]:

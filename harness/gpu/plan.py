@@ -134,6 +134,7 @@ class _Book:
 
     def _row(self, of: Trial, recipe: Recipe, purpose: Purpose, seed: int, run: Run | None) -> PlannedRun:
         stored = run is not None and self.store.path(run.id).exists()
+        no_data = "" if stored else lacking_data(of.entry)
         return PlannedRun(
             claim=self.question.claim.id,
             checkpoint=of.checkpoint,
@@ -147,7 +148,8 @@ class _Book:
             backend=self.backend,
             run_id=run.id if run else "",
             stored=stored,
-            reason="" if stored else lacking(of.checkpoint, of.entry),
+            reason="" if stored else lacking_weights(of.checkpoint) or no_data,
+            fetches_weights=not no_data,
         )
 
 
@@ -165,11 +167,16 @@ def material_here(of: Trial) -> Material | None:
     return _material(of, settings().cache)
 
 
-def lacking(found: Checkpoint, entry: Entry) -> str:
-    """Return why a trial can't be computed with what can be fetched from here; "" if it can."""
+def lacking_weights(found: Checkpoint) -> str:
+    """Return why a checkpoint's weights can't be had from here; "" if they can."""
     chosen = settings()
-    if chosen.offline and not found.file and file_here(found, chosen.cache) is None:
-        return "needs weights, and --offline is set"
+    lacks = chosen.offline and not found.file and file_here(found, chosen.cache) is None
+    return "needs weights, and --offline is set" if lacks else ""
+
+
+def lacking_data(entry: Entry) -> str:
+    """Return why a dataset's images can't be had from here; "" if they can."""
+    chosen = settings()
     where, why = state(entry, location(entry.folder))
     if where == "by hand":
         return f"needs data: {why}"

@@ -92,7 +92,8 @@ def test_json_holds_the_rows_and_the_sums():
 
 
 def test_text_groups_by_claim_and_says_what_is_left_to_pay(tmp_path):
-    blocked = replace(FINAL, claim="claim2", checkpoint=BIT, reason="needs data: put it there", backend="jax")
+    reason = {"reason": "needs data: put it there", "fetches_weights": False}
+    blocked = replace(FINAL, claim="claim2", checkpoint=BIT, backend="jax", **reason)
     found = plan([*seeds(FINAL), blocked], CARD, cache=tmp_path, price_per_hour=2.0)
     shown = text(found, 120)
     first, second = shown.index("\nclaim1\n"), shown.index("\nclaim2\n")

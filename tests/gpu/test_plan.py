@@ -3,7 +3,7 @@
 import pytest
 
 from harness.claim import Better, Claim, Contender
-from harness.gpu.plan import at_hand
+from harness.gpu.plan import at_hand, planned
 from harness.spec import Result
 from harness.store import Store
 from harness.verdict import Question
@@ -44,3 +44,14 @@ def test_a_grid_first_and_the_final_runs_once_it_has_chosen(store):
     final = at_hand(asked("searched", (VIT, BIT)), 3, store, ["torch"])
     assert {(run.split, run.recipe.learning_rate) for run in final} == {("test", 0.1)}
     assert len(final) == 6
+
+
+def test_weights_are_wanted_once_the_images_are_there(store, tmp_path):
+    def rows():
+        return [run for run in planned(asked("quick", (VIT, BIT)), 1, store) if run.dataset == "stripes"]
+
+    assert {(run.reason, run.fetches_weights) for run in rows()} == {("", True)}
+    images = tmp_path / "tables" / "stripes"
+    images.rename(tmp_path / "elsewhere")
+    assert rows()
+    assert all(run.reason.startswith("needs data") and not run.fetches_weights for run in rows())
