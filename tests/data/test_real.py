@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import tarfile
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from harness.data.real import test_rule as rule_of_test
 from harness.data.splits import dev_split
 from harness.datasets import pinned_dataset
 from harness.errors import ClaimsError
+from harness.fetch import unpack
 from harness.spec import Checkpoint, Recipe, Run
 from tests.data import making
 from tests.data.test_cifar import NAMES_10
@@ -97,8 +97,8 @@ def test_the_same_images_in_another_form_are_the_same_dataset(tmp_path, monkeypa
     first = pinned_dataset(entry)
     monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path / "another"))
     monkeypatch.setenv("VIT_CLAIMS_DATA", str(tmp_path / "unpacked"))
-    with tarfile.open(tmp_path / "data/cifar10/cifar-10-binary.tar.gz") as archive:
-        archive.extractall(tmp_path / "unpacked" / "cifar10", filter="data")
+    archive = tmp_path / "data/cifar10/cifar-10-binary.tar.gz"
+    unpack(archive, tmp_path / "unpacked" / "cifar10", max_bytes=1 << 20)
     again = pinned_dataset(entry)
     assert first == again
     assert (first.train, first.test, first.protocol) == (10, 10, entry.protocol)
