@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
 from harness.errors import ClaimsError
@@ -30,6 +31,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; bad input is one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m harness", description="Claim verification for ViT.")
+    parser.add_argument("--version", action="version", version=f"vit-claims {version('vit-claims')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in dict.fromkeys(COMMANDS.values()):
         module.add_parser(commands)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,32 @@ class Store:
                 path.replace(aside)
             self.say(f"{damage}; moved aside to {aside}, the run will be computed again")
             return None
+
+    def load(self, run_id: str) -> tuple[Run, Result] | None:
+        """Return a stored run with its result by the run's id, or None.
+
+        Raises:
+            ClaimsError: the entry is damaged, or of another version of the project.
+        """
+        path = self.path(run_id)
+        try:
+            content = path.read_bytes()
+            run = build(Run, json.loads(content)["run"], str(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ClaimsError(f"{path}: expected a stored result, found a damaged one; compute it again") from None
+        if run.id != run_id:
+            raise ClaimsError(f"{path}: expected a run of this version, found one of another; compute it again")
+        return run, decode(content, run, str(path))
+
+    def computed(self, run_id: str) -> str:
+        """Return when a stored run was computed: UTC, ISO 8601; "" if it is not stored."""
+        try:
+            moment = self.path(run_id).stat().st_mtime
+        except OSError:
+            return ""
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
     def put(self, run: Run, result: Result) -> None:
         """Store a result.

@@ -25,7 +25,7 @@ STAGES = [
     "harness.store harness.accelerators",
     "harness.schedule",
     "harness.backends",
-    "harness.describe harness.doctor",
+    "harness.describe harness.doctor harness.given",
     "harness.micro.fractals harness.micro.tasks",
     "harness.loading",
     "harness.measure",

@@ -133,6 +133,7 @@ def evaluate(
     machine: Machine,
     where: str,
     memory_format: torch.memory_format = torch.contiguous_format,
+    on_images: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
 
@@ -148,6 +149,7 @@ def evaluate(
         machine: where to compute.
         where: the checkpoint, for messages.
         memory_format: of the model's weights.
+        on_images: called with the number of examples begun, and of all.
 
     Raises:
         ClaimsError: memory is too small for one image; images smaller than the crop.
@@ -172,6 +174,8 @@ def evaluate(
                     raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
                 size = math.ceil(size / 2)
             take(coming.add(start, found))
+            if on_images is not None:
+                on_images(min(start + EVALUATION_BATCH, len(split)), len(split))
         take(coming.due())
     if machine.world > 1:
         shared = predictions.to(machine.device)
