@@ -10,7 +10,8 @@ from pathlib import Path
 
 from harness.backends import layouts
 from harness.backends.architectures import Architecture, BitArchitecture
-from harness.backends.loaders import heads_beside, read_file
+from harness.backends.companions import heads_beside
+from harness.backends.loaders import read_file
 from harness.backends.npz import Array
 from harness.backends.official import layout_of, rules_of, to_official
 from harness.errors import ClaimsError

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import numpy as np
 
 from harness.backends import layouts, npz, paper, tensors
 from harness.backends.architectures import Architecture
+from harness.backends.companions import heads_beside
 from harness.backends.npz import Array
 from harness.backends.official import Layout, layout_of, to_official
 from harness.errors import ClaimsError
@@ -98,7 +98,7 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str]) -> dict[str, Arr
     """
     if found.semantics == "timm" and found.timm:
         return dict(read_file(path).arrays)
-    arrays = official(path, classes=found.classes)
+    arrays = official(path, classes=found.classes, heads=found.heads)
     paper.require(found, layouts.describe(arrays, found.id))
     return arrays
 
@@ -222,15 +222,6 @@ def logits(model: Any, images: Array, batch: int = 32) -> Array:
             parts.append(model(torch.from_numpy(part)))
     result: Array = torch.cat(parts).numpy()
     return result
-
-
-def heads_beside(path: Path) -> int | None:
-    """Return the number of attention heads that a transformers config.json in the file's folder states, or None."""
-    try:
-        stated = json.loads((path.parent / "config.json").read_text(encoding="utf-8")).get("num_attention_heads")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return stated if type(stated) is int and stated > 0 else None
 
 
 def digest(arrays: Mapping[str, Array]) -> str:

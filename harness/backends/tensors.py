@@ -25,6 +25,8 @@ def read(path: Path, kind: Literal["safetensors", "pytorch"]) -> dict[str, Array
         ClaimsError: missing, damaged, pickled objects, no tensors, or not finite floats.
     """
     tensors = _safetensors(path) if kind == "safetensors" else _pytorch(path)
+    # Batch normalisation's count of training steps is an integer, and part of no computation here.
+    tensors = {name: array for name, array in tensors.items() if not name.endswith(".num_batches_tracked")}
     if not tensors:
         raise ClaimsError(f"{path}: expected a file with weights, found an empty one")
     for name, array in tensors.items():

@@ -1,4 +1,4 @@
-"""`run` on a weights file and a folder of images, without any table: evaluated if the head is of the folder's classes."""
+"""`run` on a weights file and a folder of images, without any table: evaluated if the head has the folder's classes."""
 
 import io
 import json
