@@ -100,7 +100,7 @@ def read_images(path: str) -> Any:
     """
     import numpy as np
 
-    from harness.backends.npz import DAMAGE
+    from harness.backends.npz import DAMAGE, damage
 
     if not Path(path).is_file():
         raise ClaimsError(f"{path}: expected an npz file with the array `images`, found no such file")
@@ -111,7 +111,7 @@ def read_images(path: str) -> Any:
                 raise ClaimsError(f"{path}: expected the array `images`, found: {names}")
             images = file["images"]
     except (*DAMAGE, AttributeError, TypeError) as error:
-        raise ClaimsError(f"{path}: expected a whole npz file without pickles, found: {error}") from None
+        raise ClaimsError(f"{path}: expected a whole npz file without pickles, found: {damage(error)}") from None
     if images.dtype != np.float32:
         raise ClaimsError(f"{path}: images: expected float32 in [-1, 1], found {images.dtype}; (x - 127.5) / 127.5")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
