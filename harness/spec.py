@@ -24,7 +24,8 @@ STRICT = ConfigDict(extra="forbid")
 # predictions. Version 1: CPU runs on exactly one thread, evaluation batches of 256.
 NUMERICS = {"torch": 1, "jax": 1}
 
-Family = Literal["vit", "bit", "hybrid", "convnext"]
+Family = Literal["vit", "bit", "hybrid", "convnext", "other"]
+"""Of a network; "other" is any that timm's registry has besides, for which only recipes for every family apply."""
 Backend = Literal["torch", "jax"]
 BACKENDS: tuple[Backend, ...] = ("torch", "jax")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -40,6 +41,20 @@ def pairs(value: Any) -> Any:
 
 
 Sources = Annotated[tuple[tuple[str, str], ...], BeforeValidator(pairs)]
+
+
+def alike(value: Any) -> Any:
+    """Return one number for three equal ones, any other value unchanged: the same input is stated in one way."""
+    if isinstance(value, (list, tuple)) and len(value) == 3 and value[0] == value[1] == value[2]:
+        return value[0]
+    return value
+
+
+Level = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[Level | tuple[Level, Level, Level], BeforeValidator(alike)]
+"""Of levels 0 ... 1: one for every channel, or one each for red, green and blue."""
+Deviation = Annotated[Positive | tuple[Positive, Positive, Positive], BeforeValidator(alike)]
+"""As `Mean`: what the difference to the mean is divided by."""
 
 S = TypeVar("S")
 
@@ -114,6 +129,31 @@ class Checkpoint:
     citation: str = ""
     semantics: Literal["reference", "timm"] = "reference"
     """Whose numerics the model follows: the authors' released code, or timm's for weights released through timm."""
+    heads: Count | None = None
+    """Attention heads, where the file does not say (PyTorch's hold the projections of all heads as one matrix)."""
+    mean: Mean | None = None
+    """Of the levels 0 ... 1 of its input, where it is not the recipe's: one number, or one a channel."""
+    std: Deviation | None = None
+    interpolation: Literal["", "bilinear", "bicubic"] = ""
+    """How its test images are resized, antialiased as Pillow does; "": as the recipe says."""
+    resize: Literal["", "square", "short side"] = ""
+    """What its own head is evaluated on: the image stretched, or its short side scaled and the centre cropped."""
+    crop_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Test side divided by the short side before the centre crop, for its own head; implies "short side"."""
+    classes_file: str = ""
+    """A text file with one class name a line, in the order of the head's outputs; from the table's folder."""
+    class_names: tuple[str, ...] = ()
+    """The names themselves, in the order of the head's outputs."""
+    stated: Sources = ()
+    """(what, where from) pairs of what was completed from the file and those beside it; set by the program."""
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("expected mean and std, or neither; add the other")
+        if self.crop_share is not None and self.resize == "square":
+            raise ValueError('expected no crop_share with resize "square"; remove one')
+        if self.classes_file and self.class_names and not self.stated:
+            raise ValueError("expected class_names or classes_file, found both; remove one")
 
     @property
     def shipped(self) -> bool:
@@ -208,9 +248,9 @@ class Recipe:
     """Test side divided by the short side before the centre crop."""
     test_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     test_antialias: bool = False
-    mean: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Levels 0 ... 1 are normalised by (x - mean) / std, each channel alike."""
-    std: Positive = 0.5
+    mean: Mean = 0.5
+    """Levels 0 ... 1 are normalised by (x - mean) / std: one number for every channel, or three."""
+    std: Deviation = 0.5
     sources: Sources = ()
     """(field, citation) pairs; a table of citations by field in TOML."""
 
@@ -244,13 +284,14 @@ class Recipe:
 NOT_IDENTITY: dict[type, frozenset[str]] = {
     Checkpoint: frozenset(
         "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
-        " citation".split()
+        " citation mean std interpolation resize crop_share classes_file class_names stated".split()
     ),
     Dataset: frozenset("id title citation protocol numbered reader".split()),
     Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),
 }
 """Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
-a chosen learning rate is itself a field, and so are the steps that epochs come to."""
+a chosen learning rate is itself a field, and so are the steps that epochs come to. What a checkpoint states of its
+input is part of the recipe that is resolved for it, and its class names of the run's `outputs`."""
 
 
 def identity(value: Any) -> Any:
@@ -283,6 +324,10 @@ class Run:
     split: Literal["test", "dev"] = "test"
     """What is scored: the test set after training on all training examples, or the held-out
     dev split after training on the rest (for choices)."""
+    outputs: tuple[Natural, ...] = ()
+    """Where a head is kept: its output for each class of the dataset; (): output n is class n."""
+    class_order: str = ""
+    """Where `outputs` comes from; "" where a new head is trained."""
 
     def __post_init__(self) -> None:
         if self.checkpoint.sha256 is None:
@@ -294,11 +339,19 @@ class Run:
             raise ValueError(f"expected a recipe that trains for a run on the dev split, found {recipe.id}")
         if recipe.steps and not self.dataset.train:
             raise ValueError(f"expected a recipe that only evaluates {self.dataset.id}, found {recipe.id}")
+        if self.outputs and recipe.steps:
+            raise ValueError(f"expected outputs only where a head is kept, found recipe {recipe.id}, which trains")
+        if self.outputs and not len(set(self.outputs)) == len(self.outputs) == self.dataset.classes:
+            raise ValueError(
+                f"expected an output of its own for each of {self.dataset.classes:,} classes, found"
+                f" {len(set(self.outputs)):,}"
+            )
 
     @cached_property
     def id(self) -> str:
         """Sixteen hex digits: the hash of everything that determines the outcome."""
         parts = identity(self)
+        parts.pop("class_order", None)  # says where the outputs come from, which are in it themselves
         if self.split == "test" and self.recipe.trains_on == "all":
             del parts["dataset"]["dev_fraction"]  # the dev split has no part in it
         parts["numerics"] = NUMERICS[self.backend]

@@ -13,7 +13,9 @@ from harness.cost.networks import Network, network
 from harness.errors import ClaimsError
 from harness.spec import Checkpoint, Family, Recipe
 
-UTILISATION: Mapping[Family, float] = MappingProxyType({"vit": 0.45, "hybrid": 0.30, "bit": 0.30, "convnext": 0.30})
+UTILISATION: Mapping[Family, float] = MappingProxyType(
+    {"vit": 0.45, "hybrid": 0.30, "bit": 0.30, "convnext": 0.30, "other": 0.30}
+)
 """Share of a card's peak that a run is assumed to reach, until measured: the project's goal for ViT-L/16, and two
 thirds of it for networks with convolutions, whose norms and small products keep a card waiting."""
 RECOMPUTING = 4 / 3
