@@ -129,7 +129,9 @@ class HubConfig:
             raise self._contradiction("number of classes", classes, held.classes)
 
     def _contradiction(self, key: str, stated: Any, found: Any) -> ClaimsError:
-        return self.error(f"{key}: expected {stated}, as stated here, found weights of {found}; keep each beside its own")
+        return self.error(
+            f"{key}: expected {stated}, as stated here, found weights of {found}; keep each beside its own"
+        )
 
     def _size(self, key: str) -> tuple[int, int] | None:
         stated = self.values.get(key)

@@ -145,7 +145,10 @@ def to_official(
     else:
         rules = rules_of(arrays)
         _require_known(arrays, rules, prefix)
-        found, head = _renamed(arrays, rules or (), heads, prefix), "resnet/head/conv2d" if rules is TIMM_BIT else "head"
+        found, head = (
+            _renamed(arrays, rules or (), heads, prefix),
+            "resnet/head/conv2d" if rules is TIMM_BIT else "head",
+        )
     if f"{head}/kernel" not in found and f"{head}/bias" not in found:
         if classes is None:
             raise ClaimsError(f"{prefix}expected a head, found none; say how many classes a zero head is to have")
@@ -163,9 +166,9 @@ def _require_known(arrays: Mapping[str, Array], rules: Rules | None, prefix: str
             f"{prefix}expected a ViT without a ResNet in this layout, found {hybrid}; its hybrids pad and normalise"
             " otherwise than the authors' do: use the authors' npz file"
         )
-    if not rules == TIMM_BIT and any(re.search(r"(query|qkv)\.weight$", name) for name in arrays):
-        if not any(re.search(r"(query|qkv)\.bias$", name) for name in arrays):
-            raise ClaimsError(f"{prefix}expected query, key and value projections with biases, found none (qkv_bias)")
+    projections = {name.rpartition(".")[2] for name in arrays if re.search(r"(query|qkv)\.(weight|bias)$", name)}
+    if projections == {"weight"}:
+        raise ClaimsError(f"{prefix}expected query, key and value projections with biases, found none (qkv_bias)")
 
 
 def _renamed(arrays: Mapping[str, Array], rules: Rules, heads: int | None, prefix: str) -> dict[str, Array]:

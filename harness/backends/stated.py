@@ -60,7 +60,9 @@ def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
     pytorch = layout_of(arrays) not in NPZ
     usual = registered(timm) if timm and pytorch else None
     if found.timm and pytorch and usual is None:
-        raise ClaimsError(f"{found.id}: timm: expected a model that timm knows, found {found.timm!r}; correct its entry")
+        raise ClaimsError(
+            f"{found.id}: timm: expected a model that timm knows, found {found.timm!r}; correct its entry"
+        )
     if found.semantics == "timm" or (pytorch and rules_of(arrays) is None):
         if not timm:
             first = min(arrays, default="nothing")

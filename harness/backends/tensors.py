@@ -16,7 +16,6 @@ from harness.backends.npz import Array
 from harness.errors import ClaimsError
 
 
-
 @dataclass(frozen=True)
 class Lazy:
     """A tensor of a file, which becomes an array when it is called: only those of the chosen set are converted."""
@@ -124,7 +123,7 @@ def nested_tensors(content: Any, place: str = "") -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, value in content.items():
         found |= nested_tensors(value, f"{place}.{name}" if place else name)
-    if direct and (len(direct) == len(content) or any(tensor.ndim for tensor in direct.values()) and found):
+    if direct and (len(direct) == len(content) or (any(tensor.ndim for tensor in direct.values()) and found)):
         return {place: direct} | found
     return found
 

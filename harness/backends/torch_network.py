@@ -86,7 +86,10 @@ def at_side(model: nn.Module, run: Run, weights: Weights) -> nn.Module:
         given = layouts.check(weights, layouts.describe(weights), run.checkpoint.id)
         _, trained = layouts.adapt(given, layouts.describe(given), run.dataset.classes, run.recipe.resolution)
         return models.load(
-            models.export(model, trained), resolution=side, numerics=numerics_of(run.checkpoint), where=run.checkpoint.id
+            models.export(model, trained),
+            resolution=side,
+            numerics=numerics_of(run.checkpoint),
+            where=run.checkpoint.id,
         )
     model.set_input_size(img_size=(side, side))
     return model
