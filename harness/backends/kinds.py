@@ -100,5 +100,5 @@ def other(start: bytes, size: int) -> str:
     if text.startswith((b"{", b"[")):
         return "a JSON file; name the weights file"
     if not any(byte < 9 or 13 < byte < 32 for byte in start):
-        return f"a text file ({size:,} bytes)"
+        return f"another kind of file, {size:,} bytes of text"
     return "another kind of file"

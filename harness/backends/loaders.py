@@ -18,6 +18,7 @@ import numpy as np
 
 from harness.backends import hub_config, layouts, npz, paper, weight_sets
 from harness.backends.architectures import REFERENCE, Architecture, Numerics, ViTArchitecture
+from harness.backends.kinds import kind_of as kind_of
 from harness.backends.npz import Array
 from harness.backends.official import Layout, headless, layout_of, to_official
 from harness.backends.shards import Place, place_of

@@ -97,7 +97,8 @@ def _loaded(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
             warnings.simplefilter("ignore")  # of torch, about the file: it is read or refused
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with path.open("rb") as file:  # by its path torch would take its kind from its suffix
+                return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a malformed file makes torch stumble over anything
         detail = f"{error}".split("\n")[0][:200] or type(error).__name__
         if "TorchScript" in detail:

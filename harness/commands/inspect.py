@@ -16,9 +16,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("inspect", help="print what a weights file describes")
     parser.add_argument("file", metavar="FILE", help="npz, safetensors or PyTorch, an index of shards, or their folder")
     parser.add_argument("--heads", type=int, metavar="N", help="attention heads, where nothing beside the file says")
-    parser.add_argument(
-        "--weights", default="", metavar="NAME", help="which set of weights, where the file has several"
-    )
+    parser.add_argument("--weights", default="", metavar="NAME", help="which set of weights, if the file has several")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -34,16 +34,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--semantics",
         choices=("reference", "timm"),
-        help="whose numerics: the authors' code, or timm's unchanged modules (default: the authors', with the activation"
-        " and epsilon that a config.json beside the file states)",
+        help="whose numerics: the authors' code, or timm's unchanged modules (default: the authors', activation and"
+        " epsilon as a config.json beside the file states)",
     )
     parser.add_argument(
         "--timm", default="", metavar="NAME", help="timm's name of the model, for what only timm defines"
     )
     parser.add_argument("--heads", type=int, metavar="N", help="attention heads, where nothing beside the file says")
-    parser.add_argument(
-        "--weights", default="", metavar="NAME", help="which set of weights, where the file has several"
-    )
+    parser.add_argument("--weights", default="", metavar="NAME", help="which set of weights, if the file has several")
 
 
 def run(options: argparse.Namespace) -> int:
