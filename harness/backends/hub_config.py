@@ -90,11 +90,11 @@ class HubConfig:
             ClaimsError: an activation that is no GELU, an epsilon that is no number above 0, another kind of model.
         """
         model_type = self.values.get("model_type", "vit")
-        if model_type not in MODEL_TYPES:
+        if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
             raise self.error(f"model_type: expected a ViT ({', '.join(MODEL_TYPES)}), found {model_type!r}")
         activation = self.values.get("hidden_act", REFERENCE.activation)
         epsilon = self.values.get("layer_norm_eps", REFERENCE.epsilon)
-        if "hidden_act" in self.values and activation not in ACTIVATIONS:
+        if "hidden_act" in self.values and (not isinstance(activation, str) or activation not in ACTIVATIONS):
             known = ", ".join(ACTIVATIONS)
             raise self.error(f"hidden_act: expected a GELU ({known}), found {activation!r}; no other is computed")
         if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
