@@ -91,6 +91,22 @@ def pinned_dataset(entry: Entry | str, *, train: bool = True, fetch: bool = True
     return spec_of(found, digest(known, train), train, known.get(NUMBERED) == "true")
 
 
+def class_names(found: Dataset) -> tuple[str, ...]:
+    """Return the names of a dataset's classes in the order of its labels; a micro task's are their numbers.
+
+    Raises:
+        ClaimsError: the images are not here and can't be had, or are incomplete.
+    """
+    if found.id in datasets():
+        return tuple(map(str, range(found.classes)))
+    from harness.data.entries import load_parts
+    from harness.data.obtain import at_hand
+    from harness.data.real import evaluated
+
+    entry = real(found.id)
+    return load_parts(evaluated(entry), at_hand(entry)).test.classes
+
+
 def why_not_here(entry: Entry | str) -> str:
     """Return in one line why a real dataset is not on this machine and what to do; "" if it is. Nothing is read.
 

@@ -38,6 +38,18 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
         return stored
 
 
+def as_classes(run: Run, predictions: list[int]) -> tuple[int, ...]:
+    """Return predicted outputs of the head as classes of the run's dataset.
+
+    An output that stands for none of its classes becomes a number above all of them, so that it equals no label:
+    the number of classes plus the output's.
+    """
+    if not run.outputs:
+        return tuple(predictions)
+    classes = {output: number for number, output in enumerate(run.outputs)}
+    return tuple(classes.get(output, run.dataset.classes + output) for output in predictions)
+
+
 def compute(run: Run, execution: Execution) -> Result:
     """Fine-tune and predict, whatever is stored."""
     from harness.backends.devices import card_name
@@ -51,7 +63,7 @@ def compute(run: Run, execution: Execution) -> Result:
     outcome = backend(run.backend)(run, weights, data, execution)
     return Result(
         run_id=run.id,
-        predictions=tuple(outcome.predictions.tolist()),
+        predictions=as_classes(run, outcome.predictions.tolist()),
         labels=tuple(data.test.labels.tolist()),
         loss_history=outcome.losses,
         seconds=time.perf_counter() - start + outcome.earlier,

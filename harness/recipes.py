@@ -1,7 +1,8 @@
 """The recipes that exist (recipes.toml and the user's own), resolved for a checkpoint and a dataset.
 
 Resolution, in this order: the layers that apply (harness.recipe_table), a learning rate that was chosen for the
-checkpoint and dataset (`learning_rates`), and epochs as steps. A grid stays a grid until `with_rate` picks from it.
+checkpoint and dataset (`learning_rates`), what the checkpoint states of its own input, and epochs as steps. A grid
+stays a grid until `with_rate` picks from it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,15 @@ EVALUATION = frozenset(
     )
 )
 """The fields that an evaluation depends on."""
+STATED_AS = {
+    "mean": "normalisation",
+    "std": "normalisation",
+    "test_interpolation": "interpolation",
+    "test_antialias": "interpolation",
+    "test_resize": "crop",
+    "test_crop_share": "crop",
+}
+"""What a checkpoint's `stated` calls the settings that come from it."""
 UNSHOWN = frozenset(("epochs", "learning_rates"))
 """Fields that a resolved recipe has no more use for."""
 PROTOCOLS = PACKAGE / "protocols.toml"
@@ -154,19 +164,49 @@ def resolve(name: str, checkpoint: Checkpoint, dataset: Dataset) -> Recipe:
         A recipe with `steps`. Its `learning_rate` is None and its grid is kept where a rate is still to be chosen.
 
     Raises:
-        ClaimsError: no such recipe, layers that contradict each other, or a checkpoint no recipe can be for.
+        ClaimsError: no such recipe, layers that contradict each other, or a head that is kept whose resolution
+            nothing says.
     """
-    if checkpoint.family == "convnext":
-        raise ClaimsError(
-            f"{checkpoint.id}: expected weights whose input is normalised alike in every colour, found ConvNeXt's,"
-            " with ImageNet's three means; no recipe can be resolved for them yet"
-        )
-    found = with_chosen(assemble(defined(name), checkpoint, dataset), checkpoint.id, dataset.id)
+    written = defined(name)
+    found = with_chosen(assemble(written, checkpoint, dataset), checkpoint.id, dataset.id)
+    found = as_stated(found, written, checkpoint)
     if found.epochs is None:
         return found
     cited = {field: text for field, text in found.sources if field != "epochs"}
     cited["steps"] = f"{found.epochs:g} epochs: {dict(found.sources).get('epochs', 'no source')}"
     return replace(found, steps=steps_of(found, dataset), epochs=None, sources=tuple(cited.items()))
+
+
+def as_stated(found: Recipe, written: Definition, checkpoint: Checkpoint) -> Recipe:
+    """Return a recipe with what a checkpoint states of its own input, which comes after every layer of the table.
+
+    How levels are normalised and test images interpolated (antialiased, as Pillow does) holds whether its own head is
+    evaluated or it is fine-tuned; how its test images are cropped, only for its own head.
+
+    Raises:
+        ClaimsError: a head of the user's own is kept, and nothing says at which resolution.
+    """
+    values: dict[str, Any] = {}
+    if checkpoint.mean is not None:
+        values |= {"mean": checkpoint.mean, "std": checkpoint.std}
+    if checkpoint.interpolation:
+        values |= {"test_interpolation": checkpoint.interpolation, "test_antialias": True}
+    if found.evaluates_only and (checkpoint.resize or checkpoint.crop_share):
+        values["test_resize"] = checkpoint.resize or "short side"
+        values["test_crop_share"] = checkpoint.crop_share or 1.0
+    asks = any(("resolution", OF_CHECKPOINT) in layer.values for layer in written.layers)
+    if found.evaluates_only and asks and checkpoint.stated and checkpoint.resolution is None:
+        raise ClaimsError(
+            f"{checkpoint.id}: expected the resolution that its own head is evaluated at, found it neither in the file"
+            " nor beside it; add resolution = N to its entry in zoo.toml"
+        )
+    if not values:
+        return found
+    where = dict(checkpoint.stated)
+    cited = dict(found.sources)
+    for field in values:
+        cited[field] = f"of the checkpoint: {where.get(STATED_AS.get(field, field), 'zoo')}"
+    return replace(found, **values, sources=tuple(cited.items()))
 
 
 def steps_of(found: Recipe, dataset: Dataset) -> int:
@@ -244,8 +284,10 @@ def require_protocol(name: str) -> None:
 
 def recipe_used(run: Run) -> RecipeUsed:
     """Return every setting of a run for the report, with the paper's value where the paper's recipe has another."""
-    papers = resolve(protocol(PAPER, run.checkpoint.family), run.checkpoint, run.dataset)
-    rows = tuple((field, text, different(field, run.recipe, papers)) for field, text in settings(run.recipe).items())
+    rows = tuple((field, text, "") for field, text in settings(run.recipe).items())
+    if run.checkpoint.family in protocols()[PAPER]:
+        papers = resolve(protocol(PAPER, run.checkpoint.family), run.checkpoint, run.dataset)
+        rows = tuple((field, text, different(field, run.recipe, papers)) for field, text, _ in rows)
     return RecipeUsed(run.checkpoint.id, run.recipe.id, rows)
 
 

@@ -88,7 +88,7 @@ def all_of(paths: tuple[Path, ...], own: Path | None) -> Mapping[str, Checkpoint
         found[name] = entry
         sources(entry)
     mine = read_specs(own, Checkpoint) if own is not None else {}
-    return MappingProxyType(found | {name: with_place(found[name], own) for name in mine})
+    return MappingProxyType(found | {name: with_names(with_place(found[name], own), own) for name in mine})
 
 
 def with_place(found: Checkpoint, table: Path | None) -> Checkpoint:
@@ -101,6 +101,25 @@ def with_place(found: Checkpoint, table: Path | None) -> Checkpoint:
         return found
     path = table.parent / Path(found.file).expanduser()
     return replace(found, file="", sources=(f"file:{path}", *found.sources))
+
+
+def with_names(found: Checkpoint, table: Path | None) -> Checkpoint:
+    """Return an entry of the user's own table with its `classes_file` from the table's folder.
+
+    Raises:
+        ClaimsError: it sets what only the program sets.
+    """
+    if found.stated:
+        raise ClaimsError(f"{table} [{found.id}]: stated: expected no such key, for the program sets it; remove it")
+    if not found.classes_file or table is None:
+        return found
+    return replace(found, classes_file=str(table.parent / Path(found.classes_file).expanduser()))
+
+
+def is_released(found: Checkpoint) -> bool:
+    """Return whether a checkpoint is one of the project's tables, and not the user's own."""
+    known = all_of(TABLES, None).get(found.id)
+    return known is not None and (known.file, known.sources) == (found.file, found.sources)
 
 
 def shipped() -> Mapping[str, Checkpoint]:

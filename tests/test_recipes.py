@@ -237,9 +237,27 @@ def test_protocols_name_a_recipe_for_each_family():
         protocol("paper", "convnext")
 
 
-def test_no_recipe_is_resolved_for_weights_with_three_means():
-    with pytest.raises(ClaimsError, match=r"^convnext-t-in1k: expected weights .* found ConvNeXt's"):
-        resolve("evaluate", checkpoints()["convnext-t-in1k"], dataset("imagenet"))
+@pytest.mark.parametrize("name", ["convnext-t-in1k", "convnext-t-in22k-in1k-384"])
+def test_released_convnexts_are_evaluated_as_timms_registry_says(name):
+    from timm.models import get_pretrained_cfg
+
+    released = checkpoints()[name]
+    found = resolve("evaluate", released, dataset("imagenet"))
+    cfg = get_pretrained_cfg(released.timm)
+    assert (found.mean, found.std, found.test_interpolation) == (cfg.mean, cfg.std, cfg.interpolation)
+    assert (found.resolution, found.resolution) == cfg.input_size[1:]
+    share = cfg.crop_pct if cfg.crop_mode == "center" else None
+    assert (found.test_resize, found.test_crop_share) == (("short side", share) if share else ("square", 1.0))
+    assert found.test_antialias  # timm resizes with Pillow
+    assert dict(found.sources)["mean"] == "of the checkpoint: zoo"
+
+
+def test_a_fine_tuning_takes_normalisation_and_interpolation_from_the_checkpoint_and_keeps_its_own_crop():
+    found = resolve("code", checkpoints()["convnext-t-in1k"], dataset("cifar10"))
+    assert (found.mean, found.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert (found.test_interpolation, found.test_resize, found.test_crop_share) == ("bicubic", "square", 1.0)
+    authors = resolve("code", checkpoints()["vit-b16-in21k"], dataset("cifar10"))
+    assert (authors.mean, authors.std, authors.test_interpolation) == (0.5, 0.5, "bilinear")
 
 
 def pinned(name):

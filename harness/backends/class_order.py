@@ -17,8 +17,8 @@ def head_outputs(found: Checkpoint, class_names: Sequence[str], dataset: str = "
 
     The checkpoint's class names are matched to the dataset's whatever their case and separators. The dataset may have
     fewer classes than the head: predictions are over the whole head, and one of a class that the dataset has not is
-    wrong. Without names of the checkpoint's, class names that are the numbers 0 ... n-1 or 1 ... n are taken in
-    numeric order where the head has n outputs.
+    wrong. Without names of the checkpoint's, class names that are the numbers 0 ... n-1 or 1 ... n (alone, or each after
+    the same word) are taken in numeric order where the head has n outputs.
 
     Args:
         found: a checkpoint with its head's `classes`, and `class_names` where they are known.
@@ -34,13 +34,20 @@ def head_outputs(found: Checkpoint, class_names: Sequence[str], dataset: str = "
     if found.class_names:
         where = dict(found.stated).get("class names", "class_names")
         return plain(by_name(found, class_names, dataset), len(found.class_names)), f"{where}, by name"
-    numbers = [int(name) for name in class_names if re.fullmatch(r"[0-9]{1,9}", name)]
+    numbers = numbered(class_names)
     first = min(numbers, default=0)
-    if len(numbers) == len(class_names) and sorted(numbers) == list(range(first, first + len(numbers))) and first < 2:
+    if numbers and sorted(numbers) == list(range(first, first + len(numbers))) and first < 2:
         if found.classes not in (None, len(numbers)):
             raise unsettled(found, dataset, f"a head of {found.classes:,} outputs for {len(numbers):,} numbers")
         return plain(tuple(number - first for number in numbers), len(numbers)), NUMERIC
     raise unsettled(found, dataset, f"class names such as {class_names[0]!r} and no names of the outputs")
+
+
+def numbered(class_names: Sequence[str]) -> tuple[int, ...]:
+    """Return the numbers that all class names are, or end in after the same word (class_0, class_1); () otherwise."""
+    matches = [re.fullmatch(r"(.*?)([0-9]{1,9})", normal_text(name)) for name in class_names]
+    words = {match[1].strip() for match in matches if match}
+    return tuple(int(match[2]) for match in matches if match) if None not in matches and len(words) == 1 else ()
 
 
 def by_name(found: Checkpoint, class_names: Sequence[str], dataset: str) -> tuple[int, ...]:
@@ -68,8 +75,13 @@ def by_name(found: Checkpoint, class_names: Sequence[str], dataset: str) -> tupl
 
 def normal(name: str) -> str:
     """Return a class name without case and separators; numbers without leading zeros."""
-    plain_name = " ".join(re.split(r"[\s_-]+", name.strip().casefold())).strip()
-    return str(int(plain_name)) if re.fullmatch(r"[0-9]{1,9}", plain_name) else plain_name
+    text = normal_text(name)
+    return str(int(text)) if re.fullmatch(r"[0-9]{1,9}", text) else text
+
+
+def normal_text(name: str) -> str:
+    """Return a name in lower case, its words separated by one space."""
+    return " ".join(re.split(r"[\s_-]+", name.casefold())).strip()
 
 
 def plain(outputs: tuple[int, ...], size: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ gives a `Statement`; what it does not say is None.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Statement:
     heads: int | None = None
     resolution: int | None = None
     """Side of its input in pixels."""
+    usual_resolution: int | None = None
+    """The side that weights under this name have, where the file at hand may have another."""
     classes: int | None = None
     channels: int | None = None
     mean: Numbers | None = None
@@ -190,7 +193,8 @@ def timm_config(table: Mapping[str, Any], place: Place) -> Statement:
     return Statement(
         place.name,
         heads=place.count(arguments, "num_heads"),
-        resolution=said.resolution if image is None else place.side("model_args.img_size", image),
+        resolution=None if image is None else place.side("model_args.img_size", image),
+        usual_resolution=said.usual_resolution,
         classes=place.count({"num_classes": table.get("num_classes") or None}, "num_classes"),  # 0: no head
         channels=said.channels,
         mean=said.mean,
@@ -219,13 +223,13 @@ def pretrained(cfg: Mapping[str, Any], place: Place) -> Statement:
     resize = None if share is None else "short side" if mode == "center" else "square"
     return Statement(
         place.name,
-        resolution=None if size is None else place.side("input_size", list(size[1:])),
+        usual_resolution=None if size is None else place.side("input_size", list(size[1:])),
         channels=None if size is None else place.count({"input_size": size[0]}, "input_size"),
         mean=place.numbers({"mean": listed(cfg.get("mean"))}, "mean", 0),
         std=place.numbers({"std": listed(cfg.get("std"))}, "std", 1e-6),
         interpolation=place.interpolation(cfg, "interpolation"),
         resize=resize,
-        crop_share=None if resize != "short side" else float(share),
+        crop_share=float(share) if share is not None and resize == "short side" else None,
     )
 
 
@@ -294,7 +298,7 @@ def registered(name: str) -> Statement | None:
     Importing timm takes seconds: this is for what a user owns.
     """
     import timm
-    from timm.data import ImageNetInfo, infer_imagenet_subset
+    from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
     from timm.models import get_pretrained_cfg
 
     if not timm.is_model(name):
@@ -303,18 +307,18 @@ def registered(name: str) -> Statement | None:
     cfg = get_pretrained_cfg(name) or get_pretrained_cfg(name.split(".")[0])
     if cfg is None:
         return Statement(place.name, timm=name)
-    values = cfg.to_dict()
+    values: dict[str, Any] = dataclasses.asdict(cfg)
     said = pretrained(values, place)
     subset = infer_imagenet_subset(values) if "." in name else None
     return Statement(
         place.name,
-        resolution=said.resolution,
+        usual_resolution=said.usual_resolution,
         classes=values.get("num_classes") or None,
         mean=said.mean,
         std=said.std,
         interpolation=said.interpolation,
         resize=said.resize,
         crop_share=said.crop_share,
-        class_names=tuple(ImageNetInfo(subset).label_names()) if subset else None,
+        class_names=tuple(map(str, ImageNetInfo(subset).label_names())) if subset else None,  # type: ignore[no-untyped-call]
         timm=name,
     )

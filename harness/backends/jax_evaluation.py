@@ -19,7 +19,7 @@ from jax import Array
 from harness.backends import EVALUATION_BATCH, flax_models
 from harness.backends.architectures import Architecture
 from harness.backends.flax_models import Params
-from harness.backends.jax_inputs import Pixels, whole
+from harness.backends.jax_inputs import Pixels, scales, whole
 from harness.backends.jax_machine import Machine
 from harness.backends.jax_memory import attempted
 from harness.backends.trained import NOT_YET, UNDECIDED
@@ -145,7 +145,8 @@ def test_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> I
             return prepared
         if pixels is not None:
             return pixels.read(prepared, np.arange(batch))
-        return ((prepared - 255 * recipe.mean) / (255 * recipe.std)).astype(np.float32)
+        shift, scale = scales(recipe.mean, recipe.std)
+        return ((prepared - shift) / scale).astype(np.float32)
 
     workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
     starts = list(range(0, len(split), batch))

@@ -43,6 +43,10 @@ STEPS = 8
 are few, and little is filled."""
 
 
+Numbers = float | tuple[float, float, float]
+"""A recipe's mean or std: of every channel, or of each."""
+
+
 class Packed(NamedTuple):
     """What images are sampled from: host arrays, the pixels apart if they are on the device."""
 
@@ -61,7 +65,16 @@ class Packed(NamedTuple):
     across: Any
 
 
-def sample(packed: Packed, mean: float, std: float) -> Any:
+def scales(mean: Numbers, std: Numbers) -> tuple[Any, Any]:
+    """Return 255 times each: a number of every channel as it is, those of three channels as (3,) float32."""
+
+    def scale(value: Numbers) -> Any:
+        return 255 * np.asarray(value, np.float32) if isinstance(value, tuple) else 255 * value
+
+    return scale(mean), scale(std)
+
+
+def sample(packed: Packed, mean: Numbers, std: Numbers) -> Any:
     """Return inputs (n, side, side, C) float32, interpolated between four pixels each and normalised.
 
     For arrays of numpy and of JAX alike.
@@ -75,11 +88,12 @@ def sample(packed: Packed, mean: float, std: float) -> Any:
 
     above, below = line(top), line(bottom)
     levels = above + down[:, :, None, None] * (below - above)
-    return (levels - 255 * mean) / (255 * std)
+    shift, scale = scales(mean, std)
+    return (levels - shift) / scale
 
 
 @lru_cache(maxsize=8)
-def _sampler(mean: float, std: float, shared_out: NamedSharding) -> Any:
+def _sampler(mean: Numbers, std: Numbers, shared_out: NamedSharding) -> Any:
     return jax.jit(lambda packed: sample(packed, mean, std), out_shardings=shared_out)
 
 
@@ -152,7 +166,7 @@ class Pixels:
         return self.read(self.prepare(examples, seen), np.arange(len(examples)))
 
 
-def stretch(images: npt.NDArray[np.uint8], side: int, mean: float, std: float) -> npt.NDArray[np.float32]:
+def stretch(images: npt.NDArray[np.uint8], side: int, mean: Numbers, std: Numbers) -> npt.NDArray[np.float32]:
     """Return inputs (n, side, side, C) of images (n, H, W, C) in numpy: `sample` of whole images, with less work.
 
     All have the same taps, so columns are interpolated once in each stored row, and nothing is where nothing is
@@ -160,7 +174,9 @@ def stretch(images: npt.NDArray[np.uint8], side: int, mean: float, std: float) -
     """
     height, width = images.shape[1:3]
     rows, columns = taps(whole(np.array([height]), np.array([width]), side))
-    inputs = aligned((len(images), side, side, images.shape[3]))
+    shift, scale = scales(mean, std)
+    channels = 3 if isinstance(mean, tuple) or isinstance(std, tuple) else images.shape[3]
+    inputs = aligned((len(images), side, side, channels))
     few = max(1, CACHED // inputs[:1].nbytes)
     for start in range(0, len(images), few):
         levels = images[start : start + few].astype(np.float32)
@@ -172,8 +188,11 @@ def stretch(images: npt.NDArray[np.uint8], side: int, mean: float, std: float) -
             below -= levels
             below *= rows.weight[0][:, None, None]
             levels += below
-        levels -= 255 * mean
-        np.divide(levels, 255 * std, out=inputs[start : start + few])
+        if channels == images.shape[3]:
+            levels -= shift
+        else:
+            levels = levels - shift
+        np.divide(levels, scale, out=inputs[start : start + few])
     return inputs
 
 

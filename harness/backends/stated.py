@@ -31,8 +31,8 @@ TRANSFORMERS_DEFAULT = "transformers' default for ViT, 0.5 and 0.5"
 AUTHORS = "the authors' convention, 0.5 and 0.5"
 KEYS = {"class_names": "classes_file", "timm": "timm"}
 """Keys of an entry for what is stated under another name."""
-HEAD_NAMES = ("head.fc", "head", "fc", "classifier", "last_linear", "head.l", "head.fc2")
-"""Where timm's networks have their classifier, for files whose network timm's registry does not name."""
+HEAD_NAMES = ("head.fc", "head", "fc", "classifier")
+"""Where networks have their classifier, for files under other names than timm's registry has (ConvNeXt's authors')."""
 
 
 def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
@@ -174,13 +174,12 @@ def of_file(found: Checkpoint, arrays: dict[str, Array] | Any, heads: int | None
 
 
 def of_timm_file(arrays: Any, timm: str) -> Statement:
-    """Return what the tensors of a network of timm's state: the size of its head."""
-    from harness.backends.models_timm import classifier_of
+    """Return what the tensors of a network of timm's state: the size of its head, and of a plain ViT's input."""
+    from harness.backends.models_timm import classifier_of, side_of
 
-    for name in (*classifier_of(timm), *HEAD_NAMES):
-        if f"{name}.weight" in arrays:
-            return Statement(THE_FILE, classes=int(arrays[f"{name}.weight"].shape[0]))
-    return Statement(THE_FILE)
+    heads = (f"{name}.weight" for name in (*classifier_of(timm), *HEAD_NAMES))
+    head = next((arrays[name] for name in heads if name in arrays), None)
+    return Statement(THE_FILE, resolution=side_of(arrays), classes=None if head is None else int(head.shape[0]))
 
 
 def agreed(found: Checkpoint, field: str, stated: Iterable[Statement]) -> tuple[Any, str]:
@@ -235,6 +234,9 @@ def merged(found: Checkpoint, strong: Sequence[Statement], usual: Statement | No
         if default:
             places["normalisation"] = default
     heads, resolution = value("heads", weak=False), value("resolution")
+    for one in (*strong, *filter(None, (usual,))):
+        if resolution is None and one.usual_resolution is not None:
+            resolution, places["resolution"] = one.usual_resolution, one.where
     interpolation, resize, share = value("interpolation"), value("resize", "crop"), value("crop_share", "crop")
     return replace(
         found,

@@ -25,8 +25,13 @@ def to_inputs(images: npt.NDArray[np.uint8], resolution: int, recipe: Recipe | N
 
 
 def normalised(levels: Tensor, recipe: Recipe | None = None) -> Tensor:
-    """Return levels 0 ... 255 as (x / 255 - mean) / std."""
+    """Return levels 0 ... 255, (N, C, H, W), as (x / 255 - mean) / std; three channels where these are three."""
     mean, std = (0.5, 0.5) if recipe is None else (recipe.mean, recipe.std)
+    if isinstance(mean, tuple) or isinstance(std, tuple):
+        means, deviations = (
+            torch.as_tensor(each, dtype=levels.dtype, device=levels.device).reshape(1, -1, 1, 1) for each in (mean, std)
+        )
+        return (levels - 255 * means) / (255 * deviations)
     return (levels - 255 * mean) / (255 * std)
 
 

@@ -18,11 +18,13 @@ from harness.backends.torch_feed import Batch, Feed
 from harness.backends.torch_inputs import laid_out
 from harness.backends.torch_machine import Coming, Machine
 from harness.backends.torch_memory import MicroBatch, estimate
+from harness.backends.torch_network import batch_normalised
 from harness.backends.torch_optimiser import Average, optimiser
 from harness.backends.torch_state import Training, restore, save
 from harness.backends.trained import Trained, divergence
 from harness.data.augment import dropout_seed
 from harness.data.splits import Split
+from harness.errors import ClaimsError
 from harness.schedule import learning_rate
 from harness.spec import Divergence, Run
 
@@ -71,11 +73,19 @@ class Loop:
         on the way when the state is saved, and none may end a step earlier than another.
         """
         self.saved = 0.0
+        whole = batch_normalised(model)
+        if whole and machine.world > 1:
+            raise ClaimsError(
+                f"{run.checkpoint.id}: expected one process for a network with batch normalisation, which is over the"
+                f" whole batch, found {machine.world}; start one"
+            )
         own = len(range(machine.rank, run.recipe.batch_size, machine.world))
         self.remembered = Remembered(execution.folder, run, machine.card())
-        self.known = None if execution.micro_batch else self.remembered.get(own)
+        self.known = None if execution.micro_batch or whole else self.remembered.get(own)
         size, checkpointing = self.known or (execution.micro_batch, False)
-        self.micro = MicroBatch(model, own, size, checkpointing)
+        if whole and size is not None and size < own:
+            raise ClaimsError(f"{run.checkpoint.id}: {MicroBatch.WHOLE}, found a micro-batch of {size}; leave it out")
+        self.micro = MicroBatch(model, own, size, checkpointing, whole)
 
     def train(self) -> Trained:
         """Do the steps that are left, the model in place; return what there is to say of all.
@@ -140,7 +150,8 @@ class Loop:
         self.save, self.saved = False, time.monotonic()
 
     def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
-        if step == self.first and self.machine.accelerated and not (self.known or self.execution.micro_batch):
+        free = not (self.known or self.execution.micro_batch or self.micro.whole)
+        if step == self.first and self.machine.accelerated and free:
             self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.machine.device)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()

@@ -63,9 +63,16 @@ class MicroBatch:
         model: recomputes its activations (timm's set_grad_checkpointing) once even a small micro-batch fails.
         batch: examples of a batch that this process computes.
         size: to start with; None: all of them.
+        checkpointing: whether to start with activations recomputed.
+        whole: whether the batch must be computed at once, for batch normalisation is over what is.
     """
 
-    def __init__(self, model: nn.Module, batch: int, size: int | None = None, checkpointing: bool = False):
+    WHOLE = "expected a batch that is computed at once, as batch normalisation asks for"
+
+    def __init__(
+        self, model: nn.Module, batch: int, size: int | None = None, checkpointing: bool = False, whole: bool = False
+    ):
+        self.whole = whole
         self.model, self.batch = model, batch
         self.size = min(size or batch, batch)
         self.checkpointing = False
@@ -89,6 +96,11 @@ class MicroBatch:
         return done
 
     def _reduce(self) -> None:
+        if self.whole:
+            raise TooLittleMemory(
+                f"{self.WHOLE}, found too little memory for {self.batch:,} examples; choose a card with more memory, or"
+                " a recipe with a smaller batch"
+            )
         if self.size <= SMALL and self._checkpoint():
             self.size = min(8 * self.size, self.batch)
         elif self.size > 1:

@@ -13,6 +13,7 @@ from timm.models.convnext import ConvNeXt
 from timm.models.resnetv2 import ResNetV2
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.backends import Weights, layouts, models
 from harness.backends.initialise import library_head
@@ -36,8 +37,8 @@ def network(run: Run, weights: Weights) -> nn.Module:
     recipe, classes = run.recipe, run.dataset.classes
     if recipe.evaluates_only:
         model: nn.Module = build_checkpoint(run.checkpoint, weights, resolution=recipe.side)
-        found = head_of(model).weight.shape[0]
-        if found != classes:
+        found = outputs_of(model)
+        if not (found == classes or (run.outputs and max(run.outputs) < found)):
             raise ClaimsError(
                 f"{run.checkpoint.id}: expected a head of {classes} classes for {run.dataset.id}, found {found};"
                 " choose a checkpoint fine-tuned on it, or a recipe that trains"
@@ -54,6 +55,12 @@ def network(run: Run, weights: Weights) -> nn.Module:
             setattr(module, "fused_attn", True)  # noqa: B010 (a Module's attributes have no types)
     set_dropout(model, recipe.dropout)
     return model
+
+
+def outputs_of(model: nn.Module) -> int:
+    """Return the number of logits."""
+    weight = getattr(head_of(model), "weight", None)
+    return int(weight.shape[0]) if weight is not None else int(getattr(model, "num_classes", 0))
 
 
 def head_of(model: nn.Module) -> nn.Linear:
@@ -95,6 +102,11 @@ def at_side(model: nn.Module, run: Run, weights: Weights) -> nn.Module:
     return model
 
 
+def batch_normalised(model: nn.Module) -> bool:
+    """Return whether a network normalises over the batch: its results depend on what is computed at once."""
+    return any(isinstance(module, _BatchNorm) for module in model.modules())
+
+
 def convolutional(model: nn.Module) -> bool:
     """Return whether convolutions make up a good part of the network."""
     stem = getattr(model, "patch_embed", None)
@@ -107,7 +119,7 @@ def faster_format(model: nn.Module, channels: int, side: int, machine: Machine) 
     cuDNN's tensor cores want channels last, PyTorch's group norm contiguous channels; which wins depends on
     the network's width and the card. On a CPU the format is always contiguous: it is part of the numerics.
     """
-    if not machine.accelerated or not convolutional(model):
+    if not machine.accelerated or not convolutional(model) or batch_normalised(model):
         return torch.contiguous_format
     chosen = torch.contiguous_format
     for count in TRIED:

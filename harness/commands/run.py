@@ -82,21 +82,36 @@ def asked_run(options: argparse.Namespace) -> Run:
         ClaimsError: a name that does not exist, material that is not here and can't be had, or options that don't fit.
     """
     from harness.datasets import dataset, datasets, pinned_dataset, real, unpinned_dataset
-    from harness.zoo import checkpoint, pinned
+    from harness.zoo import checkpoint, file_of, is_released, pinned
 
     entry = checkpoint(options.checkpoint)
     micro = options.dataset in datasets()
     described = dataset(options.dataset) if micro else unpinned_dataset(real(options.dataset))
     how = recipe_of(options, entry, described)
+    found = pinned(entry)
+    if not is_released(entry):
+        from harness.backends.stated import complete
+
+        found = complete(found, file_of(entry))
+        how = recipe_of(options, found, described)
     parts = {
-        "checkpoint": pinned(entry),
+        "checkpoint": found,
         "dataset": described if micro else pinned_dataset(described.id, train=not how.evaluates_only),
         "recipe": how,
         "seed": options.seed,
         "backend": options.backend,
         "split": options.split,
     }
-    return build(Run, parts, "arguments")
+    return build(Run, parts | settled(parts["checkpoint"], parts["dataset"], how), "arguments")
+
+
+def settled(checkpoint: Checkpoint, dataset: Dataset, how: Recipe) -> dict[str, Any]:
+    """Return the fields of a run that say which output of a kept head stands for which class."""
+    if not how.evaluates_only:  # nothing heavy is imported for a run that trains
+        return {}
+    from harness.backends.stated import settle
+
+    return settle(checkpoint, dataset, how)
 
 
 def recipe_of(options: argparse.Namespace, checkpoint: Checkpoint, dataset: Dataset) -> Recipe:
@@ -128,6 +143,7 @@ def record(asked: Run, result: Result, cached: bool, interval: tuple[float, floa
         "correct": result.correct,
         "accuracy": None if interval is None else result.accuracy,
         "interval": None if interval is None else list(interval),
+        "stated": dict(asked.checkpoint.stated) | ({"class order": asked.class_order} if asked.class_order else {}),
         "predictions_sha256": result.predictions_sha256,
         "seconds": result.seconds,
         "images_per_second": result.images_per_second,

@@ -46,5 +46,7 @@ def one_size(split: Split) -> bool:
 
 
 def limits(recipe: Recipe) -> tuple[float, float]:
-    """Return the values of the levels 0 and 255."""
-    return (0 - recipe.mean) / recipe.std, (1 - recipe.mean) / recipe.std
+    """Return the least value of the level 0 and the greatest of the level 255 in any channel."""
+    means, stds = (each if isinstance(each, tuple) else (each,) * 3 for each in (recipe.mean, recipe.std))
+    channels = list(zip(means, stds, strict=True))
+    return min((0 - mean) / std for mean, std in channels), max((1 - mean) / std for mean, std in channels)

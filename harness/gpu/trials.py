@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.backends.stated import settle
 from harness.claim import Contender
 from harness.data.entries import Entry, claimed, entries
 from harness.data.real_labels import ID as REAL_LABELS
@@ -112,7 +113,8 @@ def material(of: Trial, fetch: bool) -> Material:
 def runs(of: Trial, here: Material, rate: float | None, seeds: tuple[int, ...], backend: Backend) -> tuple[Run, ...]:
     """Return the final runs of a trial, a seed each; `rate` where one was chosen."""
     recipe = of.recipe if rate is None else with_rate(of.recipe, rate)
-    return tuple(Run(here.checkpoint, here.dataset, recipe, seed, backend) for seed in seeds)
+    head = settle(here.checkpoint, here.dataset, recipe)
+    return tuple(Run(here.checkpoint, here.dataset, recipe, seed, backend, **head) for seed in seeds)
 
 
 def grid(of: Trial, here: Material, backend: Backend) -> dict[float, Run]:
