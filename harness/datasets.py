@@ -60,15 +60,15 @@ def unpinned_dataset(entry: Entry | str, *, train: bool = True) -> Dataset:
     from harness.data.real import spec_of
 
     found = real(entry) if isinstance(entry, str) else entry
-    return spec_of(found, UNPINNED, train)
+    return spec_of(found, UNPINNED, train and found.train > 0)
 
 
 def pinned_dataset(entry: Entry | str, *, train: bool = True, fetch: bool = True) -> Dataset:
-    """Return the spec of a real dataset whose digest names the very examples, for a run's identity.
+    """Return the spec of a real dataset with the digest of its examples, for a run's identity.
 
     The digest is over those of the parts that such runs use: images and labels, whatever form they are in. Pinned
     at the first read, it is known at once from then on, whether or not the images are still here; whoever reads
-    them for a run compares.
+    them for a run compares. A user's own dataset is looked at every time, and is whatever it is now.
 
     Args:
         entry: the dataset, or its id.
@@ -76,15 +76,19 @@ def pinned_dataset(entry: Entry | str, *, train: bool = True, fetch: bool = True
         fetch: fetch what is not here, as the settings allow; False: use only what is on this machine.
 
     Raises:
+        harness.errors.Gone: it is the user's own, and not where its entry says.
         ClaimsError: it is not here and can't be had, with what to do; it is incomplete or damaged, or other images
             than at the first read.
     """
     from harness.data.locations import decoded
     from harness.data.obtain import at_hand
-    from harness.data.real import NUMBERED, digest, parts_of, pinned, read_and_pin, spec_of
+    from harness.data.real import NUMBERED, digest, look, parts_of, pinned, read_and_pin, spec_of
 
     found = real(entry) if isinstance(entry, str) else entry
     train = train and found.train > 0
+    if found.own:
+        found, known = look(found, at_hand(found, fetch), decoded(), train)
+        return spec_of(found, digest(known, train), train, known[NUMBERED] == "true")
     known = pinned(found.id, decoded())
     if not known.keys() >= set(parts_of(train)):
         known = read_and_pin(found, at_hand(found, fetch), decoded(), train)

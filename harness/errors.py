@@ -14,6 +14,10 @@ class Changed(ClaimsError):
     """Material that is here, or was offered, and is not the bytes whose digest is known."""
 
 
+class Gone(ClaimsError):
+    """A user's own weights or images that are not where they were said to be."""
+
+
 class TooLittleMemory(ClaimsError):
     """A run that does not fit this machine, one example at a time."""
 

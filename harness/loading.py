@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from harness.data.entries import entries
+from harness.data.entries import of_dataset
 from harness.data.locations import decoded
 from harness.data.obtain import at_hand
 from harness.data.real import load_real
 from harness.data.splits import Data, select
-from harness.errors import unknown
 from harness.micro import tasks
 from harness.spec import Run
 
@@ -20,7 +19,5 @@ def load(run: Run) -> Data:
     """
     if run.dataset.reader in tasks.READERS:
         return select(tasks.load(run.dataset), run)
-    if run.dataset.id not in entries():
-        raise unknown("dataset", run.dataset.id, entries())
-    entry = entries()[run.dataset.id]
+    entry = of_dataset(run.dataset)
     return load_real(run, entry, at_hand(entry), decoded())

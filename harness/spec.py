@@ -185,6 +185,8 @@ class Dataset:
     """Whose protocol says which published parts are trained on and scored."""
     numbered: bool = False
     """Whether the test examples are in the order of ImageNet's validation image numbers, which ReaL labels rely on."""
+    path: str = ""
+    """The folder of a dataset that is in no table; "": its entry says."""
 
     @property
     def dev(self) -> int:
@@ -286,7 +288,7 @@ NOT_IDENTITY: dict[type, frozenset[str]] = {
         "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
         " citation mean std interpolation resize crop_share classes_file class_names stated".split()
     ),
-    Dataset: frozenset("id title citation protocol numbered reader".split()),
+    Dataset: frozenset("id title citation protocol numbered reader path".split()),
     Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),
 }
 """Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
@@ -319,7 +321,8 @@ class Run:
     checkpoint: Checkpoint
     dataset: Dataset
     recipe: Recipe
-    seed: Natural
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Below 2^63, the range of both frameworks' generators."""
     backend: Backend = "torch"
     split: Literal["test", "dev"] = "test"
     """What is scored: the test set after training on all training examples, or the held-out

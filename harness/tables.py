@@ -35,6 +35,15 @@ def own_table(name: str) -> Path | None:
     return folder / name if (folder / name).is_file() else None
 
 
+def table_stamp(path: Path | None) -> tuple[int, ...]:
+    """Return what tells that a table may have changed since it was read; empty for no table."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        found = None
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) if found is not None else ()
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return a TOML file's content.
 

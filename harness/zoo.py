@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from harness.claim import Contender
 from harness.errors import ClaimsError, unknown
 from harness.fetch.sources import Hub, Local, Material, Source, Url
 from harness.spec import Checkpoint, build
-from harness.tables import PACKAGE, own_table, read_specs, read_tables
+from harness.tables import PACKAGE, own_table, read_specs, read_tables, table_stamp
 
 TABLES = (PACKAGE / "zoo_released.toml", PACKAGE / "zoo.toml")
 HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/\s]+))?/(?P<file>\S+)")
@@ -71,12 +72,14 @@ def checkpoints(paths: tuple[Path, ...] = TABLES) -> Mapping[str, Checkpoint]:
     Raises:
         ClaimsError: a malformed table, an id that is given twice, a source that is none.
     """
-    return all_of(paths, own_table("zoo.toml"))
+    own = own_table("zoo.toml")
+    return all_of(paths, own, table_stamp(own))
 
 
 @cache
-def all_of(paths: tuple[Path, ...], own: Path | None) -> Mapping[str, Checkpoint]:
-    """Return the checkpoints of some tables and of the user's own."""
+def all_of(paths: tuple[Path, ...], own: Path | None, stamp: object = None) -> Mapping[str, Checkpoint]:
+    """Return the checkpoints of some tables and of the user's own, which is read again where its stamp is another."""
+    del stamp
     shipped_table = TABLES[1]  # made by harness.micro.pretrain
     there = [path for path in paths if path != shipped_table or path.exists()]
     found: dict[str, Checkpoint] = {entry.id: entry for entry in vtab_checkpoints()}
@@ -94,8 +97,7 @@ def all_of(paths: tuple[Path, ...], own: Path | None) -> Mapping[str, Checkpoint
 def with_place(found: Checkpoint, table: Path | None) -> Checkpoint:
     """Return an entry of the user's own table; its `file`, from the table's folder, becomes its first source.
 
-    So it is pinned by its digest like any other file of this machine, and only what comes with the project has a
-    `file`.
+    So it is looked at like any other file of the user's, and only what comes with the project has a `file`.
     """
     if not found.file or table is None:
         return found
@@ -219,7 +221,7 @@ def source(text: str, confirmed: bool = True, where: str = "source") -> Source:
         return build(Hub, values | match.groupdict(), where)
     match = LOCAL.fullmatch(text)
     if match:
-        return build(Local, values | match.groupdict(), where)
+        return build(Local, values | match.groupdict() | {"owned": True}, where)
     if not text.startswith(("gs://", "https://")):
         raise ClaimsError(
             f"{where}: expected hub:OWNER/NAME[@REVISION]/FILE, gs://..., https://... or file:PATH (absolute, or from"
@@ -246,19 +248,44 @@ def materials(found: Checkpoint) -> tuple[Material, ...]:
 
     The sources hold the same weights in other bytes (the authors' npz, a hub's safetensors), so the file has
     no suffix: what it is, its content says. The bytes that came first are pinned. A file in the folder
-    $VIT_CLAIMS_WEIGHTS comes before the table's sources.
+    $VIT_CLAIMS_WEIGHTS comes before the table's sources; it and `file:` sources are the user's own and not pinned.
     """
     if not found.sources:
         return ()
     values = {
-        "id": found.id,
+        "id": cache_id(found),
         "file_name": FILE_NAME,
         "sources": (*own_files(found), *sources(found)),
         "sha256": found.sha256,
         "size": found.size,
         "estimate": estimate(found),
+        "holds": "weights",
     }
     return (build(Material, values, f"checkpoint {found.id}"),)
+
+
+def cache_id(found: Checkpoint) -> str:
+    """Return the name under which a checkpoint's file is fetched and pinned: its id.
+
+    A user can change an entry's addresses, and what came from the old ones must not stand for it any more; so the
+    addresses are in the name, too.
+    """
+    remote = [text for text in found.sources if not LOCAL.fullmatch(text)]
+    if not remote or found.id not in own_ids():
+        return found.id
+    return f"{found.id}-{hashlib.sha256(' '.join(remote).encode()).hexdigest()[:12]}"
+
+
+def own_ids() -> frozenset[str]:
+    """Return the ids of the user's own table."""
+    own = own_table("zoo.toml")
+    return _ids_of(own, table_stamp(own)) if own is not None else frozenset()
+
+
+@cache
+def _ids_of(own: Path, stamp: object) -> frozenset[str]:
+    del stamp
+    return frozenset(read_specs(own, Checkpoint))
 
 
 def own_files(found: Checkpoint) -> tuple[Local, ...]:
@@ -272,9 +299,9 @@ def own_files(found: Checkpoint) -> tuple[Local, ...]:
         return ()
     folder = Path(value).expanduser()
     if not folder.is_dir():
-        raise ClaimsError(f"${WEIGHTS}: expected a folder of checkpoints, found none at {folder}; mend or unset it")
+        raise ClaimsError(f"${WEIGHTS}: expected a folder of checkpoints, found none at {folder}; correct or unset it")
     paths = (folder / f"{found.id}{suffix}" for suffix in SUFFIXES)
-    return tuple(Local(str(path.absolute())) for path in paths if path.is_file())
+    return tuple(Local(str(path.absolute()), owned=True) for path in paths if path.exists())
 
 
 def estimate(found: Checkpoint) -> int | None:
@@ -300,11 +327,18 @@ def state(found: Checkpoint, cache_folder: Path) -> str:
 
 
 def here(found: Checkpoint, cache_folder: Path) -> Path | None:
-    """Return a checkpoint's file if it lies in the cache, where a local source or its pin says, else None."""
+    """Return a checkpoint's file if it is the user's own, lies in the cache or where its pin says, else None."""
+    from harness.fetch.owned import own_file
     from harness.fetch.pins import Pins
 
     pins = Pins(cache_folder)
     for material in materials(found):
+        try:
+            own = own_file(material)
+        except ClaimsError:
+            return None
+        if own is not None:
+            return own
         if material.path(cache_folder).is_file():
             return material.path(cache_folder)
         for place in material.sources:
@@ -352,13 +386,15 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
 
     Without it, two released checkpoints that were never fetched would look the same to a run's hash. What was fetched
     and pinned before is not hashed again here, so that a stored run is looked up at once: `file_of` checks what is
-    read. A user's own file is hashed, for it may have been trained anew.
+    read. A user's own file is looked at, for it may have been trained anew.
 
     Raises:
+        harness.errors.Gone: it is a user's own file, and not there.
         ClaimsError: as `file_of`.
     """
     if found.file:
         return found
+    from harness.fetch.owned import own_file, use
     from harness.fetch.pins import Pins
     from harness.fetch.settings import settings
 
@@ -366,9 +402,13 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
     if found.never_released:
         file_of(found, cache_folder, offline=offline)  # raises
     (material,) = materials(found)
+    own = own_file(material)
+    if own is not None:
+        seen = use(material, own, cache)
+        return replace(found, sha256=seen.sha256, size=seen.size)
     pin = Pins(cache).get(material.key)
-    own = {str(place.file) for place in material.sources if isinstance(place, Local)}
-    if pin is None or pin.elsewhere in own or found.sha256 not in (None, pin.sha256):
+    others = {str(place.file) for place in material.sources if isinstance(place, Local)}
+    if pin is None or pin.elsewhere in others or found.sha256 not in (None, pin.sha256):
         file_of(found, cache_folder, offline=offline)
         pin = Pins(cache).get(material.key)
     if pin is None:
@@ -382,8 +422,6 @@ def shipped_file(found: Checkpoint) -> Path:
     Raises:
         ClaimsError: missing, or not the pinned bytes.
     """
-    import hashlib
-
     path = PACKAGE / found.file
     try:
         content = path.read_bytes()

@@ -7,11 +7,16 @@ import pytest
 
 from harness import zoo
 from harness.data.entries import entries
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, Gone
 from harness.tables import own_table
+from tests.weights import npz
 
 OWN = {"family": "vit", "architecture": "ViT-Own", "pretrained_on": "Mine", "layout": "vit-npz"}
 FOLDER = {"title": "Mine", "reader": "folder", "classes": 2, "train": 4, "test": 2, "dev_fraction": 0.25}
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture
@@ -42,19 +47,58 @@ def test_a_table_is_found_by_name_and_a_wrong_folder_is_said(tables, tmp_path, m
 
 
 @pytest.mark.parametrize("where", ["beside the table", "absolute"])
-def test_an_own_checkpoint_is_found_and_pinned_by_its_bytes(tables, tmp_path, where):
+def test_an_own_checkpoint_is_identified_by_what_its_file_holds_now(tables, tmp_path, where):
     weights = tables / "mine.npz"
-    weights.write_bytes(b"weights")
+    weights.write_bytes(npz(1))
     write(tables / "zoo.toml", "mine", **OWN, file="mine.npz" if where == "beside the table" else str(weights))
     found = zoo.checkpoint("mine")
     assert "mine" not in zoo.shipped()
     assert zoo.checkpoint("micro-vit-l").id in zoo.shipped()
-    assert zoo.file_of(found, tmp_path / "cache", offline=True) == weights
-    assert zoo.pinned(found, tmp_path / "cache", offline=True).sha256 == hashlib.sha256(b"weights").hexdigest()
-    # Trained anew under the same name: said, not taken for the old one.
-    weights.write_bytes(b"other weights")
-    with pytest.raises(ClaimsError, match="pinned at the first fetch"):
-        zoo.pinned(found, tmp_path / "cache", offline=True)
+    for value in (1, 2, 1):  # trained anew under the same name, and the old file put back
+        weights.write_bytes(npz(value))
+        assert zoo.file_of(found, tmp_path / "cache", offline=True) == weights
+        assert zoo.pinned(found, tmp_path / "cache", offline=True).sha256 == sha256(npz(value))
+
+
+def test_a_table_that_changes_is_read_again(tables, tmp_path):
+    for epoch in (10, 20):
+        (tables / f"epoch{epoch}.npz").write_bytes(npz(epoch))
+        write(tables / "zoo.toml", "mine", **OWN, file=f"epoch{epoch}.npz")
+        assert zoo.pinned(zoo.checkpoint("mine"), tmp_path / "cache", offline=True).sha256 == sha256(npz(epoch))
+    write(tables / "datasets.toml", "mine", **FOLDER, path="first")
+    assert entries()["mine"].folder == str(tables / "first")
+    write(tables / "datasets.toml", "mine", **FOLDER, path="second")
+    assert entries()["mine"].folder == str(tables / "second")
+
+
+def test_a_file_that_is_gone_is_no_stale_answer(tables, tmp_path):
+    weights = tables / "mine.npz"
+    weights.write_bytes(npz())
+    write(tables / "zoo.toml", "mine", **OWN, file="mine.npz")
+    zoo.pinned(zoo.checkpoint("mine"), tmp_path / "cache", offline=True)
+    weights.unlink()
+    for look in (zoo.pinned, zoo.file_of):
+        with pytest.raises(Gone, match=rf"mine: expected its weights in {weights}, found no such file"):
+            look(zoo.checkpoint("mine"), tmp_path / "cache", offline=True)
+
+
+def test_a_digest_that_an_own_entry_gives_must_hold(tables, tmp_path):
+    (tables / "mine.npz").write_bytes(npz(1))
+    write(tables / "zoo.toml", "mine", **OWN, file="mine.npz", sha256=sha256(npz(2)))
+    with pytest.raises(ClaimsError, match=rf"expected sha256 {sha256(npz(2))} .given for it., found {sha256(npz(1))}"):
+        zoo.pinned(zoo.checkpoint("mine"), tmp_path / "cache", offline=True)
+
+
+def test_other_addresses_of_an_own_entry_are_other_weights(tables, tmp_path):
+    places = []
+    for value in (1, 2):
+        write(tables / "zoo.toml", "mine", **OWN, sources=[f"https://example.org/epoch{value}.npz"])
+        (material,) = zoo.materials(zoo.checkpoint("mine"))
+        places.append(material.path(tmp_path))
+        places[-1].parent.mkdir(parents=True)
+        places[-1].write_bytes(npz(value))  # as if fetched from there
+        assert zoo.pinned(zoo.checkpoint("mine"), tmp_path, offline=True).sha256 == sha256(npz(value))
+    assert zoo.materials(zoo.checkpoint("vit-b16-in21k"))[0].id == "vit-b16-in21k"
 
 
 def test_an_own_dataset_lies_where_its_entry_says(tables):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -19,9 +20,11 @@ from harness.data.imagefolder import image_folder
 from harness.data.imagenet import imagenet_train, imagenet_validation
 from harness.data.parts import Digests, Parts, Reader, hold_out, join, subset
 from harness.errors import ClaimsError, unknown
-from harness.spec import STRICT, Count, Natural, Sources
-from harness.tables import PACKAGE, own_table, read_specs, read_tables, read_toml
+from harness.spec import STRICT, Count, Dataset, Natural, Sources, build
+from harness.tables import PACKAGE, own_table, read_specs, read_tables, read_toml, table_stamp
 
+GIVEN = "own-"
+"""What ids begin with that are made for files and folders which no table has; no recipe has a case for them."""
 Group = Literal["", "natural", "specialized", "structured"]
 
 
@@ -59,11 +62,56 @@ class Entry:
     citation: str = ""
     path: str = ""
     """Where it lies, where that is not the usual place: absolute, or from the folder of the table it is in."""
+    own: bool = False
+    """Whether it is the user's own, which may change at any time; set for the user's tables, whatever they say."""
+
+    @property
+    def in_no_table(self) -> bool:
+        """Whether it was made for a folder that was given, so that its spec must say where that is."""
+        return self.own and self.id.startswith(GIVEN)
 
     @property
     def folder(self) -> str:
         """The usual name of its folder, or its path; a VTAB task lies where the dataset itself does."""
         return self.path or self.id.removeprefix("vtab-")
+
+
+def of_dataset(found: Dataset) -> Entry:
+    """Return the entry of a run's dataset.
+
+    Raises:
+        ClaimsError: it is in no table.
+    """
+    if found.path:
+        return given(Path(found.path), found.classes, found.train, found.test)
+    if found.id not in entries():
+        raise unknown("dataset", found.id, entries())
+    return entries()[found.id]
+
+
+def given(path: Path, classes: int, train: int, test: int) -> Entry:
+    """Return the entry of a folder of class folders that no table has.
+
+    Args:
+        path: absolute.
+        classes: how many class folders it has.
+        train: training images; 0: it is only evaluated.
+        test: test images.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name) or "images"
+    values = {
+        "id": f"{GIVEN}{name}",
+        "title": str(path),
+        "reader": "folder",
+        "classes": classes,
+        "train": train,
+        "test": test,
+        "dev_fraction": 0.1,
+        "protocol": "class folders, trained on train/ and scored on test/; without these a fifth is scored",
+        "path": str(path),
+        "own": True,
+    }
+    return build(Entry, values, str(path))
 
 
 CLAIMED = {"flowers102": ("flowers",), "imagenet_real": ("imagenet", "imagenet-real")}
@@ -81,12 +129,14 @@ def entries(path: Path = PACKAGE / "datasets_real.toml") -> Mapping[str, Entry]:
     Raises:
         ClaimsError: malformed, an id that is given twice, or a reader that does not exist.
     """
-    return all_of(path, own_table("datasets.toml"))
+    own = own_table("datasets.toml")
+    return all_of(path, own, table_stamp(own))
 
 
 @cache
-def all_of(path: Path, own: Path | None) -> Mapping[str, Entry]:
-    """Return the datasets of a table and of the user's own."""
+def all_of(path: Path, own: Path | None, stamp: object = None) -> Mapping[str, Entry]:
+    """Return the datasets of a table and of the user's own, which is read again where its stamp is another."""
+    del stamp
     found = read_tables((path, own), Entry)
     for entry in found.values():
         if entry.reader not in READERS and not entry.missing:
@@ -96,8 +146,8 @@ def all_of(path: Path, own: Path | None) -> Mapping[str, Entry]:
         for name, entry in read_specs(own, Entry).items():
             if name in micro:
                 raise ClaimsError(f"{own} [{name}]: expected a new id, found one of the micro study's; rename it")
-            if entry.path:
-                found[name] = replace(entry, path=str(own.parent / Path(entry.path).expanduser()))
+            path_given = str(own.parent / Path(entry.path).expanduser()) if entry.path else ""
+            found[name] = replace(entry, path=path_given, own=True)
     return MappingProxyType(found)
 
 
@@ -186,11 +236,14 @@ def published_lists(entry: Entry, root: Path) -> Parts | None:
 
 
 def check(entry: Entry, part: str, found: Examples | None, expected: int) -> None:
-    """Raise unless a part has the expected number of examples."""
+    """Raise unless a part has the expected number of examples; a user may add to one's own."""
     n = 0 if found is None else len(found)
+    if entry.own and entry.pool is None and n >= expected:
+        return
     if expected and n != expected:
         where = "" if found is None else f" in {found.where}"
-        raise ClaimsError(f"{entry.id}: expected {expected:,} {part} images, found {n:,}{where}; complete it")
+        advice = "complete it, or correct its entry" if entry.own else "complete it"
+        raise ClaimsError(f"{entry.id}: expected {expected:,} {part} images, found {n:,}{where}; {advice}")
 
 
 def check_classes(entry: Entry, part: str, found: Examples | None) -> None:

@@ -143,16 +143,18 @@ def stamp_of(parts: Iterable[Any]) -> str:
 
 
 def file_stamp(path: Path) -> str:
-    """Return a file's path, size and time of change in one word.
+    """Return a file's path, size, inode and times of change in one word.
+
+    The time of the last change of the inode is among them, which no copy and no tool that restores times can set.
 
     Raises:
         ClaimsError: the file is not there.
     """
     try:
-        status = path.stat()
+        found = path.stat()
     except OSError as error:
         raise ClaimsError(f"{path}: expected a file, found: {error.strerror}; restore it") from None
-    return f"{path.absolute()}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{path.absolute()}:{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
 def read_bytes(path: Path) -> bytes:

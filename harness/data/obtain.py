@@ -16,8 +16,9 @@ from harness.data.entries import Entry, entries, load_parts
 from harness.data.laying import UNPACKED, Mark, cannot_lay, lay, read_mark
 from harness.data.locations import location
 from harness.data.shards import shard_materials
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, Gone
 from harness.fetch import Local, Material, Network, Pins, Source, Url, fetch, settings
+from harness.fetch.content import holds_of
 from harness.fetch.fetching import LOOPBACK
 from harness.fetch.statement import file_digest
 from harness.home import make_folder
@@ -110,6 +111,7 @@ def materials(entry: Entry, root: Path) -> tuple[Material, ...]:
             sources.append(Url(address))
         sha256 = digest.removeprefix("sha256:") if digest.startswith("sha256:") else None
         values = {"id": owner(entry, name, digest), "file_name": name, "sources": tuple(sources), "sha256": sha256}
+        values["holds"] = holds_of(name)
         found.append(build(Material, values, f"dataset {entry.id}"))
     return tuple(found)
 
@@ -166,9 +168,13 @@ def at_hand(entry: Entry, fetch: bool = True) -> Path:
         fetch: use the network, as the settings allow; False: only what is on this machine.
 
     Raises:
+        Gone: it is the user's own, and there is nothing to fetch it from.
         ClaimsError: as `obtain`.
     """
     root = location(entry.folder)
+    if entry.own and not addresses(entry) and not root.is_file() and not visible(root):
+        what = "an empty folder" if root.is_dir() else "no such folder"
+        raise Gone(f"{entry.id}: expected its images in {root}, found {what}; restore them")
     if state(entry, root)[0] != "here":
         chosen = settings()
         obtain(entry, root, chosen.cache, offline=chosen.offline or not fetch)

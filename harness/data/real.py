@@ -1,7 +1,7 @@
 """A real dataset as a run needs it: the same bytes as the first time, decoded once, memory-mapped.
 
 The authors publish no digest of every form of a dataset, so the digests of what is read first are pinned, and a
-later difference is an error. They are of encoded images and labels in order: the same for the same images in a
+later difference is an error. A user's own images are looked at every time instead, and never pinned. Digests are of encoded images and labels in order: the same for the same images in a
 folder, a tar, a zip or a table, and known without decoding.
 """
 
@@ -101,6 +101,37 @@ def read_and_pin(entry: Entry, root: Path, folder: Path, train: bool) -> dict[st
     return found
 
 
+def look(entry: Entry, root: Path, folder: Path, train: bool) -> tuple[Entry, dict[str, str]]:
+    """Return a user's own dataset as it is now: with the numbers of images found, and each part's digest.
+
+    Every file's size and times are looked at; images are read again only where these have changed since the last look.
+
+    Args:
+        entry: what it must hold at least.
+        root: the folder or archive that holds it.
+        folder: where looks are remembered, in `looks/`.
+        train: whether the training part is asked for, too.
+
+    Raises:
+        ClaimsError: missing, incomplete or damaged.
+    """
+    parts = load_parts(entry if train else evaluated(entry), root)
+    found = {}
+    for part in parts_of(train):
+        examples = part_of(parts, part)
+        note = folder / "looks" / f"{examples.stamp}.json"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found[part] = str(json.loads(note.read_bytes())["content"])
+        if part not in found:
+            with bar(len(examples), f"reading {entry.id}, {part} part") as on_image:
+                found[part] = examples.content(on_image)
+            with contextlib.suppress(ClaimsError):  # what can't be remembered is read again
+                write_atomic(note, json.dumps({"content": found[part], "where": examples.where}).encode())
+    found[NUMBERED] = is_numbered(parts.test)
+    counts = {"test": len(parts.test)} | ({"train": len(part_of(parts, "train"))} if train else {})
+    return replace(entry, **counts), found
+
+
 def is_numbered(test: Examples) -> str:
     """Return "true" if test images are in the order of ImageNet's image numbers, else "false"."""
     return "true" if test.names == tuple(map(name_of, range(1, len(test) + 1))) else "false"
@@ -139,6 +170,7 @@ def spec_of(entry: Entry, sha256: str, train: bool, in_order: bool = False) -> D
         citation=entry.citation,
         protocol=entry.protocol,
         numbered=in_order,
+        path=entry.path if entry.in_no_table else "",
     )
 
 
@@ -199,9 +231,12 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
 
 def check_bytes(run: Run, entry: Entry, found: Mapping[str, str], root: Path, folder: Path) -> None:
     """Raise unless what was read is what the run names; a part that was not read is as it was pinned."""
-    pin(entry.id, found, folder)
     train = bool(run.dataset.train)
-    known = pinned(entry.id, folder)
+    if entry.own:
+        known = look(entry, root, folder, train)[1] | dict(found)
+    else:
+        pin(entry.id, found, folder)
+        known = pinned(entry.id, folder)
     if not known.keys() >= set(parts_of(train)):
         known = read_and_pin(entry, root, folder, train)
     if digest(known, train) != run.dataset.sha256:

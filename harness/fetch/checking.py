@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import ClaimsError
+from harness.fetch.content import fault
 from harness.fetch.pins import Pin, Pins
 from harness.fetch.retries import Network
 from harness.fetch.sources import Material
@@ -32,8 +33,8 @@ class Job:
 
     @property
     def sha256(self) -> str | None:
-        """The digest that is expected: the table's, else the pin's."""
-        return self.material.sha256 or (self.pin.sha256 if self.pin else None)
+        """The digest that is expected: the table's, else the pin's, unless that is of a user's own file."""
+        return self.material.sha256 or (self.pin.sha256 if self.pin and not self.pin.own else None)
 
     @property
     def authority(self) -> str:
@@ -61,25 +62,41 @@ def measure(path: Path) -> Measured:
         raise ClaimsError(f"{path}: expected a file that can be read, found: {error.strerror}; mend it") from None
 
 
-def wrong(job: Job, found: Measured) -> str | None:
-    """Return what is wrong with a file by what is known beforehand, or None."""
-    if job.sha256 is not None and found.sha256 != job.sha256:
-        return f"expected sha256 {job.sha256} ({job.authority}), found {found.sha256} ({found.size:,} bytes)"
-    if job.sha256 is None and not found.size:
-        return "expected a file, found 0 bytes"
-    # A digest decides; a length that contradicts it is a mistake in the table.
-    if job.sha256 is None and job.material.size not in (None, found.size):
+def wrong(job: Job, path: Path, found: Measured) -> str | None:
+    """Return what is wrong with a file by what is known beforehand, or None.
+
+    A known digest decides. Without one the file is parsed as what it must be, for a pin makes the next one an error.
+    """
+    if job.sha256 is not None:
+        if found.sha256 == job.sha256:
+            return None
+        what = content_fault(job, path)
+        return f"expected sha256 {job.sha256} ({job.authority}), found {found.sha256} ({found.size:,} bytes)" + (
+            f": {what}" if what else ""
+        )
+    # A length that contradicts a digest is a mistake in the table.
+    if job.material.size not in (None, found.size) and found.size:
         return f"expected {job.material.size:,} bytes, found {found.size:,}"
-    return None
+    return content_fault(job, path)
+
+
+def content_fault(job: Job, path: Path) -> str | None:
+    """Return why a file is not what the material must be, or None."""
+    try:
+        return fault(path, job.material.holds)
+    except OSError as error:
+        return f"expected a file that can be read, found: {error.strerror or error}"
 
 
 def wrong_download(job: Job, path: Path, found: Measured, stated: Stated) -> str | None:
     """Return what is wrong with a download, or None. A known digest decides alone; else the server's words do."""
-    reason = wrong(job, found)
+    reason = wrong(job, path, found)
     if reason is None:
         return None if job.sha256 else disagreement(path, stated)
     if disagreement(path, stated):
         return f"{reason}: damaged on the way, it is not what the server states either"
+    if job.sha256 is None:
+        return reason
     agrees = f", whose own {checked_by(stated)[0]} agrees" if checked_by(stated) else ""
     return f"{reason}: not the file, or another version of it, on the server{agrees}"
 

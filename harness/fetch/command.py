@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 from harness.errors import ClaimsError, unknown
 from harness.fetch.fetching import fetch
-from harness.fetch.pins import Pins
+from harness.fetch.pins import Pins, fields
 from harness.fetch.planning import Planned, plan_all
 from harness.fetch.settings import settings
 from harness.fetch.sources import Material, material_of_url
@@ -81,10 +80,13 @@ def run_fetch(options: argparse.Namespace, catalogue: Catalogue | None = None) -
             print(error, file=sys.stderr)
             failed = True
             continue
-        pin = Pins(chosen.cache).all()[material.key]
-        rows.append({"key": material.key, "path": str(path), **dataclasses.asdict(pin)})
+        pin = Pins(chosen.cache).get(material.key)
+        if pin is None:  # a user's own file, in a cache that can't be written
+            print(f"{material.key}  {path.stat().st_size:,} bytes  {path}", file=sys.stderr)
+            continue
+        rows.append({"key": material.key, "path": str(path), **fields(pin)})
         if not options.json:
-            checked = ", ".join(pin.checked) or "nothing but its pin"
+            checked = ", ".join(pin.checked) or ("nothing: it is your own" if pin.own else "nothing but its pin")
             print(f"{material.key}  {pin.size:,} bytes  sha256 {pin.sha256}  checked by {checked}\n  {path}")
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -191,7 +193,7 @@ def verify_cache(cache: Path) -> int:
     """Hash every pinned file again, print one line per file, and return 1 if one has changed."""
     counts = {"good": 0, "changed": 0, "missing": 0, "not pinned": 0}
     for found in verify(cache):
-        counts[found.state] += 1
+        counts[found.state] = counts.get(found.state, 0) + 1
         print(f"{found.state:10}  {found.key}  {found.message}")
     print(", ".join(f"{count} {state}" for state, count in counts.items()) + f" in {cache}")
     return int(counts["changed"] > 0)

@@ -15,6 +15,7 @@ from harness.errors import Changed, ClaimsError
 from harness.fetch.checking import Job, Measured, known, measure, settle, wrong, wrong_download
 from harness.fetch.download import Request, download
 from harness.fetch.hub import describe, in_hub_cache
+from harness.fetch.owned import main_file, own_file, use
 from harness.fetch.partial import Partial
 from harness.fetch.pins import Pins
 from harness.fetch.retries import Network, SourceFailure, WrongBytes
@@ -36,7 +37,8 @@ def fetch(
 ) -> Path:
     """Return the path of a material's file after checking its sha256; download it if it is not there.
 
-    Sources are tried in order. The file lies in the cache, or, for a `Local` source and for what
+    A user's own file that comes first is used as it is now, whatever it was before. Else sources are tried in order.
+    The file lies in the cache, or, for a `Local` source and for what
     huggingface_hub's own cache holds, where it lay. The digest is the table's; where that has none, the one
     pinned at the first fetch; at the first fetch, the digest that the server states is checked and the
     sha256 pinned. Processes that ask for the same file wait for one of them.
@@ -50,9 +52,14 @@ def fetch(
         network: limits of patience.
 
     Raises:
+        Gone: it is only a user's own file, which is not there.
         Changed: no source gave it, and what the cache or a source has is not the bytes that are known.
         ClaimsError: no source gave it, with one line for each of them; or it can't be stored here.
     """
+    own = own_file(material)
+    if own is not None:
+        use(material, own, cache)
+        return own
     patience = network or Network()
     job = Job(material, cache, patience, progress, Pins(cache).get(material.key))
     # Without the lock, so that a cache that can only be read will do.
@@ -63,7 +70,7 @@ def fetch(
         damage = None
         if job.path.exists():
             found = measure(job.path)
-            damage = wrong(job, found)
+            damage = wrong(job, job.path, found)
             if damage is None:
                 settle(job, found, str(job.path), known(job), "it was put into the cache by hand")
                 if not refresh:
@@ -125,7 +132,7 @@ def summary(job: Job, offline: bool, damage: str | None, told: list[str]) -> str
     kept = "; the file in the cache was kept" if job.path.exists() else ""
     if len(told) == 1:
         return f"{name}: {told[0]}{kept}; or {by_hand}"
-    head = f"{name}: none of {len(told)} sources gave it{kept}; {by_hand}, or mend what a source lacks:"
+    head = f"{name}: none of {len(told)} sources gave it{kept}; {by_hand}, or put right what a source lacks:"
     return "\n  ".join([head, *told])
 
 
@@ -136,7 +143,7 @@ def from_source(job: Job, source: Source, offline: bool) -> Path:
         SourceFailure: it can't give it.
     """
     if isinstance(source, Local):
-        return in_place(job, source.file, str(source))
+        return owned(job, source) if source.owned else in_place(job, source.file, str(source))
     if isinstance(source, Hub) and (offline or job.sha256):
         # The hub's cache may hold an older version, so online it only counts where a digest decides.
         found = in_hub_cache(source)
@@ -154,15 +161,27 @@ def from_source(job: Job, source: Source, offline: bool) -> Path:
     return from_server(job, request, str(source))
 
 
+def owned(job: Job, source: Local) -> Path:
+    """Return a user's own file, which may have changed since it was last used."""
+    try:
+        path = main_file(source.file)
+        use(job.material, path, job.cache)
+    except Changed as error:
+        raise WrongBytes(str(error)) from None
+    except ClaimsError as error:
+        raise SourceFailure(str(error)) from None
+    return path
+
+
 def in_place(job: Job, path: Path, source: str) -> Path:
     """Return a file of this machine after checking it, without copying it."""
     if not path.is_file():
-        raise SourceFailure("expected a file, found none")
+        raise SourceFailure(f"expected a file, found {'a folder' if path.is_dir() else 'none'}")
     try:
         found = measure(path)
     except ClaimsError as error:
         raise SourceFailure(str(error)) from None
-    reason = wrong(job, found)
+    reason = wrong(job, path, found)
     if reason:
         raise failed(job, found, f"{reason}; it is not used")
     settle(job, found, source, known(job), f"it lies on this machine, {path}", str(path))

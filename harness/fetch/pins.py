@@ -37,6 +37,8 @@ class Pin:
     """When: UTC, ISO 8601."""
     elsewhere: str = ""
     """The absolute path of a file that is used where it lies; "": it is in the cache."""
+    own: bool = False
+    """Whether it is a user's own file: noted when it was last used, and free to change."""
 
     def path(self, cache: Path, key: str) -> Path:
         """Return where the file lies."""
@@ -95,5 +97,10 @@ class Pins:
         with FileLock(make_folder(self.path.parent) / "pins.json.lock"):
             pins = dict(self.all())
             yield pins
-            entries = {key: dataclasses.asdict(pin) for key, pin in sorted(pins.items())}
+            entries = {key: fields(pin) for key, pin in sorted(pins.items())}
             write_atomic(self.path, json.dumps({"format": FORMAT, "pins": entries}, indent=1).encode())
+
+
+def fields(pin: Pin) -> dict[str, object]:
+    """Return a pin as JSON values; what earlier versions do not know is left out where it says nothing."""
+    return {name: value for name, value in dataclasses.asdict(pin).items() if name != "own" or value}

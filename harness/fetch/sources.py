@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError
+from harness.fetch.content import Holds
 from harness.spec import STRICT, Natural, Sha256, build
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@-]*$")]
@@ -60,6 +61,8 @@ class Local:
 
     path: str
     confirmed: bool = True
+    owned: bool = False
+    """Whether it is the user's own: looked at every time, and never an error for having changed."""
 
     @property
     def file(self) -> Path:
@@ -89,6 +92,8 @@ class Material:
     """Bytes, where known."""
     estimate: Natural | None = None
     """Bytes that it takes about, for a plan; never checked."""
+    holds: Holds = "anything"
+    """What it must turn out to be before its digest is pinned."""
 
     @property
     def key(self) -> str:

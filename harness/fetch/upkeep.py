@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import ClaimsError
 from harness.fetch.checking import measure
+from harness.fetch.owned import look
 from harness.fetch.pins import Pin, Pins
 from harness.fetch.sources import is_url_key
 
@@ -35,7 +36,7 @@ class Verified:
     """What hashing a file again showed, or that there is nothing to compare it with."""
 
     key: str
-    state: Literal["good", "changed", "missing", "not pinned"]
+    state: Literal["good", "changed", "missing", "not pinned", "own"]
     message: str
     """One line that names both digests where they differ."""
 
@@ -70,7 +71,11 @@ def verify(cache: Path) -> Iterator[Verified]:
             yield Verified(entry.key, "not pinned", f"{size}; the first fetch or run that uses it pins its sha256")
             continue
         if entry.size is None:
-            yield Verified(entry.key, "missing", f"not at {entry.path}; fetched again when needed")
+            what = "it was your own; restore it" if entry.pin.own else "fetched again when needed"
+            yield Verified(entry.key, "missing", f"not at {entry.path}; {what}")
+            continue
+        if entry.pin.own:
+            yield Verified(entry.key, "own", own_state(entry.path, entry.pin, cache))
             continue
         found = measure(entry.path)
         if found.sha256 == entry.pin.sha256:
@@ -82,6 +87,15 @@ def verify(cache: Path) -> Iterator[Verified]:
                 f"{entry.path}: expected sha256 {entry.pin.sha256} ({entry.pin.size:,} bytes, pinned"
                 f" {entry.pin.pinned}), found {found.sha256} ({found.size:,} bytes); fetch it again",
             )
+
+
+def own_state(path: Path, pin: Pin, cache: Path) -> str:
+    """Return in one line what a user's own file is now."""
+    try:
+        found = look(path, cache).sha256
+    except ClaimsError as error:
+        return str(error)
+    return f"{path}: sha256 {found}, {'as' if found == pin.sha256 else 'changed since'} it was last used"
 
 
 def unneeded(cache: Path, named: Collection[str] | None = None) -> list[Path]:
