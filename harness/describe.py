@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from harness.backends import layouts
-from harness.backends.architectures import Architecture, BitArchitecture
-from harness.backends.companions import heads_beside
+from harness.backends import hub_config, layouts
+from harness.backends.architectures import Architecture, BitArchitecture, ViTArchitecture
 from harness.backends.loaders import read_file
 from harness.backends.npz import Array
-from harness.backends.official import layout_of, rules_of, to_official
+from harness.backends.official import headless, rules_of, to_official
 from harness.errors import ClaimsError
 
 
@@ -25,7 +23,7 @@ class Description:
     size: int
     """Bytes on disk."""
     layout: str
-    """ "vit-npz", "bit-npz", "timm" or "transformers"."""
+    """ "vit-npz", "bit-npz", "timm", "transformers" or "jeonsworld"."""
     semantics: str
     """Whose numerics it would run with: "reference", or "timm" for what only timm's library defines."""
     family: str
@@ -40,6 +38,7 @@ class Description:
     depth: int | None = None
     """Transformer blocks."""
     heads: int | None = None
+    """Of the attention; None for a transformer: neither the file nor a config.json beside it says."""
     mlp_size: int | None = None
     patch: tuple[int, int] | None = None
     """Height and width, in pixels, or in features of the stem."""
@@ -54,43 +53,59 @@ class Description:
     pre_logits: int | None = None
     """Width of the pre_logits layer, where there is one."""
     channels: int = 3
+    activation: str | None = None
+    """Of a transformer's MLPs: "gelu_tanh" (the authors'), or "gelu", as config.json states."""
+    layer_norm_epsilon: float | None = None
+    weights: str = ""
+    """Name of the set of weights in the file, where it has one."""
 
 
-def describe(path: str | os.PathLike[str], heads: int | None = None) -> Description:
-    """Read a weights file and return what it describes.
+def describe(path: str | os.PathLike[str], heads: int | None = None, weights: str = "") -> Description:
+    """Read weights and return what they describe.
 
     Args:
-        path: npz, safetensors or a PyTorch file.
-        heads: attention heads, for a PyTorch file of a width that was never released.
+        path: npz, safetensors or a PyTorch file, the index of shards, or a folder with one of them.
+        heads: attention heads; None: as the file or the config.json beside it says.
+        weights: the name of the set of weights in the file; "": the only one.
 
     Raises:
-        ClaimsError: damaged, or weights missing, left over, of another shape, or not finite.
+        ClaimsError: damaged, several sets and no name, or weights missing, left over, of another shape, not finite,
+            or of another network than the config.json beside the file says.
     """
-    path = Path(path)
-    held = read_file(path)
+    held = read_file(path, weights)
+    where = str(path)
     common = {
-        "file": str(path),
-        "size": path.stat().st_size,
+        "file": where,
+        "size": held.place.size,
         "layout": held.layout,
         "parameters": sum(array.size for array in held.arrays.values()),
         "dtype": held.dtype,
         "arrays": len(held.arrays),
+        "weights": held.name,
     }
-    if layout_of(held.arrays) == "timm" and rules_of(held.arrays) is None:
-        return Description(**common, semantics="timm", **convnext(held.arrays, str(path)))  # type: ignore[arg-type]
-    headless = not any(re.fullmatch(r"(resnet/)?head.*|classifier.*", name) for name in held.arrays)
-    heads = heads_beside(path) if heads is None else heads
-    arrays = to_official(held.arrays, classes=1 if headless else None, heads=heads, where=str(path))
-    found = layouts.describe(arrays, str(path))
-    layouts.check(arrays, found, str(path))
-    return Description(
+    if held.layout == "timm" and rules_of(held.arrays) is None:
+        return Description(**common, semantics="timm", **convnext(held.arrays, where))  # type: ignore[arg-type]
+    bare = headless(held.arrays)
+    config = held.config
+    stated = hub_config.agreed_heads(config, heads)
+    # Where nothing states the heads, one will do to check everything else.
+    arrays = to_official(held.arrays, classes=1 if bare else None, heads=stated or 1, where=where)
+    found = layouts.describe(arrays, where)
+    layouts.check(arrays, found, where)
+    if config:
+        config.require(found, bare)
+    if isinstance(found, ViTArchitecture) and config:
+        found = replace(found, numerics=config.numerics())
+    description = Description(
         **common,  # type: ignore[arg-type]
         semantics="reference",
         family=found.family,
-        classes=None if headless else found.classes,
+        classes=None if bare else found.classes,
         channels=found.channels,
         **sizes(found),  # type: ignore[arg-type]
     )
+    known = stated is not None or held.layout in ("vit-npz", "bit-npz")
+    return description if known else replace(description, heads=None)
 
 
 def sizes(found: Architecture) -> dict[str, object]:
@@ -108,6 +123,8 @@ def sizes(found: Architecture) -> dict[str, object]:
         "width": found.width,
         "depth": found.depth,
         "heads": found.heads,
+        "activation": found.numerics.activation,
+        "layer_norm_epsilon": found.numerics.epsilon,
         "mlp_size": found.mlp_size,
         "patch": found.patch,
         "pixels_per_token": found.cell,
@@ -152,8 +169,11 @@ def convnext(arrays: Mapping[str, Array], where: str) -> dict[str, object]:
 
 def lines(found: Description) -> list[tuple[str, str]]:
     """Return (what, value) pairs for a reader, without what the family has not."""
+    transformer = found.depth is not None
+    unknown = "not stated by the file nor a config.json beside it (--heads N)" if transformer else ""
     rows = [
         ("file", f"{found.file} ({found.size:,} bytes)"),
+        ("weights", found.weights),
         ("layout", found.layout),
         ("family", found.family),
         ("semantics", found.semantics),
@@ -161,7 +181,7 @@ def lines(found: Description) -> list[tuple[str, str]]:
         ("classes", "none (the file has no head)" if found.classes is None else str(found.classes)),
         ("width", shown(found.width)),
         ("depth", shown(found.depth)),
-        ("heads", shown(found.heads)),
+        ("heads", shown(found.heads) or unknown),
         ("MLP size", shown(found.mlp_size)),
         ("patch", shown(found.patch)),
         ("pixels per token", shown(found.pixels_per_token)),
@@ -171,6 +191,8 @@ def lines(found: Description) -> list[tuple[str, str]]:
         ("units per stage", ", ".join(map(str, found.units)) if found.units else ""),
         ("stage widths", ", ".join(map(str, found.stage_widths)) if found.stage_widths else ""),
         ("input channels", str(found.channels)),
+        ("activation", found.activation or ""),
+        ("layer norm epsilon", "" if found.layer_norm_epsilon is None else f"{found.layer_norm_epsilon:g}"),
     ]
     return [(name, value) for name, value in rows if value]
 

@@ -98,7 +98,7 @@ class Checkpoint:
     """The paper's name of the architecture, e.g. "ViT-L/16"."""
     pretrained_on: str
     """The pre-training set, e.g. "ImageNet-21k"."""
-    layout: Literal["vit-npz", "bit-npz", "timm", "transformers"]
+    layout: Literal["vit-npz", "bit-npz", "timm", "transformers", "jeonsworld"]
     """The file layout, which decides the reader."""
     variant: str = "orig"
     """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
@@ -112,6 +112,12 @@ class Checkpoint:
     """Why there is nothing to fetch; "" for weights that exist."""
     timm: str = ""
     """timm's name of the model, for the timm layout."""
+    weights: str = ""
+    """Which set of weights, where the file holds several, e.g. "model_ema"; "": the only one."""
+    activation: Literal["", "gelu", "gelu_tanh"] = ""
+    """Of the MLPs, where it is not the authors' ("gelu_tanh", which transformers calls gelu_pytorch_tanh)."""
+    layer_norm_epsilon: Positive | None = None
+    """Where it is not the authors', 1e-6."""
     resolution: Count | None = None
     """Side in pixels of the input it was trained on last."""
     classes: Count | None = None

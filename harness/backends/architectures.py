@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError
-from harness.spec import STRICT, Count
+from harness.spec import STRICT, Count, Positive
 
 GROUPS = 32
 """Groups of every group norm, in both reference implementations."""
@@ -58,6 +58,20 @@ class HybridStem:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Numerics:
+    """What a transformer's weights do not show and its outputs depend on; the defaults are the authors'."""
+
+    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
+    """Of the MLP: GELU by the tanh approximation (flax's default), or the exact one (PyTorch's default)."""
+    epsilon: Positive = 1e-6
+    """Of the layer norms."""
+
+
+REFERENCE = Numerics()
+"""Of the authors' code."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class ViTArchitecture:
     """A Vision Transformer with a class token, with or without a ResNet stem (hybrid)."""
 
@@ -74,6 +88,7 @@ class ViTArchitecture:
     """Width of pre_logits (dense + tanh before the head); None: there is none."""
     stem: HybridStem | None = None
     channels: Count = 3
+    numerics: Numerics = REFERENCE
 
     def __post_init__(self) -> None:
         if self.width % self.heads:

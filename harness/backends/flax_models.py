@@ -17,7 +17,7 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from harness.backends import flax_bit, flax_vit, layouts
-from harness.backends.architectures import Architecture, BitArchitecture, expected_shapes
+from harness.backends.architectures import REFERENCE, Architecture, BitArchitecture, Numerics, expected_shapes
 from harness.backends.initialise import initial_arrays
 from harness.backends.npz import Array
 from harness.errors import ClaimsError
@@ -45,6 +45,7 @@ def load(
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
     expected: str | Architecture | None = None,
+    numerics: Numerics = REFERENCE,
     where: str = "",
 ) -> tuple[Params, Architecture]:
     """Return the parameters that the arrays of an official file hold, and the architecture to run them with.
@@ -55,6 +56,7 @@ def load(
             classes and drops pre_logits (the authors' rule for fine-tuning).
         resolution: input size in pixels; the positional embedding is interpolated to it.
         expected: a family ("vit", "hybrid", "bit") or architecture that the file must hold.
+        numerics: of a transformer, where they are not the authors'.
         where: the place the arrays come from, for error messages.
 
     Raises:
@@ -63,7 +65,7 @@ def load(
     """
     architecture = layouts.describe(arrays, where, expected)
     checked = layouts.check(arrays, architecture, where)
-    adapted, architecture = layouts.adapt(checked, architecture, classes, resolution, where)
+    adapted, architecture = layouts.adapt(checked, architecture, classes, resolution, where, numerics)
     return _tree(adapted), architecture
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
-from harness.backends.architectures import HybridStem, ViTArchitecture
+from harness.backends.architectures import HybridStem, Numerics, ViTArchitecture
 from harness.backends.flax_bit import Convolution, Dtype, GroupNorm, at_least_float32
 
 STANDARDISED = re.compile(r"(conv_root|block\d+/unit\d+/conv(\d|_proj))/kernel")
@@ -113,9 +113,11 @@ class PositionalEmbedding(nn.Module):
 
 
 class MlpBlock(nn.Module):
-    """Dense, GELU (tanh approximation), dense."""
+    """Dense, GELU, dense."""
 
     size: int
+    approximate: bool
+    """GELU by the tanh approximation."""
     dropout: float
     dtype: Dtype
 
@@ -124,7 +126,7 @@ class MlpBlock(nn.Module):
         """Return tokens of the shape of x, (N, T, width)."""
         width = x.shape[-1]
         x = nn.Dense(self.size, dtype=self.dtype, name="Dense_0")(x)
-        x = nn.Dropout(self.dropout, deterministic=False)(jax.nn.gelu(x, approximate=True))
+        x = nn.Dropout(self.dropout, deterministic=False)(jax.nn.gelu(x, approximate=self.approximate))
         x = nn.Dense(width, dtype=self.dtype, name="Dense_1")(x)
         dropped: Array = nn.Dropout(self.dropout, deterministic=False)(x)
         return dropped
@@ -135,13 +137,14 @@ class EncoderBlock(nn.Module):
 
     heads: int
     mlp_size: int
+    numerics: Numerics
     dropout: float
     dtype: Dtype
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Return tokens of the shape of x, (N, T, width)."""
-        y = _layer_norm(self.dtype, "LayerNorm_0")(x)
+        y = _layer_norm(self.numerics, self.dtype, "LayerNorm_0")(x)
         y = nn.MultiHeadDotProductAttention(
             self.heads,
             dtype=self.dtype,
@@ -150,12 +153,13 @@ class EncoderBlock(nn.Module):
             name="MultiHeadDotProductAttention_1",
         )(y)
         x = x + nn.Dropout(self.dropout, deterministic=False)(y)
-        y = _layer_norm(self.dtype, "LayerNorm_2")(x)
-        return x + MlpBlock(self.mlp_size, self.dropout, self.dtype, name="MlpBlock_3")(y)
+        y = _layer_norm(self.numerics, self.dtype, "LayerNorm_2")(x)
+        approximate = self.numerics.activation == "gelu_tanh"
+        return x + MlpBlock(self.mlp_size, approximate, self.dropout, self.dtype, name="MlpBlock_3")(y)
 
 
-def _layer_norm(dtype: Dtype, name: str) -> nn.LayerNorm:
-    return nn.LayerNorm(epsilon=1e-6, dtype=dtype, use_fast_variance=False, name=name)
+def _layer_norm(numerics: Numerics, dtype: Dtype, name: str) -> nn.LayerNorm:
+    return nn.LayerNorm(epsilon=numerics.epsilon, dtype=dtype, use_fast_variance=False, name=name)
 
 
 class Encoder(nn.Module):
@@ -174,9 +178,9 @@ class Encoder(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=False)(x)
         block = nn.remat(EncoderBlock) if self.remat else EncoderBlock
         for index in range(a.depth):
-            x = block(a.heads, a.mlp_size, self.dropout, self.dtype, name=f"encoderblock_{index}")(x)
+            x = block(a.heads, a.mlp_size, a.numerics, self.dropout, self.dtype, name=f"encoderblock_{index}")(x)
         # The norm acts on each token alone, and the head sees only the first.
-        features: Array = _layer_norm(at_least_float32(self.dtype), "encoder_norm")(x[:, 0])
+        features: Array = _layer_norm(a.numerics, at_least_float32(self.dtype), "encoder_norm")(x[:, 0])
         return features
 
 

@@ -105,4 +105,4 @@ def at_side(params: Params, architecture: Architecture, run: Run) -> tuple[Param
     if side == run.recipe.resolution or isinstance(architecture, BitArchitecture):
         return params, architecture
     arrays = flax_models.export(jax.device_get(params), architecture)
-    return flax_models.load(arrays, resolution=side, where=run.checkpoint.id)
+    return flax_models.load(arrays, resolution=side, numerics=architecture.numerics, where=run.checkpoint.id)

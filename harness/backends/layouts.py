@@ -14,9 +14,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.backends.architectures import (
+    REFERENCE,
     Architecture,
     BitArchitecture,
     HybridStem,
+    Numerics,
     ViTArchitecture,
     expected_shapes,
 )
@@ -120,6 +122,7 @@ def adapt(
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
     where: str = "",
+    numerics: Numerics = REFERENCE,
 ) -> tuple[dict[str, Array], Architecture]:
     """Return checked arrays and their architecture as the authors prepare them for fine-tuning.
 
@@ -129,6 +132,7 @@ def adapt(
         classes: a number of classes replaces the head by zeros and drops pre_logits; None keeps both.
         resolution: input size in pixels; the positional embedding is interpolated to it. BiT takes any.
         where: the place they come from, for error messages.
+        numerics: of a transformer, where they are not the authors'.
 
     Raises:
         ClaimsError: the resolution is not a multiple of the pixels per token.
@@ -136,6 +140,8 @@ def adapt(
     Source: vit_jax/checkpoint.py (`load_pretrained`, `interpolate_posembed`), bit_pytorch/models.py.
     """
     adapted = dict(arrays)
+    if isinstance(architecture, ViTArchitecture):
+        architecture = dataclasses.replace(architecture, numerics=numerics)
     if isinstance(architecture, ViTArchitecture) and resolution is not None:
         try:
             grid = architecture.grid_at(resolution)

@@ -6,10 +6,9 @@ by name for weights that are run with timm's semantics.
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import hashlib
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.backends import layouts, npz, paper, tensors
-from harness.backends.architectures import Architecture
-from harness.backends.companions import heads_beside
+from harness.backends import hub_config, layouts, npz, paper, weight_sets
+from harness.backends.architectures import REFERENCE, Architecture, Numerics, ViTArchitecture
+from harness.backends.kinds import kind_of as kind_of
 from harness.backends.npz import Array
-from harness.backends.official import Layout, layout_of, to_official
+from harness.backends.official import Layout, headless, layout_of, to_official
+from harness.backends.shards import Place, place_of
+from harness.backends.stored import stored_at
 from harness.errors import ClaimsError
 from harness.spec import Checkpoint
 
 Semantics = Literal["reference", "timm"]
+
+
+CHANNELS = 3
+"""Of the images of every dataset: red, green and blue."""
 
 
 @dataclass(frozen=True)
@@ -36,71 +41,140 @@ class Weights:
     layout: Layout
     dtype: str
     """Stored type or types, e.g. "float32"."""
+    place: Place
+    """The file, or the index of its shards."""
+    name: str = ""
+    """Of the set of weights in the file, e.g. "model_ema"; "" for one without a name."""
+
+    @property
+    def config(self) -> hub_config.HubConfig | None:
+        """The config.json beside a PyTorch file."""
+        return hub_config.beside(self.place.folder, self.layout)
 
 
-def kind_of(path: Path) -> Literal["npz", "safetensors", "pytorch"]:
-    """Return what a weights file is by its first bytes: a fetched file has no suffix.
-
-    Raises:
-        ClaimsError: missing, or none of these.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except OSError as error:
-        raise ClaimsError(f"{path}: expected a weights file, found: {error.strerror}; fetch it first") from None
-    if start[8:] == b"{":  # the header's length, then the header in JSON
-        return "safetensors"
-    if start[:1] == b"\x80":  # a pickle: PyTorch's older format
-        return "pytorch"
-    if start[:4] != b"PK\x03\x04" and path.suffix != ".npz":
-        raise ClaimsError(f"{path}: expected npz, safetensors or PyTorch weights, found another kind of file")
-    with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
-        if any(name.endswith("data.pkl") for name in archive.namelist()):
-            return "pytorch"
-    return "npz"
-
-
-def read_file(path: str | os.PathLike[str]) -> Weights:
-    """Read a weights file of any kind; nothing in it is ever unpickled.
-
-    Raises:
-        ClaimsError: missing, damaged, of another kind, not finite floats.
-    """
-    path = Path(path)
-    kind = kind_of(path)
-    arrays = npz.read(path) if kind == "npz" else tensors.read(path, kind)
-    stored = tensors.dtypes(path) if kind == "safetensors" else _dtypes(arrays)
-    return Weights(arrays, layout_of(arrays), stored)
-
-
-def official(path: str | os.PathLike[str], *, classes: int | None = None, heads: int | None = None) -> dict[str, Array]:
-    """Return the weights of a ViT, hybrid or BiT file under the keys of the authors' npz files, checked.
+def read_file(path: str | os.PathLike[str], weights: str = "") -> Weights:
+    """Read weights of any kind; nothing in a file is ever unpickled.
 
     Args:
-        path: npz, safetensors (timm's or transformers' names) or a PyTorch file.
-        classes: of the zero head that a file without a head gets.
-        heads: of the attention; None: from config.json beside the file, or known for the released widths.
+        path: a file, the index of a model in several shards, or a folder that holds one of them.
+        weights: the name of the set of weights in the file, e.g. "model_ema"; "": the only one.
 
     Raises:
-        ClaimsError: as `read_file`; or weights missing, left over, of another shape.
+        ClaimsError: missing, damaged, of another kind, several sets and no name, or not finite floats.
     """
-    heads = heads_beside(Path(path)) if heads is None else heads
-    arrays = to_official(read_file(path).arrays, classes=classes, heads=heads, where=str(path))
-    return layouts.check(arrays, layouts.describe(arrays, str(path)), str(path))
+    place = place_of(Path(path))
+    stored = stored_at(place)
+    name, tensors = weight_sets.choose(stored.sets(), weights, str(path))
+    arrays = {key: tensor() for key, tensor in tensors.items()}
+    if not arrays:
+        raise ClaimsError(f"{path}: expected a file with weights, found an empty one")
+    for key, array in arrays.items():
+        npz.require_finite_floats(key, array, str(path))
+    return Weights(arrays, layout_of(arrays), stored.dtype(), place, name)
+
+
+def sets_of(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the names of the sets of weights in a file; ("",) for one without a name.
+
+    Raises:
+        ClaimsError: as `read_file`.
+    """
+    return tuple(stored_at(place_of(Path(path))).sets())
+
+
+def official(
+    path: str | os.PathLike[str], *, classes: int | None = None, heads: int | None = None, weights: str = ""
+) -> dict[str, Array]:
+    """Return the weights of a ViT, hybrid or BiT under the keys of the authors' npz files, checked.
+
+    Args:
+        path: as `read_file`.
+        classes: of the zero head that a file without a head gets.
+        heads: of the attention; None: as a PyTorch file's config.json states.
+        weights: the name of the set of weights in the file; "": the only one.
+
+    Raises:
+        ClaimsError: as `read_file`; or weights missing, left over, of another shape, heads that nothing states, or
+            another network than the config.json beside the file states.
+    """
+    return official_of(read_file(path, weights), classes=classes, heads=heads, where=str(path))
+
+
+def official_of(held: Weights, *, classes: int | None = None, heads: int | None = None, where: str) -> dict[str, Array]:
+    """Return what `official` does of weights that were read."""
+    config = held.config
+    heads = hub_config.agreed_heads(config, heads)
+    arrays = to_official(held.arrays, classes=classes, heads=heads, where=where)
+    found = layouts.describe(arrays, where)
+    checked = layouts.check(arrays, found, where)
+    if config:
+        config.require(found, headless(held.arrays))
+    return checked
 
 
 def weights_of(found: Checkpoint, path: str | os.PathLike[str]) -> dict[str, Array]:
     """Return a checkpoint's weights in the form that `build` takes, after checking that they are its model's.
 
     Raises:
-        ClaimsError: as `official`; or the file holds another architecture than the checkpoint's entry says.
+        ClaimsError: as `official`; or the file holds another architecture than the checkpoint's entry says, a network
+            for other images than colour ones, or one with other numerics than the entry's.
     """
+    held = read_file(path, found.weights)
     if found.semantics == "timm" and found.timm:
-        return dict(read_file(path).arrays)
-    arrays = official(path, classes=found.classes, heads=found.heads)
-    paper.require(found, layouts.describe(arrays, found.id))
+        return dict(held.arrays)
+    named = paper.expected(found)
+    heads = named.heads if isinstance(named, ViTArchitecture) else None
+    if heads and found.heads not in (None, heads):
+        raise ClaimsError(f"{found.id}: expected {found.architecture} with {heads} heads, found heads = {found.heads}")
+    arrays = official_of(held, classes=found.classes, heads=heads or found.heads, where=f"{found.id}: {path}")
+    described = layouts.describe(arrays, found.id)
+    paper.require(found, described)
+    if described.channels != CHANNELS:
+        raise ClaimsError(
+            f"{found.id}: expected a network for images of {CHANNELS} channels, as those of every dataset are, found"
+            f" one for {described.channels}"
+        )
     return arrays
+
+
+def numerics_of(found: Checkpoint) -> Numerics:
+    """Return the numerics of a checkpoint's transformer: the authors', but for what its entry or config.json states."""
+    changed: dict[str, Any] = {}
+    if found.activation:
+        changed["activation"] = found.activation
+    if found.layer_norm_epsilon is not None:
+        changed["epsilon"] = found.layer_norm_epsilon
+    return dataclasses.replace(REFERENCE, **changed)
+
+
+def with_numerics(found: Checkpoint, path: str | os.PathLike[str]) -> Checkpoint:
+    """Return a checkpoint of the user's own with the numerics that the config.json beside its file states.
+
+    transformers' ViT has the exact GELU and an epsilon of 1e-12 unless its config.json says otherwise. Where that
+    states the authors' numerics, the checkpoint and with it the ids of its runs stay as they are.
+
+    Raises:
+        ClaimsError: it states what can't be computed, or something else than the checkpoint's entry.
+    """
+    if found.semantics == "timm":
+        return found
+    config = read_file(path, found.weights).config
+    if config is None:
+        return found
+    stated = config.numerics()
+    given = numerics_of(found)
+    if (found.activation and given.activation != stated.activation) or (
+        found.layer_norm_epsilon is not None and given.epsilon != stated.epsilon
+    ):
+        raise ClaimsError(
+            f"{found.id}: expected the numerics of its config.json ({stated.activation}, epsilon {stated.epsilon:g}),"
+            f" found those of its entry ({given.activation}, epsilon {given.epsilon:g}); correct one of them"
+        )
+    return dataclasses.replace(
+        found,
+        activation="" if stated.activation == REFERENCE.activation else stated.activation,
+        layer_norm_epsilon=None if stated.epsilon == REFERENCE.epsilon else stated.epsilon,
+    )
 
 
 def build(
@@ -110,6 +184,7 @@ def build(
     timm: str = "",
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
+    numerics: Numerics = REFERENCE,
     where: str = "",
 ) -> Any:
     """Return the torch model (an nn.Module) of weights in memory.
@@ -120,6 +195,7 @@ def build(
         timm: timm's name of the model, for tensors under timm's names.
         classes: None keeps the head; a number gives a zero head (and drops pre_logits).
         resolution: input size in pixels, for a positional embedding.
+        numerics: of a transformer with the reference's semantics, where they are not the authors'.
         where: the place they come from, for error messages.
 
     Raises:
@@ -128,8 +204,9 @@ def build(
     from harness.backends import models, models_timm
 
     if layout_of(arrays) in ("vit-npz", "bit-npz"):
-        make = models.load if semantics == "reference" else models_timm.stock
-        return make(arrays, classes=classes, resolution=resolution, where=where)
+        if semantics == "reference":
+            return models.load(arrays, classes=classes, resolution=resolution, numerics=numerics, where=where)
+        return models_timm.stock(arrays, classes=classes, resolution=resolution, where=where)
     if semantics == "timm" and timm:
         return models_timm.build(timm, arrays, classes=classes, resolution=resolution, where=where)
     raise ClaimsError(
@@ -146,7 +223,13 @@ def build_checkpoint(
 ) -> Any:
     """Return the torch model of a checkpoint from the weights that `weights_of` gave."""
     return build(
-        arrays, semantics=found.semantics, timm=found.timm, classes=classes, resolution=resolution, where=found.id
+        arrays,
+        semantics=found.semantics,
+        timm=found.timm,
+        classes=classes,
+        resolution=resolution,
+        numerics=numerics_of(found),
+        where=found.id,
     )
 
 
@@ -156,6 +239,7 @@ def build_flax(
     semantics: Semantics = "reference",
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
+    numerics: Numerics = REFERENCE,
     where: str = "",
 ) -> tuple[dict[str, Any], Architecture]:
     """Return the parameters and the architecture of weights under the authors' keys, for `flax_models.network`.
@@ -165,6 +249,7 @@ def build_flax(
         semantics: whose numerics; there are only the reference's.
         classes: None keeps the head; a number gives a zero head (and drops pre_logits).
         resolution: input size in pixels, for a positional embedding.
+        numerics: of a transformer with the reference's semantics, where they are not the authors'.
         where: the place they come from, for error messages.
 
     Raises:
@@ -173,7 +258,7 @@ def build_flax(
     require_reference(semantics, where)
     from harness.backends import flax_models
 
-    return flax_models.load(arrays, classes=classes, resolution=resolution, where=where)
+    return flax_models.load(arrays, classes=classes, resolution=resolution, numerics=numerics, where=where)
 
 
 def build_checkpoint_flax(
@@ -188,7 +273,14 @@ def build_checkpoint_flax(
     Raises:
         ClaimsError: as `build_flax`; the line names the checkpoint.
     """
-    return build_flax(arrays, semantics=found.semantics, classes=classes, resolution=resolution, where=found.id)
+    return build_flax(
+        arrays,
+        semantics=found.semantics,
+        classes=classes,
+        resolution=resolution,
+        numerics=numerics_of(found),
+        where=found.id,
+    )
 
 
 def require_reference(semantics: Semantics, where: str) -> None:
@@ -232,7 +324,3 @@ def digest(arrays: Mapping[str, Array]) -> str:
         hashed.update(f"{key}{array.shape}".encode())
         hashed.update(array.tobytes())
     return hashed.hexdigest()
-
-
-def _dtypes(arrays: Mapping[str, Array]) -> str:
-    return ", ".join(sorted({str(array.dtype) for array in arrays.values()}))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.backends import layouts
-from harness.backends.architectures import Architecture, BitArchitecture, expected_shapes
+from harness.backends.architectures import REFERENCE, Architecture, BitArchitecture, Numerics, expected_shapes
 from harness.backends.initialise import initial_arrays
 from harness.backends.models_bit import bit_module, bit_names
 from harness.backends.models_vit import ReferenceViT, vit_names
@@ -37,6 +37,7 @@ def load(
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
     expected: str | Architecture | None = None,
+    numerics: Numerics = REFERENCE,
     where: str = "",
 ) -> nn.Module:
     """Return the model that the arrays of an official file describe, with their weights.
@@ -47,6 +48,7 @@ def load(
             classes and drops pre_logits (the authors' rule for fine-tuning).
         resolution: input size in pixels; the positional embedding is interpolated to it.
         expected: a family ("vit", "hybrid", "bit") or architecture that the file must hold.
+        numerics: of a transformer, where they are not the authors'.
         where: the place the arrays come from, for error messages.
 
     Raises:
@@ -55,7 +57,7 @@ def load(
     """
     architecture = layouts.describe(arrays, where, expected)
     checked = layouts.check(arrays, architecture, where)
-    return _build(*layouts.adapt(checked, architecture, classes, resolution, where))
+    return _build(*layouts.adapt(checked, architecture, classes, resolution, where, numerics))
 
 
 def export(model: nn.Module, architecture: Architecture) -> dict[str, Array]:

@@ -71,8 +71,8 @@ class ReferenceViT(VisionTransformer):
         embedding = partial(HybridEmbed, backbone=_stem(a.stem, a.channels)) if a.stem else WholePatches
         super().__init__(
             **sizes(a),
-            act_layer=partial(nn.GELU, approximate="tanh"),
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            act_layer=partial(nn.GELU, approximate="tanh" if a.numerics.activation == "gelu_tanh" else "none"),
+            norm_layer=partial(nn.LayerNorm, eps=a.numerics.epsilon),
             weight_init="skip",
             embed_layer=embedding,
         )

@@ -7,7 +7,7 @@ import os
 import uuid
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,28 @@ def read(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read every array of an npz file; nothing in it is ever unpickled.
 
     Returns:
-        Arrays by key, as stored (shapes and floating-point types unchanged).
+        Arrays by key, as stored (shapes and floating-point types unchanged; bfloat16 as float32).
 
     Raises:
         ClaimsError: the file is missing, truncated or not npz, or an array is pickled, not floating
             point or not finite; the line names the file and the key.
     """
+    arrays = load(path)
+    for key, array in arrays.items():
+        require_finite_floats(key, array, str(path))
+    return arrays
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read every array of an npz file as `read` does, whatever type of number it holds.
+
+    Raises:
+        ClaimsError: the file is missing, truncated, empty or not npz, or an array is pickled.
+    """
     path = Path(path)
     if not path.is_file():
-        raise ClaimsError(f"{path}: expected an npz file, found no such file; fetch it first")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise ClaimsError(f"{path}: expected an npz file, found {found}; fetch it first")
     arrays: dict[str, Array] = {}
     key = ""
     try:
@@ -67,18 +80,45 @@ def read(path: str | os.PathLike[str]) -> dict[str, Array]:
                 array = npz[key]
                 if key in arrays or not isinstance(array, np.ndarray):
                     raise ClaimsError(f"{path}: {key}: expected one array of this name, found a copy or another file")
-                arrays[key] = array
+                arrays[key] = _float32(array) if is_bfloat16(array) else array
     except DAMAGE as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
         place = f"{path}: {key}" if key else str(path)
         raise ClaimsError(
-            f"{place}: expected a whole npz file without pickles; delete it, fetch again ({detail})"
+            f"{place}: expected a whole npz file without pickles; delete it, fetch again ({damage(error)})"
         ) from None
     if not arrays:
         raise ClaimsError(f"{path}: expected an npz file with weights, found an empty one")
-    for key, array in arrays.items():
-        require_finite_floats(key, array, str(path))
     return arrays
+
+
+def damage(error: BaseException) -> str:
+    """Return in words what numpy or zipfile found wrong, without numpy's advice to load pickles."""
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return "it holds pickled objects, which are never loaded" if "pickle" in detail.lower() else detail
+
+
+def is_bfloat16(array: Array) -> bool:
+    """Return whether an array holds bfloat16, which npz files keep as two bytes without a type."""
+    return array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None
+
+
+def _float32(array: Array) -> Array:
+    """Return bfloat16 values as float32, whose upper half they are."""
+    bits = np.ascontiguousarray(array).view("<u2").astype(np.uint32) << 16
+    return bits.view(np.float32).reshape(array.shape)
+
+
+def stored_dtypes(path: str | os.PathLike[str], keys: Collection[str]) -> set[str]:
+    """Return the stored types of some arrays of an npz file, e.g. "float32" or "bfloat16", from their headers."""
+    found = set()
+    with zipfile.ZipFile(path) as archive:
+        for key in keys:
+            with archive.open(f"{key}.npy") as member:
+                old = np.lib.format.read_magic(member) == (1, 0)
+                header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+                dtype = header(member)[2]
+            found.add("bfloat16" if dtype.str[1:] == "V2" else str(dtype.newbyteorder("=")))
+    return found
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:

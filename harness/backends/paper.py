@@ -33,8 +33,6 @@ STEMS = {
 UNITS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
 WIDTH = 64
 """Channels of a ResNet's root at width factor 1."""
-HEADS = {width: heads for width, _, heads, _ in SIZES.values()}
-"""Heads by width: PyTorch files hold the projections of all heads as one matrix and do not say how many there are."""
 
 
 def architecture(name: str, classes: int, resolution: int) -> Architecture | None:

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.backends import Weights, layouts, models
 from harness.backends.initialise import library_head
-from harness.backends.loaders import build_checkpoint
+from harness.backends.loaders import build_checkpoint, numerics_of
 from harness.backends.models_vit import ReferenceViT
 from harness.backends.torch_machine import Machine
 from harness.backends.torch_memory import attempted
@@ -92,7 +92,12 @@ def at_side(model: nn.Module, run: Run, weights: Weights) -> nn.Module:
     if isinstance(model, ReferenceViT):
         given = layouts.check(weights, layouts.describe(weights), run.checkpoint.id)
         _, trained = layouts.adapt(given, layouts.describe(given), run.dataset.classes, run.recipe.resolution)
-        return models.load(models.export(model, trained), resolution=side, where=run.checkpoint.id)
+        return models.load(
+            models.export(model, trained),
+            resolution=side,
+            numerics=numerics_of(run.checkpoint),
+            where=run.checkpoint.id,
+        )
     model.set_input_size(img_size=(side, side))
     return model
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from harness.errors import ClaimsError
 from harness.spec import Backend
+
+if TYPE_CHECKING:
+    from harness.backends.architectures import Numerics
 
 EPSILON = 1e-5
 """How far float32 arithmetic may carry a value out of [-1, 1]."""
@@ -17,7 +20,9 @@ EPSILON = 1e-5
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
     parser = commands.add_parser("logits", help="compute a weights file's logits of given images")
-    parser.add_argument("file", metavar="FILE", help="weights: npz, safetensors or PyTorch")
+    parser.add_argument(
+        "file", metavar="FILE", help="weights: npz, safetensors or PyTorch, an index of shards, or their folder"
+    )
     parser.add_argument(
         "--images", required=True, metavar="X.npz", help="array `images`, float32 (N, height, width, 3) in [-1, 1]"
     )
@@ -28,39 +33,46 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--semantics",
-        default="reference",
         choices=("reference", "timm"),
-        help="whose numerics: the authors' code, or timm's unchanged modules (default: %(default)s)",
+        help="whose numerics: the authors' code, or timm's unchanged modules (default: the authors', activation and"
+        " epsilon as a config.json beside the file states)",
     )
     parser.add_argument(
         "--timm", default="", metavar="NAME", help="timm's name of the model, for what only timm defines"
     )
-    parser.add_argument("--heads", type=int, metavar="N", help="attention heads, for a PyTorch file of unusual width")
+    parser.add_argument("--heads", type=int, metavar="N", help="attention heads, where nothing beside the file says")
+    parser.add_argument("--weights", default="", metavar="NAME", help="which set of weights, if the file has several")
 
 
 def run(options: argparse.Namespace) -> int:
     """Compute and write the logits."""
     from harness.backends import loaders, npz
+    from harness.backends.architectures import REFERENCE
 
     images = read_images(options.images)
     if options.resolution is not None and options.resolution < 1:
         raise ClaimsError(f"--resolution: expected pixels, found {options.resolution}")
-    semantics: loaders.Semantics = "timm" if options.timm else options.semantics
+    semantics: loaders.Semantics = "timm" if options.timm else options.semantics or "reference"
     if options.backend == "jax":
         loaders.require_reference(semantics, options.timm or options.file)
+    held = loaders.read_file(options.file, options.weights)
+    numerics = REFERENCE
     if options.timm:
-        arrays = dict(loaders.read_file(options.file).arrays)
+        arrays = dict(held.arrays)
     else:
-        arrays = loaders.official(options.file, heads=options.heads)
+        arrays = loaders.official_of(held, heads=options.heads, where=options.file)
         require_size(arrays, images, options.resolution, options.file)
+        if options.semantics is None and held.config:
+            numerics = held.config.numerics()
     if options.backend == "jax":
-        found = flax_logits(arrays, images, options.resolution, options.file)
+        found = flax_logits(arrays, images, options.resolution, numerics, options.file)
     else:
         model = loaders.build(
             arrays,
             semantics=semantics,
             timm=options.timm,
             resolution=options.resolution,
+            numerics=numerics,
             where=options.file,
         )
         found = torch_logits(model, images) if semantics == "reference" else loaders.logits(model, images)
@@ -75,20 +87,20 @@ def run(options: argparse.Namespace) -> int:
 def torch_logits(model: Any, images: Any) -> Any:
     """Return float32 logits (N, classes) of a network with the reference's semantics."""
     from harness.backends import loaders, parity
-    from harness.backends.torch_evaluation import folded
+    from harness.backends.folding import folded
 
     with folded(model, parity.standardised):
         return loaders.logits(model, images)
 
 
-def flax_logits(arrays: Any, images: Any, resolution: int | None, where: str) -> Any:
+def flax_logits(arrays: Any, images: Any, resolution: int | None, numerics: Numerics, where: str) -> Any:
     """Return float32 logits (N, classes) that the JAX backend computes from weights under the authors' keys."""
     from harness.backends.devices import jax_devices
 
     jax_devices()  # before the first array
     from harness.backends import flax_parity, loaders
 
-    params, architecture = loaders.build_flax(arrays, resolution=resolution, where=where)
+    params, architecture = loaders.build_flax(arrays, resolution=resolution, numerics=numerics, where=where)
     return flax_parity.logits(params, architecture, images)
 
 
@@ -100,7 +112,7 @@ def read_images(path: str) -> Any:
     """
     import numpy as np
 
-    from harness.backends.npz import DAMAGE
+    from harness.backends.npz import DAMAGE, damage
 
     if not Path(path).is_file():
         raise ClaimsError(f"{path}: expected an npz file with the array `images`, found no such file")
@@ -111,7 +123,7 @@ def read_images(path: str) -> Any:
                 raise ClaimsError(f"{path}: expected the array `images`, found: {names}")
             images = file["images"]
     except (*DAMAGE, AttributeError, TypeError) as error:
-        raise ClaimsError(f"{path}: expected a whole npz file without pickles, found: {error}") from None
+        raise ClaimsError(f"{path}: expected a whole npz file without pickles, found: {damage(error)}") from None
     if images.dtype != np.float32:
         raise ClaimsError(f"{path}: images: expected float32 in [-1, 1], found {images.dtype}; (x - 127.5) / 127.5")
     if images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:

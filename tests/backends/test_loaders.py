@@ -90,20 +90,32 @@ def test_a_transformers_classifier_gives_its_logits(tmp_path):
         assert loaders.digest(loaders.official(tmp_path / "weights")) == loaders.digest(arrays)
 
 
-def test_a_transformers_model_without_a_head_gives_its_pooled_features_and_a_zero_head(tmp_path):
+def test_a_transformers_model_without_a_head_gives_its_features_and_a_zero_head(tmp_path):
     model, path = transformers_vit("ViTModel", tmp_path)
     with pytest.raises(ClaimsError, match="expected a head, found none"):
         loaders.official(path)
     arrays = loaders.official(path, classes=7)
+    assert not any(key.startswith("pre_logits") for key in arrays)  # the pooler belongs to no head
     x = images()
     built = loaders.build(arrays)
     with torch.inference_mode():
         tokens = built.eval().forward_features(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
-        pooled = built.forward_head(tokens, pre_logits=True)
-    assert (pooled - theirs(model, x).pooler_output).abs().max() < 1e-5
-    assert pooled.std() > 0.1
+        features = built.forward_head(tokens, pre_logits=True)
+    assert (features - theirs(model, x).last_hidden_state[:, 0]).abs().max() < 1e-5
+    assert features.std() > 0.1
     assert loaders.logits(built, x).shape == (2, 7)
     assert not loaders.logits(built, x).any()
+
+
+def test_a_pooler_in_a_classifiers_file_changes_nothing(tmp_path):
+    model, path = transformers_vit("ViTForImageClassification", tmp_path)
+    pooled, _ = transformers_vit("ViTModel", tmp_path / "pooled")
+    pooler = {f"vit.{name}": value for name, value in pooled.state_dict().items() if name.startswith("pooler.")}
+    assert len(pooler) == 2
+    save_file(load_file(path) | pooler, path)
+    x = images()
+    found = loaders.logits(loaders.build(loaders.official(path)), x)
+    assert np.abs(found - theirs(model, x).logits.numpy()).max() < 1e-5
 
 
 def test_a_timm_vit_gives_its_logits_under_the_reference_semantics(tmp_path):
@@ -162,7 +174,8 @@ def test_the_registrys_models_have_exactly_the_arrays_of_the_papers_architecture
         model = create_model(found.timm, pretrained=False)
     # Zeros that take no memory, in the shapes that the released files have.
     tensors = {name: np.broadcast_to(np.float32(0), tensor.shape) for name, tensor in model.state_dict().items()}
-    arrays = official.to_official(tensors, classes=found.classes)
+    heads = getattr(paper.expected(found), "heads", None)
+    arrays = official.to_official(tensors, classes=found.classes, heads=heads)
     shapes = {key: array.shape for key, array in layouts.canonical(arrays).items()}
     assert shapes == layouts.expected_shapes(paper.expected(found))
     paper.require(found, layouts.describe(arrays))

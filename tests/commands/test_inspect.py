@@ -56,7 +56,8 @@ def test_newer_key_names_and_half_precision_are_read(tmp_path, capsys):
 def test_a_timm_file_describes_itself(tmp_path, capsys):
     model = create_model("vit_tiny_patch16_224", img_size=64, depth=2, num_classes=0)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
-    found = inspect(capsys, tmp_path / "model.safetensors")
+    assert inspect(capsys, tmp_path / "model.safetensors")["heads"] is None  # nothing states them
+    found = inspect(capsys, tmp_path / "model.safetensors", "--heads", 3)
     assert (found["layout"], found["family"], found["semantics"]) == ("timm", "vit", "reference")
     assert (found["width"], found["heads"], found["patch"], found["resolution"]) == (192, 3, [16, 16], [64, 64])
     assert found["classes"] is None
@@ -78,6 +79,20 @@ def test_the_text_says_what_there_is_and_leaves_out_what_there_is_not(tmp_path, 
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert rows["units per stage"].strip() == "1, 2, 1"
     assert not {"heads", "patch", "pre-logits width"} & rows.keys()
+
+
+@pytest.mark.parametrize("names", [("model", "model_ema"), ("student", "teacher")])
+def test_every_set_of_weights_is_listed(names, tmp_path, capsys):
+    model = create_model("vit_tiny_patch16_224", img_size=64, depth=2, num_classes=4)
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"epoch": 7, **{name: model.state_dict() for name in names}}, path)
+    assert sorted(inspect(capsys, path)["sets"]) == list(names)
+    found = inspect(capsys, path, "--weights", names[1], "--heads", 3)
+    assert (found["weights"], found["classes"], found["heads"]) == (names[1], 4, 3)
+    assert command("inspect", path) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"2 sets of weights; choose one with --weights: {', '.join(names)}\n")
+    assert printed.count("not stated by the file nor a config.json beside it (--heads N)") == 2
 
 
 def test_damaged_and_strange_files_are_refused(tmp_path):
