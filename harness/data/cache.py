@@ -43,6 +43,8 @@ from harness.errors import ClaimsError
 from harness.home import make_folder, write_atomic
 
 FORMAT = 1
+DECODING = 2
+"""Version of what makes pixels of bytes; a cache of another version is not looked up. 2: 16-bit grey is scaled."""
 CHUNK = 64
 """Images read before they are decoded side by side."""
 MARGIN = 64 << 20
@@ -117,7 +119,7 @@ def cached(
     Raises:
         ClaimsError: an image is damaged, or the disk is full; nothing is left half-written.
     """
-    key = hashlib.sha256(f"{examples.stamp}\n{rule_of(resize)}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{examples.stamp}\n{rule_of(resize)}\n{DECODING}".encode()).hexdigest()[:32]
     known = folder / "seen" / f"{key}.json"
     with FileLock(make_folder(folder / "locks") / f"{key}.lock"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -221,7 +223,7 @@ def write_at(descriptor: int, content: memoryview, offset: int) -> None:
 
 
 def decoded(examples: Examples, resize: Resize | None) -> Iterator[tuple[int, bytes, Pixels]]:
-    """Give (example, sha256 of its encoded bytes, pixels) in reading order.
+    """Give (example, digest of its encoded bytes, pixels) in reading order.
 
     Bytes are read by one thread, in order (an archive may need that); images are decoded side by side.
     """
@@ -229,7 +231,7 @@ def decoded(examples: Examples, resize: Resize | None) -> Iterator[tuple[int, by
     def work(job: tuple[int, bytes]) -> tuple[int, bytes, Pixels]:
         example, content = job
         image = np.ascontiguousarray(stored(examples.decoded(example, content), resize))
-        return example, hashlib.sha256(content).digest(), image
+        return example, examples.digest(content), image
 
     order = [int(example) for example in examples.reading_order]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
