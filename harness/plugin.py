@@ -27,7 +27,13 @@ from harness.verdict import FEWEST_SEEDS, Question
 
 STOPPED = pytest.StashKey[bool]()
 """Whether a session was stopped before its end, as by Ctrl-C."""
-pytest_plugins = ["fixtures.checkpoints", "fixtures.datasets", "fixtures.evidence", "harness.plan_plugin"]
+pytest_plugins = [
+    "fixtures.checkpoints",
+    "fixtures.datasets",
+    "fixtures.evidence",
+    "harness.plan_plugin",
+    "harness.collecting",
+]
 
 MEANING = {
     "published": "judged on figures that others measured and published; seconds, no network",

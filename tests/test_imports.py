@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # In the order of the flow; a module may import from lines above its own and from its own line.
 STAGES = [
     "harness",
-    "harness.errors",
+    "harness.errors harness.text",
     "harness.spec",
     "harness.tables harness.home",
     "harness.fetch",
@@ -41,7 +41,7 @@ STAGES = [
     "harness.questions",
     "harness.report",
     "harness.session harness.selection",
-    "harness.plan_plugin",
+    "harness.plan_plugin harness.collecting",
     "fixtures",
     "harness.plugin",
     "harness.commands",

@@ -60,6 +60,11 @@ class Entry:
     path: str = ""
     """Where it lies, where that is not the usual place: absolute, or from the folder of the table it is in."""
 
+    def __post_init__(self) -> None:
+        for name, _ in (*self.files, *self.sources):
+            if Path(name).name != name or name.startswith("."):  # they are fetched into the dataset's own folder
+                raise ValueError(f"expected names of files without a folder in files and sources, found {name!r}")
+
     @property
     def folder(self) -> str:
         """The usual name of its folder, or its path; a VTAB task lies where the dataset itself does."""

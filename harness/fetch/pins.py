@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from harness.errors import ClaimsError, unknown
 from harness.home import make_folder, write_atomic
 from harness.spec import STRICT, Natural, Sha256, build
+from harness.text import read_text
 
 FORMAT = 1
 
@@ -56,7 +57,7 @@ class Pins:
             ClaimsError: the file is damaged or of another format.
         """
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(self.path))
             found_format, entries = content["format"], content["pins"].items()
         except FileNotFoundError:
             return {}

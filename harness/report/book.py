@@ -18,6 +18,7 @@ from harness.report import history
 from harness.report.labels import natural, order
 from harness.report.records import check_finite, parse, to_values
 from harness.spec import build
+from harness.text import read_text
 
 FORMAT = 1
 VERDICTS_FILE = "verdicts.json"
@@ -121,7 +122,7 @@ def read_verdicts(path: Path) -> Book:
         ClaimsError: unreadable, not JSON (with the line), an unknown format or a bad record (with its number).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return Book()
     except UnicodeDecodeError:
