@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 
 class ClaimsError(Exception):
@@ -18,6 +19,26 @@ class ClaimsError(Exception):
 
 class Changed(ClaimsError):
     """Material that is here, or was offered, and is not the bytes whose digest is known."""
+
+
+class NotWritten(ClaimsError):
+    """A file or folder that could not be written: a full disk, a place that is read-only."""
+
+
+class NotStored(ClaimsError):
+    """A run that was computed and whose result could not be stored; the result is not lost.
+
+    Args:
+        line: why.
+        result: what was computed (spec.Result).
+    """
+
+    def __init__(self, line: str, result: Any):
+        super().__init__(line)
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.result)
 
 
 class TooLittleMemory(ClaimsError):

@@ -99,7 +99,7 @@ def test_a_later_stage_is_noticed(tmp_path):
     "command",
     [
         "import harness.plugin",
-        "import harness.__main__",
+        "import harness.__main__; harness.__main__.commands()",
         "import pytest; assert pytest.main(['claims', '--collect-only', '-q', '-p', 'no:cacheprovider']) == 0",
     ],
     ids=["plugin", "command line", "collecting the claims"],

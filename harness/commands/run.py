@@ -6,10 +6,11 @@ import argparse
 import json
 import math
 import os
+import sys
 import time
 from typing import Any
 
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, NotStored
 from harness.spec import BACKENDS, Checkpoint, Dataset, Recipe, Result, Run, build
 from harness.store import Busy, Store
 
@@ -52,9 +53,12 @@ def run(options: argparse.Namespace) -> int:
     store = Store(home())
     asked = asked_run(options)
     result = store.get(asked)
-    cached = result is not None
+    cached, lost = result is not None, ""
     if result is None:
-        result = compute(asked, store, options.device)
+        try:
+            result = compute(asked, store, options.device)
+        except NotStored as fault:
+            result, lost = fault.result, str(fault)
     interval = None
     if result.diverged is None:
         found = wilson(result.correct, result.n)
@@ -63,16 +67,22 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.json:
         print(json.dumps(record(asked, result, cached, interval)))
-        return 0
-    print(f"{asked.label} (run {asked.id}, {'stored' if cached else 'computed now'})")
+    else:
+        print(text(asked, result, cached, interval))
+    if lost:
+        print(f"harness run: the result above was not stored: {lost}", file=sys.stderr)
+    return int(bool(lost))
+
+
+def text(asked: Run, result: Result, cached: bool, interval: tuple[float, float] | None) -> str:
+    """Return a result in two lines: what was run, and its accuracy with the interval, or where it diverged."""
+    first = f"{asked.label} (run {asked.id}, {'stored' if cached else 'computed now'})\n"
     if interval is None:
-        print(f"diverged, so there is no accuracy: {result.diverged}")
-        return 0
-    print(
-        f"top-1 accuracy {result.accuracy:.2f} % ({result.correct} of {result.n}),"
+        return f"{first}diverged, so there is no accuracy: {result.diverged}"
+    return (
+        f"{first}top-1 accuracy {result.accuracy:.2f} % ({result.correct} of {result.n}),"
         f" 95 % interval {interval[0]:.2f} to {interval[1]:.2f} (Wilson)"
     )
-    return 0
 
 
 def asked_run(options: argparse.Namespace) -> Run:

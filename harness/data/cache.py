@@ -34,13 +34,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from harness.data.examples import Examples, Pixels, content_of
 from harness.data.preprocess import Resize, stored
 from harness.data.rng import Indices
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, make_folder, write_atomic
 
 FORMAT = 1
 DECODING = 2
@@ -121,7 +120,7 @@ def cached(
     """
     key = hashlib.sha256(f"{examples.stamp}\n{rule_of(resize)}\n{DECODING}".encode()).hexdigest()[:32]
     known = folder / "seen" / f"{key}.json"
-    with FileLock(make_folder(folder / "locks") / f"{key}.lock"):
+    with held(folder / "locks" / f"{key}.lock"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             path = folder / str(json.loads(known.read_bytes())["folder"])
             if path.exists():

@@ -12,11 +12,10 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError, unknown
-from harness.home import make_folder, write_atomic
+from harness.home import held, write_atomic
 from harness.spec import STRICT, Natural, Sha256, build
 from harness.text import read_text
 
@@ -93,7 +92,7 @@ class Pins:
     @contextlib.contextmanager
     def changing(self) -> Iterator[dict[str, Pin]]:
         """Give the pins to change; other processes wait meanwhile."""
-        with FileLock(make_folder(self.path.parent) / "pins.json.lock"):
+        with held(self.path.parent / "pins.json.lock"):
             pins = dict(self.all())
             yield pins
             entries = {key: dataclasses.asdict(pin) for key, pin in sorted(pins.items())}

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.claim import Claim, Verdict
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, write_atomic
 from harness.report import history
 from harness.report.labels import natural, order
 from harness.report.records import check_finite, parse, to_values
@@ -179,14 +179,14 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ClaimsError: another session holds it for more than a minute.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    make_folder(folder)
-    try:
-        with FileLock(folder / ".lock", timeout=60):
-            yield
-    except Timeout:
-        raise ClaimsError(
-            f"{folder}: expected to merge the verdicts, found that another session has held {folder / '.lock'}"
-            " for a minute; run `python -m harness report` when it has ended"
-        ) from None
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder / ".lock", timeout=60))
+        except Timeout:
+            raise ClaimsError(
+                f"{folder}: expected to merge the verdicts, found that another session has held {folder / '.lock'}"
+                " for a minute; run `python -m harness report` when it has ended"
+            ) from None
+        yield
