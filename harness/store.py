@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, make_folder, write_atomic
 from harness.spec import Result, Run, build
 
 FORMAT = 1
@@ -118,16 +118,14 @@ class Store:
 
         Raises:
             Busy: another process holds it.
+            ClaimsError: the home folder can't be written.
         """
-        lock = FileLock(make_folder(self.home / "locks") / f"{run.id}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise Busy(run.id) from None
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.home / "locks" / f"{run.id}.lock", timeout=0))
+            except Timeout:
+                raise Busy(run.id) from None
             yield
-        finally:
-            lock.release()
 
 
 def check_size(run: Run, result: Result) -> None:

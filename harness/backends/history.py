@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from harness.backends import Progress, first_process
 from harness.home import make_folder, write_atomic
 from harness.spec import Run
+from harness.text import read_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -85,7 +86,7 @@ class History:
 def _lines(path: Path) -> Iterator[dict[str, float]]:
     """Give the whole lines of a history; a killed process may have left half a line."""
     with contextlib.suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(path, "replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 found = json.loads(line)
                 int(found["step"])

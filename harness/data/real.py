@@ -17,8 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from harness.data.cache import PixelCache, cached
 from harness.data.entries import Entry, load_parts
 from harness.data.examples import Examples
@@ -27,7 +25,7 @@ from harness.data.parts import Parts
 from harness.data.preprocess import Resize
 from harness.data.splits import Data, Split, held_out, trained_on
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, write_atomic
 from harness.spec import Dataset, Recipe, Run, build
 
 NUMBERED = "numbered"
@@ -61,7 +59,7 @@ def pin(name: str, found: Mapping[str, str], folder: Path) -> None:
         ClaimsError: they differ, or the pins can't be read.
     """
     path = folder / "pins" / f"{name}.json"
-    with FileLock(make_folder(path.parent) / f"{name}.lock"):
+    with held(path.parent / f"{name}.lock"):
         known = pinned(name, folder)
         for part, digest in found.items():
             if known.get(part, digest) != digest:
