@@ -14,7 +14,7 @@ STAGES = [
     "harness",
     "harness.errors harness.text",
     "harness.spec",
-    "harness.tables harness.home",
+    "harness.tables harness.home harness.progress",
     "harness.fetch",
     "harness.claim",
     "harness.known",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.backends import Progress, first_process
 from harness.home import make_folder, write_atomic
+from harness.progress import width
 from harness.spec import Run
 from harness.text import read_text
 
@@ -100,7 +101,7 @@ def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], 
 
     quiet = None if first_process() and run.recipe.steps else True  # None: when not on a terminal
     with tqdm(
-        total=run.recipe.steps, desc=run.label, unit="step", disable=quiet, dynamic_ncols=True, position=position
+        total=run.recipe.steps, desc=run.label, unit="step", disable=quiet, **width(), position=position
     ) as drawn:
 
         def on_step(progress: Progress) -> None:
@@ -129,7 +130,7 @@ def images_bar(run: Run) -> Iterator[Callable[[int, int], None]]:
         if not drawn:
             quiet = None if first_process() else True
             what = f"{run.label}: predicting"
-            drawn.append(tqdm(total=total, desc=what, unit="image", disable=quiet, dynamic_ncols=True))
+            drawn.append(tqdm(total=total, desc=what, unit="image", disable=quiet, **width()))
         drawn[0].update(done - drawn[0].n)
 
     try:

@@ -26,6 +26,7 @@ from harness.data.preprocess import Resize
 from harness.data.splits import Data, Split, held_out, trained_on
 from harness.errors import ClaimsError
 from harness.home import held, write_atomic
+from harness.progress import width
 from harness.spec import Dataset, Recipe, Run, build
 
 NUMBERED = "numbered"
@@ -265,7 +266,7 @@ def bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
 
     def on_image(done: int) -> None:
         if not shown:
-            shown.append(tqdm(total=total, desc=what, unit="image", disable=None))
+            shown.append(tqdm(total=total, desc=what, unit="image", disable=None, **width()))
         shown[0].update(done - shown[0].n)
 
     try:

@@ -17,6 +17,7 @@ from harness.fetch.environment import hint, set_variables, unusable
 from harness.fetch.partial import Partial
 from harness.fetch.retries import PASSING, Again, Network, SourceFailure, persistently, retry_after
 from harness.fetch.statement import Stated, number, statement
+from harness.progress import width
 
 if TYPE_CHECKING:
     from requests import Response
@@ -195,6 +196,7 @@ class Sink:
             unit_scale=True,
             unit_divisor=1024,
             disable=silent,
+            **width(),
         )
 
     def write(self, chunk: bytes) -> None:
