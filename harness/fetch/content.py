@@ -193,7 +193,9 @@ def damaged_zip(path: Path) -> str | None:
             if any(name.endswith("data.pkl") for name in names):
                 return None  # PyTorch may leave its checksums out; the directory at the end says that all is there
             if not any(name.endswith(".npy") for name in names):
-                return f"expected weights (npz, safetensors or PyTorch), found a zip archive of {len(names)} other files"
+                return (
+                    f"expected weights (npz, safetensors or PyTorch), found a zip archive of {len(names)} other files"
+                )
             broken = archive.testzip()
     except DAMAGE as error:
         return f"expected a whole npz or PyTorch file, found a truncated or damaged one ({said(error)})"

@@ -172,7 +172,10 @@ def test_a_damaged_or_unsafe_archive_leaves_nothing(server, tmp_path, damage):
     files["annotations.tar.gz"] = content[: len(content) // 2] if damage == "cut" else unsafe
     entry = served(server, "pets", files, classes=2, train=2, test=2)
     root = tmp_path / "data" / "pets"
-    message = {"cut": "expected a whole archive, found a truncated or damaged one", "leaves": "found one that leaves it"}[damage]
+    message = {
+        "cut": "expected a whole archive, found a truncated or damaged one",
+        "leaves": "found one that leaves it",
+    }[damage]
     with pytest.raises(ClaimsError, match=message) as caught:
         obtain(entry, root, tmp_path / "cache", network=NETWORK)
     assert "\n" not in str(caught.value)

@@ -80,7 +80,9 @@ NOT_WEIGHTS = {
 
 
 @pytest.mark.parametrize(("content", "told"), NOT_WEIGHTS.values(), ids=NOT_WEIGHTS)
-def test_what_is_no_weights_is_named_and_the_good_file_that_comes_next_is_taken(server, network, tmp_path, content, told):
+def test_what_is_no_weights_is_named_and_the_good_file_that_comes_next_is_taken(
+    server, network, tmp_path, content, told
+):
     of = Material("vit", "weights", (Url(server.serve("/w", content)),), holds="weights")
     with pytest.raises(ClaimsError, match=told) as caught:
         fetch(of, tmp_path, network=network)
