@@ -218,7 +218,7 @@ def as_jeonsworld(arrays):
     parts = {"LayerNorm_0": "attention_norm", "LayerNorm_2": "ffn_norm"}
     parts |= {"MlpBlock_3/Dense_0": "ffn.fc1", "MlpBlock_3/Dense_1": "ffn.fc2"}
     parts |= {f"MultiHeadDotProductAttention_1/{name}": f"attn.{name}" for name in ("query", "key", "value", "out")}
-    for layer in range(2):
+    for layer in range(4):
         block = f"transformer.encoder.layer.{layer}"
         names |= {f"Transformer/encoderblock_{layer}/{key}": f"{block}.{name}" for key, name in parts.items()}
     found = {}
