@@ -3,55 +3,94 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from types import ModuleType
 
-from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
-from harness.errors import ClaimsError
-from harness.home import VARIABLE as HOME
-from harness.home import home
+from harness.errors import ClaimsError, printable
 
-COMMANDS = {
-    "run": run,
-    "zoo": zoo,
-    "datasets": listing,
-    "recipes": recipes,
-    "inspect": inspect,
-    "logits": logits,
-    "fetch": fetching,
-    "cache": fetching,
-    "doctor": doctor,
-    "data-bench": data_bench,
-    "report": report,
-}
+
+def commands() -> Mapping[str, ModuleType]:
+    """Return the module of each command."""
+    from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
+
+    return {
+        "run": run,
+        "zoo": zoo,
+        "datasets": listing,
+        "recipes": recipes,
+        "inspect": inspect,
+        "logits": logits,
+        "fetch": fetching,
+        "cache": fetching,
+        "doctor": doctor,
+        "data-bench": data_bench,
+        "report": report,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; bad input is one line on stderr and exit code 2."""
+    """Run one command; bad input is one line on stderr and exit code 2, Ctrl-C one line and 130."""
+    name = "harness"
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # another kind of stream, or a closed one
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a terminal can show
+    try:
+        known = commands()  # imported here, so that Ctrl-C is one line from the start
+        options = parsed(known, arguments)
+        name = f"harness {options.command}"
+        code: int = known[options.command].run(options)
+        sys.stdout.flush()  # a full disk is said now, not at exit
+        return code
+    except ClaimsError as error:
+        return ended(2, f"{name}: {error}")
+    except KeyboardInterrupt as stop:  # a run that saved its state says so
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # on its way out: a second Ctrl-C has nothing to add
+        return ended(130, f"{name}: {printable(str(stop)) or 'interrupted; what was stored is kept'}")
+    except BrokenPipeError:
+        silence()
+        return 1
+    except OSError as error:
+        silence()
+        where = printable(str(error.filename or "output"))
+        return ended(2, f"{name}: {where}: expected to read or write it, found: {error.strerror or error}")
+
+
+def parsed(known: Mapping[str, ModuleType], arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of one command; --home holds for all that looks for runs, downloads, data and pins."""
+    from harness.home import VARIABLE, home
+
     parser = argparse.ArgumentParser(prog="python -m harness", description="Claim verification for ViT.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in dict.fromkeys(COMMANDS.values()):
-        module.add_parser(commands)
-    for each in commands.choices.values():
+    parser.add_argument("--version", action="version", version=f"vit-claims {version('vit-claims')}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in dict.fromkeys(known.values()):
+        module.add_parser(subparsers)
+    for each in subparsers.choices.values():
         each.add_argument(
-            "--home", metavar="DIR", help=f"where state lies (default: ${HOME}, else the user's cache folder)"
+            "--home", metavar="DIR", help=f"where state lies (default: ${VARIABLE}, else the user's cache folder)"
         )
     options = parser.parse_args(arguments)
     if options.home:
-        os.environ[HOME] = str(home(options.home))  # for all that looks for runs, downloads, data and pins
-    try:
-        code: int = COMMANDS[options.command].run(options)
-        return code
-    except ClaimsError as error:
-        print(f"harness {options.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stop:  # a run that saved its state says so
-        print(f"harness {options.command}: {str(stop) or 'interrupted; what was stored is kept'}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
+        os.environ[VARIABLE] = str(home(options.home))
+    return options
+
+
+def ended(code: int, line: str) -> int:
+    """Print the line that a command ends with on stderr, and return its exit code."""
+    print(line, file=sys.stderr)
+    return code
+
+
+def silence() -> None:
+    """Send what is left for stdout to nowhere: it can't be written, and the interpreter would say so at exit."""
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 if __name__ == "__main__":

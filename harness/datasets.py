@@ -103,11 +103,11 @@ def class_names(found: Dataset) -> tuple[str, ...]:
     """
     if found.id in datasets():
         return tuple(map(str, range(found.classes)))
-    from harness.data.entries import load_parts
+    from harness.data.entries import load_parts, of_dataset
     from harness.data.obtain import at_hand
     from harness.data.real import evaluated
 
-    entry = real(found.id)
+    entry = of_dataset(found)
     return load_parts(evaluated(entry), at_hand(entry)).test.classes
 
 

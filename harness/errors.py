@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
 
 class ClaimsError(Exception):
     """Bad input or bad state: one line that says what was expected, what was found, what to do."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class Changed(ClaimsError):
@@ -18,8 +25,51 @@ class Gone(ClaimsError):
     """A user's own weights or images that are not where they were said to be."""
 
 
+class NotWritten(ClaimsError):
+    """A file or folder that could not be written: a full disk, a place that is read-only."""
+
+
+class NotStored(ClaimsError):
+    """A run that was computed and whose result could not be stored; the result is not lost.
+
+    Args:
+        line: why.
+        result: what was computed (spec.Result).
+    """
+
+    def __init__(self, line: str, result: Any):
+        super().__init__(line)
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.result)
+
+
 class TooLittleMemory(ClaimsError):
     """A run that does not fit this machine, one example at a time."""
+
+
+def printable(text: str) -> str:
+    """Return text as one line that any terminal or file takes: a file's name may hold line breaks or bytes of no text.
+
+    Line breaks become blanks; control characters, and bytes that were not UTF-8, are written as escapes.
+    """
+    joined = re.sub(r"\s*[\r\n]+\s*", " ", text)
+    return "".join(char if char.isprintable() else escaped(char) for char in joined)
+
+
+def escaped(char: str) -> str:
+    """Return one character as an escape, e.g. "\\xff" for a byte of a file's name that was not UTF-8."""
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps such a byte (PEP 383)
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+@cache
+def say_once(line: str) -> None:
+    """Print a line on stderr, once in this process."""
+    print(printable(line), file=sys.stderr)
 
 
 def nearest(found: str, known: Iterable[str]) -> str:

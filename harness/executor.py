@@ -23,12 +23,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from harness.backends import Execution
 from harness.backends.states import Interrupted
-from harness.errors import ClaimsError
-from harness.home import make_folder
+from harness.errors import ClaimsError, NotStored
+from harness.home import held
 from harness.spec import Result, Run
 from harness.store import Busy, Store
 
@@ -85,7 +85,9 @@ class Executor:
         self.done: dict[str, Result] = {}
         self.progress: Progress = lambda done, total, label: None
         self._pools: dict[Lane, ProcessPoolExecutor] = {}
-        self._futures: dict[str, Future[bool]] = {}
+        self.problems: list[str] = []
+        """What went wrong and lost no verdict, one line each: results that could not be stored."""
+        self._futures: dict[str, Future[bool | NotStored]] = {}
 
     def lane(self, run: Run) -> Lane:
         """Return where a run is computed: what ships with the project on the CPU, all else on an accelerator."""
@@ -138,6 +140,14 @@ class Executor:
             self.progress(*self.counts, run.label)
         return True
 
+    def _take(self, fault: NotStored, run: Run) -> None:
+        """Take the result of a run that could not be stored, and note it once: a full disk is full for all."""
+        self.done[run.id] = fault.result
+        self.pending.pop(run.id, None)
+        self.progress(*self.counts, run.label)
+        if not self.problems:
+            self.problems.append(f"{run.label}, and maybe others: the result is not stored: {fault}")
+
     def _compute_here(self, needed: Sequence[Run]) -> None:
         from harness.measure import measure
 
@@ -148,8 +158,11 @@ class Executor:
                 # What fails here for another's hypothesis fails again, and is told, where it is needed.
                 ignored = () if run.id in needed_ids else (Exception,)
                 with contextlib.suppress(Busy, *ignored), self._device(self.lane(run)) as device:
-                    measure(run, self.store, replace(self.execution, device=device))
-                    self._collect(run)
+                    try:
+                        measure(run, self.store, replace(self.execution, device=device))
+                        self._collect(run)
+                    except NotStored as fault:
+                        self._take(fault, run)
                     break
             else:
                 time.sleep(PAUSE)
@@ -167,15 +180,12 @@ class Executor:
             yield "cpu"
             return
         name = re.sub(r"\W", "-", f"{platform.node()}-{lane.devices[0]}")
-        lock = FileLock(make_folder(self.store.home / "locks") / f"accelerator-{name}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise Busy(name) from None
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.store.home / "locks" / f"accelerator-{name}.lock", timeout=0))
+            except Timeout:
+                raise Busy(name) from None
             yield "cuda"
-        finally:
-            lock.release()
 
     def _compute_in_pools(self, needed: Sequence[Run]) -> None:
         while missing := [run for run in needed if not self._collect(run)]:
@@ -193,7 +203,9 @@ class Executor:
                             f"{run.label}: a worker process was killed (out of memory?); start again with fewer"
                             " --jobs, finished runs are kept"
                         ) from None
-                    if not computed:
+                    if isinstance(computed, NotStored):
+                        self._take(computed, run)
+                    elif not computed:
                         del self._futures[run.id]  # busy elsewhere: ask again
             for run_id, run in list(self.pending.items()):
                 if (future := self._futures.get(run_id)) is not None and future.done() and not future.exception():
@@ -206,7 +218,7 @@ class Executor:
             if run_id not in self._futures and not self._collect(run):
                 self._futures[run_id] = self._handed_over(run)
 
-    def _handed_over(self, run: Run) -> Future[bool]:
+    def _handed_over(self, run: Run) -> Future[bool | NotStored]:
         lane, compute = self.lane(run), partial(_compute, run, self.store.home, self.execution)
         try:
             return self._pool(lane).submit(compute)
@@ -275,8 +287,8 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def _compute(run: Run, home: Path, execution: Execution) -> bool:
-    """Compute and store one run in a worker; tell whether it was free to.
+def _compute(run: Run, home: Path, execution: Execution) -> bool | NotStored:
+    """Compute and store one run in a worker; return whether it was free to, or the result that can't be stored.
 
     Raises:
         Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
@@ -295,6 +307,8 @@ def _compute(run: Run, home: Path, execution: Execution) -> bool:
             measure(run, Store(home), replace(execution, device=_device, on_step=on_step))
     except Busy:
         return False
+    except NotStored as fault:
+        return fault
     except Interrupted:
         _interrupted = True
         raise

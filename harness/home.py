@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from harness.errors import ClaimsError
+from harness.errors import NotWritten
 
 VARIABLE = "VIT_CLAIMS_HOME"
 
@@ -25,22 +27,52 @@ def make_folder(path: Path) -> Path:
     """Create a folder with its parents and return it.
 
     Raises:
-        ClaimsError: it can't be made.
+        NotWritten: it can't be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ClaimsError(
+        raise NotWritten(
             f"{path}: expected a folder that can be written, found: {error.strerror}; choose another place"
         ) from None
     return path
+
+
+@contextlib.contextmanager
+def held(path: Path, timeout: float = -1) -> Iterator[None]:
+    """Hold a lock file, made with its folder if need be.
+
+    Args:
+        path: the file.
+        timeout: seconds to wait for another process that holds it; -1: as long as it takes.
+
+    Raises:
+        filelock.Timeout: another process holds it.
+        NotWritten: the file can't be made.
+    """
+    from filelock import FileLock, Timeout
+
+    make_folder(path.parent)
+    lock = FileLock(path, timeout=timeout)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise
+    except OSError as error:
+        raise NotWritten(
+            f"{path}: expected to make a lock file, found: {error.strerror or error}; choose another place"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that other processes, and a crash at any moment, see the whole of it or nothing.
 
     Raises:
-        ClaimsError: it can't be written (disk full, read-only); nothing is left behind.
+        NotWritten: the disk is full or read-only; nothing is left behind.
     """
     make_folder(path.parent)
     temporary = None
@@ -53,7 +85,7 @@ def write_atomic(path: Path, content: bytes) -> None:
         temporary.chmod(0o666 & ~umask())
         temporary.replace(path)
     except OSError as error:
-        raise ClaimsError(
+        raise NotWritten(
             f"{path}: expected to write {len(content):,} bytes, found: {error.strerror}; nothing was stored,"
             " free some space or choose another place"
         ) from None

@@ -8,6 +8,7 @@ import time
 
 from harness.backends import Execution, backend, environment, first_process
 from harness.backends.states import discard
+from harness.errors import NotStored, NotWritten
 from harness.spec import Result, Run
 from harness.store import Store
 
@@ -20,7 +21,8 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
 
     Raises:
         harness.store.Busy: another process is computing it.
-        ClaimsError: its checkpoint or data are not the pinned bytes, or it can't be stored.
+        NotStored: it can't be stored; the error has the result.
+        ClaimsError: its checkpoint or data are not the pinned bytes.
     """
     stored = store.get(run)
     if stored is not None:
@@ -33,7 +35,10 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
         if stored is None:
             chosen = execution or Execution()
             stored = compute(run, chosen)
-            store.put(run, stored)
+            try:
+                store.put(run, stored)
+            except NotWritten as error:
+                raise NotStored(str(error), stored) from None
             discard(chosen.folder, run.id)
         return stored
 

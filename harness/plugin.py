@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +29,13 @@ from harness.verdict import FEWEST_SEEDS, Question
 
 STOPPED = pytest.StashKey[bool]()
 """Whether a session was stopped before its end, as by Ctrl-C."""
-pytest_plugins = ["fixtures.checkpoints", "fixtures.datasets", "fixtures.evidence", "harness.plan_plugin"]
+pytest_plugins = [
+    "fixtures.checkpoints",
+    "fixtures.datasets",
+    "fixtures.evidence",
+    "harness.plan_plugin",
+    "harness.collecting",
+]
 
 MEANING = {
     "published": "judged on figures that others measured and published; seconds, no network",
@@ -152,6 +160,13 @@ def means(config: pytest.Config) -> Means:
         execution=Execution(compile=config.getoption("--compile")),
         seeds=config.getoption("--seeds"),
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt() -> None:
+    """Let the session end after Ctrl-C: a second one would stop the report half-way, with a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -22,6 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError, nearest, unknown
 from harness.spec import STRICT, Checkpoint, Count, Dataset, Family, Recipe, build
+from harness.tables import require_id
 
 OF_CHECKPOINT = "checkpoint"
 """The value of `resolution` that stands for the side that the checkpoint was trained on last."""
@@ -232,6 +233,7 @@ def definitions_of(tables: Mapping[str, Any], file: str, known: Mapping[str, Def
             raise unknown("recipe", name, {*tables, *known}, f"{file} [{path[-1]}], based_on")
         if name in path:
             raise ClaimsError(f"{file} [{name}]: expected a recipe that is based on another, found itself; mend it")
+        require_id(name, file)
         table = tables[name]
         if not isinstance(table, dict):
             raise ClaimsError(f"{file}: expected tables [NAME], found the value {name} = {table!r}; mend the file")

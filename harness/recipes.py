@@ -22,6 +22,7 @@ from harness.recipe_table import ALWAYS, FIELDS, OF_CHECKPOINT, REPLACES, Defini
 from harness.recipe_table import training_examples as examples_of
 from harness.spec import Checkpoint, Dataset, Recipe, Run, build
 from harness.tables import PACKAGE, own_table, read_toml
+from harness.text import read_text
 
 FILE = "recipes.toml"
 PAPER = "paper"
@@ -131,7 +132,7 @@ def read_rates(file: str) -> Mapping[str, Mapping[str, float]]:
         return {}
     path = PACKAGE / file
     try:
-        rates: Mapping[str, Mapping[str, float]] = json.loads(path.read_text())["chosen"]
+        rates: Mapping[str, Mapping[str, float]] = json.loads(read_text(path))["chosen"]
     except (OSError, ValueError, KeyError) as error:
         raise ClaimsError(f"{path}: expected the chosen learning rates, found: {error}; restore the file") from None
     return rates

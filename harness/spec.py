@@ -58,6 +58,9 @@ Deviation = Annotated[Positive | tuple[Positive, Positive, Positive], BeforeVali
 
 S = TypeVar("S")
 
+UNEXPECTED = ("unexpected_keyword_argument", "dataclass_unexpected_argument")
+"""Pydantic's names of the fault that says most: a key that does not exist is often a misspelt one that is missing."""
+
 
 def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
     """Return `spec(**values)`, or raise one line that names the place, the key and what was expected.
@@ -74,10 +77,9 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
     try:
         return TypeAdapter(spec).validate_python(dict(values))
     except ValidationError as error:
-        unexpected = ("unexpected_keyword_argument", "dataclass_unexpected_argument")
-        first = min(error.errors(), key=lambda found: found["type"] not in unexpected)
+        first = min(error.errors(), key=lambda found: found["type"] not in UNEXPECTED)
         key = ".".join(str(part) for part in first["loc"])
-        if first["type"] in unexpected:
+        if first["type"] in UNEXPECTED:
             raise ClaimsError(
                 f"{where}: unknown key {key!r}{nearest(key, known)}; expected keys: {', '.join(known)}"
             ) from None
@@ -85,6 +87,14 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
             raise ClaimsError(f"{where}: key {key!r} is missing; add it") from None
         found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
         raise ClaimsError(f"{where}: {key or spec.__name__}: {first['msg']}{found}") from None
+
+
+def fault(error: ValidationError) -> str:
+    """Return the first fault of a validation in one line: the spec, the key, what was expected and what was found."""
+    first = min(error.errors(), key=lambda found: found["type"] not in UNEXPECTED)
+    key = ".".join(str(part) for part in first["loc"])
+    found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
+    return f"{error.title}: {key + ': ' if key else ''}{first['msg']}{found}"
 
 
 @dataclass(frozen=True, config=STRICT)

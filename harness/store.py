@@ -12,13 +12,14 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, make_folder, write_atomic
 from harness.spec import Result, Run, build
 
 FORMAT = 1
@@ -74,6 +75,32 @@ class Store:
             self.say(f"{damage}; moved aside to {aside}, the run will be computed again")
             return None
 
+    def load(self, run_id: str) -> tuple[Run, Result] | None:
+        """Return a stored run with its result by the run's id, or None.
+
+        Raises:
+            ClaimsError: the entry is damaged, or of another version of the project.
+        """
+        path = self.path(run_id)
+        try:
+            content = path.read_bytes()
+            run = build(Run, json.loads(content)["run"], str(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ClaimsError(f"{path}: expected a stored result, found a damaged one; compute it again") from None
+        if run.id != run_id:
+            raise ClaimsError(f"{path}: expected a run of this version, found one of another; compute it again")
+        return run, decode(content, run, str(path))
+
+    def computed(self, run_id: str) -> str:
+        """Return when a stored run was computed: UTC, ISO 8601; "" if it is not stored."""
+        try:
+            moment = self.path(run_id).stat().st_mtime
+        except OSError:
+            return ""
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
     def put(self, run: Run, result: Result) -> None:
         """Store a result.
 
@@ -91,16 +118,14 @@ class Store:
 
         Raises:
             Busy: another process holds it.
+            ClaimsError: the home folder can't be written.
         """
-        lock = FileLock(make_folder(self.home / "locks") / f"{run.id}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise Busy(run.id) from None
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.home / "locks" / f"{run.id}.lock", timeout=0))
+            except Timeout:
+                raise Busy(run.id) from None
             yield
-        finally:
-            lock.release()
 
 
 def check_size(run: Run, result: Result) -> None:

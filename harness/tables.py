@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any, TypeVar
 
 from harness.errors import ClaimsError
 from harness.spec import build
+from harness.text import read_text
 
 S = TypeVar("S")
 
 PACKAGE = Path(__file__).parent
 VARIABLE = "VIT_CLAIMS_TABLES"
 """The environment variable with a folder of the user's own zoo.toml, datasets.toml and recipes.toml."""
+ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+"""An id names files and stands in messages, options and the page: no separators, no dot at its start, not too long."""
 
 
 def own_table(name: str) -> Path | None:
@@ -32,7 +36,8 @@ def own_table(name: str) -> Path | None:
     folder = Path(value).expanduser().absolute()
     if not folder.is_dir():
         raise ClaimsError(f"${VARIABLE}: expected a folder of tables, found none at {folder}; mend or unset it")
-    return folder / name if (folder / name).is_file() else None
+    path = folder / name
+    return path if path.exists() or path.is_symlink() else None  # what can't be read is said by who reads it
 
 
 def table_stamp(path: Path | None) -> tuple[int, ...]:
@@ -51,11 +56,25 @@ def read_toml(path: Path) -> dict[str, Any]:
         ClaimsError: missing or malformed, with the line.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise ClaimsError(f"{path}: expected a TOML file, found: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClaimsError(f"{path}: expected TOML, found: {error}; mend the file") from None
+
+
+def require_id(name: str, where: str) -> None:
+    """Raise unless a table's name can be an id: letters, digits, `.`, `_` and `-`, no dot at its start.
+
+    Args:
+        name: the table's name.
+        where: the file, for the message.
+    """
+    if not ID.fullmatch(name):
+        raise ClaimsError(
+            f"{where} [{name[:120]}]: expected an id of at most 100 letters, digits, '.', '_' and '-', no dot at its"
+            f" start, found {name[:120]!r}; rename it"
+        )
 
 
 def read_specs(path: Path, spec: type[S]) -> dict[str, S]:
@@ -70,6 +89,7 @@ def read_specs(path: Path, spec: type[S]) -> dict[str, S]:
             raise ClaimsError(
                 f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; mend the file"
             )
+        require_id(name, path.name)
         found[name] = build(spec, {"id": name, **values}, f"{path.name} [{name}]")
     return found
 

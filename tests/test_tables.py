@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness import zoo
+from harness import recipes, zoo
 from harness.data.entries import entries
 from harness.errors import ClaimsError, Gone
 from harness.tables import own_table
@@ -121,3 +121,39 @@ def test_a_name_that_exists_already_is_an_error(tables, table, name, values):
     write(tables / table, name, **values)
     with pytest.raises(ClaimsError, match=f"{name}.*expected a new id, found one"):
         (zoo.checkpoints if table == "zoo.toml" else entries)()
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", ".hidden", "", "a b", "é", "a\\nb", "x" * 101])
+@pytest.mark.parametrize("table", ["zoo", "datasets", "recipes"])
+def test_an_id_that_could_not_name_a_file_is_one_line(table, name, tables):
+    values = {"zoo": OWN | {"file": "x.npz"}, "datasets": FOLDER, "recipes": {"based_on": "micro"}}[table]
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    (tables / f"{table}.toml").write_text(f'["{name}"]\n{lines}')
+    read = {"zoo": zoo.checkpoints, "datasets": entries, "recipes": recipes.recipes}[table]
+    with pytest.raises(ClaimsError, match=r"expected an id of at most 100 letters, digits, '.', '_' and '-'") as caught:
+        read()
+    assert f"{table}.toml [" in str(caught.value)
+    assert str(caught.value).endswith("rename it")
+
+
+@pytest.mark.parametrize("name", ["Mine", "my_own-1.5", "_x", "-1", "2024"])
+def test_an_id_may_have_these(name, tables):
+    write(tables / "datasets.toml", f'"{name}"', **FOLDER)
+    assert entries()[name].title == "Mine"
+
+
+@pytest.mark.parametrize("name", ["../../x.zip", "/etc/x.zip", ".x", "a/b.zip"])
+def test_a_file_that_would_be_fetched_elsewhere_is_refused(name, tables):
+    (tables / "datasets.toml").write_text(
+        "[mine]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in FOLDER.items())
+        + f"[mine.files]\n'{name}' = ''\n"
+    )
+    with pytest.raises(ClaimsError, match=r"datasets.toml \[mine\]: .* expected names of files without a folder"):
+        entries()
+
+
+def test_a_folder_in_the_place_of_a_table_is_one_line(tables):
+    (tables / "zoo.toml").mkdir()
+    with pytest.raises(ClaimsError, match=r"zoo.toml: expected a TOML file, found: Is a directory"):
+        zoo.checkpoints()

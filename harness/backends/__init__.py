@@ -52,6 +52,8 @@ class Execution:
     """Seconds between saved states."""
     on_step: Callable[[Progress], None] | None = None
     """Called after every step."""
+    on_images: Callable[[int, int], None] | None = None
+    """Called while scored examples are predicted, with how many are and how many there are."""
 
 
 @dataclass(frozen=True)

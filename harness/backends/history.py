@@ -9,11 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.backends import Progress, first_process
 from harness.home import make_folder, write_atomic
 from harness.spec import Run
+from harness.text import read_text
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 EVERY = 1.0
 """Seconds between lines of the history."""
@@ -82,7 +86,7 @@ class History:
 def _lines(path: Path) -> Iterator[dict[str, float]]:
     """Give the whole lines of a history; a killed process may have left half a line."""
     with contextlib.suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(path, "replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 found = json.loads(line)
                 int(found["step"])
@@ -94,7 +98,7 @@ def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], 
     """Give what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""
     from tqdm import tqdm
 
-    quiet = None if first_process() else True  # None: when not on a terminal
+    quiet = None if first_process() and run.recipe.steps else True  # None: when not on a terminal
     with tqdm(
         total=run.recipe.steps, desc=run.label, unit="step", disable=quiet, dynamic_ncols=True, position=position
     ) as drawn:
@@ -112,3 +116,24 @@ def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], 
             drawn.update(done - drawn.n)
 
         yield on_step
+
+
+@contextlib.contextmanager
+def images_bar(run: Run) -> Iterator[Callable[[int, int], None]]:
+    """Yield what an Execution's on_images calls to draw a bar of predicted images on stderr, on a terminal only."""
+    from tqdm import tqdm
+
+    drawn: list[tqdm[Any]] = []
+
+    def on_images(done: int, total: int) -> None:
+        if not drawn:
+            quiet = None if first_process() else True
+            what = f"{run.label}: predicting"
+            drawn.append(tqdm(total=total, desc=what, unit="image", disable=quiet, dynamic_ncols=True))
+        drawn[0].update(done - drawn[0].n)
+
+    try:
+        yield on_images
+    finally:
+        for each in drawn:
+            each.close()

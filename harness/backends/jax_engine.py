@@ -63,7 +63,9 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
         with jax.default_device(here.devices[0]):
             params, architecture = at_side(trained.params, architecture, run)
     start = time.perf_counter()
-    predictions = evaluate(here.put(params), architecture, data.test, recipe, here, run.checkpoint.id)
+    predictions = evaluate(
+        here.put(params), architecture, data.test, recipe, here, run.checkpoint.id, execution.on_images
+    )
     return tested(run, trained, len(data.train), predictions, time.perf_counter() - start, here.memory())
 
 

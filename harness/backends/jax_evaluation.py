@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
@@ -44,7 +44,13 @@ def classifier(network: nn.Module) -> Any:
 
 
 def evaluate(
-    params: Params, architecture: Architecture, split: Split, recipe: Recipe, machine: Machine, where: str
+    params: Params,
+    architecture: Architecture,
+    split: Split,
+    recipe: Recipe,
+    machine: Machine,
+    where: str,
+    on_images: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
 
@@ -60,6 +66,7 @@ def evaluate(
         recipe: test size and precision.
         machine: where to compute.
         where: the checkpoint, for messages.
+        on_images: called with the number of examples predicted, and of all.
 
     Raises:
         ClaimsError: memory is too small for one image; images smaller than the crop.
@@ -77,6 +84,8 @@ def evaluate(
         start, parts = computing.popleft()
         found = np.concatenate([np.asarray(part) for part in parts])[: len(split) - start]
         predictions[start : start + len(found)] = found
+        if on_images is not None:
+            on_images(start + len(found), len(split))
 
     for start, inputs in test_inputs(split, recipe, machine, batch):
         if start == 0:

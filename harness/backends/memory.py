@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock
-
-from harness.home import make_folder, write_atomic
+from harness.errors import NotWritten
+from harness.home import held, write_atomic
 from harness.spec import Run
 
 SMALL = 4
@@ -79,11 +79,10 @@ class Remembered:
         return min(size, batch), bool(checkpointing)
 
     def put(self, found: Found) -> None:
-        """Remember what fitted."""
+        """Remember what fitted, where there is room for it."""
         if self.path is None:
             return
-        make_folder(self.path.parent)
-        with FileLock(self.path.with_suffix(".lock")):
+        with contextlib.suppress(NotWritten), held(self.path.with_suffix(".lock")):
             entry = {
                 "micro_batch": found.size,
                 "whole": found.size == found.batch,

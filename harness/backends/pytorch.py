@@ -65,5 +65,5 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
             return untested(trained, here.memory())
         model = at_side(model, run, weights).to(here.device, memory_format=memory_format)  # type: ignore[call-overload]
     start = time.perf_counter()
-    predictions = evaluate(model, data.test, recipe, here, run.checkpoint.id, memory_format)
+    predictions = evaluate(model, data.test, recipe, here, run.checkpoint.id, memory_format, execution.on_images)
     return tested(run, trained, len(data.train), predictions, time.perf_counter() - start, here.memory())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -74,6 +74,7 @@ def evaluate(
     machine: Machine,
     where: str,
     memory_format: torch.memory_format = torch.contiguous_format,
+    on_images: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
 
@@ -89,6 +90,7 @@ def evaluate(
         machine: where to compute.
         where: the checkpoint, for messages.
         memory_format: of the model's weights.
+        on_images: called with the number of examples begun, and of all.
 
     Raises:
         ClaimsError: memory is too small for one image; images smaller than the crop.
@@ -113,6 +115,8 @@ def evaluate(
                     raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
                 size = math.ceil(size / 2)
             take(coming.add(start, found))
+            if on_images is not None:
+                on_images(min(start + EVALUATION_BATCH, len(split)), len(split))
         take(coming.due())
     if machine.world > 1:
         shared = predictions.to(machine.device)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
+import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import ClaimsError
-from harness.spec import BACKENDS, Checkpoint, Dataset, Recipe, Result, Run, build
+from harness.commands.asked import asked_run
+from harness.commands.recall import recall, remember
+from harness.errors import ClaimsError, Gone, NotStored
+from harness.spec import BACKENDS, Result, Run
 from harness.store import Busy, Store
 
 WAIT = 0.2
@@ -20,10 +23,23 @@ WAIT = 0.2
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
     parser = commands.add_parser("run", help="perform or look up one run and print its accuracy")
-    parser.add_argument("--checkpoint", required=True, metavar="ID", help="what to fine-tune (see: zoo)")
-    parser.add_argument("--dataset", required=True, metavar="ID", help="what to fine-tune on (see: datasets)")
     parser.add_argument(
-        "--recipe", metavar="ID", help="how (see: recipes; default: micro, or for released checkpoints notebook)"
+        "--checkpoint",
+        required=True,
+        metavar="ID|FILE",
+        help="what to fine-tune: an id (see: zoo), a weights file, or a folder that save_pretrained wrote",
+    )
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        metavar="ID|FOLDER",
+        help="what to fine-tune on: an id (see: datasets), or a folder of class folders, in train/ and test/ or not",
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="ID",
+        help="how (see: recipes; default: micro, for other checkpoints notebook; evaluate for a FILE whose head is of"
+        " the FOLDER's classes)",
     )
     parser.add_argument("--learning-rate", type=float, metavar="X", help="one of the recipe's grid, if it has one")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
@@ -38,107 +54,129 @@ def add_parser(commands: Any) -> None:
         default=None,
         help="use only what is on this machine (default: $VIT_CLAIMS_OFFLINE, $HF_HUB_OFFLINE, the project's table)",
     )
+    parser.add_argument(
+        "--stored",
+        action="store_true",
+        help="compute nothing: give the stored result, also where your own weights or images are gone",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    own = parser.add_argument_group("what a FILE does not say of itself (an id's entry in zoo.toml says it there)")
+    own.add_argument("--resolution", type=int, metavar="N", help="side of the input in pixels")
+    own.add_argument("--heads", type=int, metavar="N", help="attention heads")
+    own.add_argument("--weights", metavar="NAME", help="which of several sets of weights in the file, e.g. model_ema")
+    own.add_argument("--timm", metavar="NAME", help="timm's name of the model")
+    own.add_argument("--mean", type=float, nargs="+", metavar="X", help="of the levels 0 to 1, one number or three")
+    own.add_argument("--std", type=float, nargs="+", metavar="X", help="of the levels 0 to 1, one number or three")
+    own.add_argument("--classes-file", metavar="FILE", help="one class name a line, in the order of the head's outputs")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
     from harness.backends import first_process
     from harness.home import home
-    from harness.statistics import wilson
 
     if options.offline is not None:
         os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
     store = Store(home())
-    asked = asked_run(options)
+    found = answer(options, store)
+    if first_process():
+        show(options, store, found)
+    return int(bool(found.lost))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line asked for."""
+
+    run: Run
+    result: Result
+    cached: bool
+    """Whether it was stored before."""
+    lost: str = ""
+    """Why the result could not be stored; "" if it is."""
+
+
+def answer(options: argparse.Namespace, store: Store) -> Answer:
+    """Return the run that the options name with its result, stored or computed now.
+
+    Raises:
+        ClaimsError: as `asked_run`; a user's own weights or images are gone, or nothing is stored, where --stored
+            asks for it.
+    """
+    try:
+        asked = asked_run(options)
+    except Gone as error:
+        found = recall(options, store)
+        if found is None:
+            raise
+        if not options.stored:
+            when = store.computed(found[0].id)
+            raise ClaimsError(f"{error}, or --stored gives the result of {when} (run {found[0].id})") from None
+        return Answer(*found, cached=True)
     result = store.get(asked)
-    cached = result is not None
+    cached, lost = result is not None, ""
+    if result is None and options.stored:
+        raise ClaimsError(
+            f"{asked.label}: expected a stored result (run {asked.id}), found none for these weights and images; leave"
+            " out --stored to compute it"
+        )
     if result is None:
-        result = compute(asked, store, options.device)
+        try:
+            result = compute(asked, store, options.device)
+        except NotStored as fault:
+            result, lost = fault.result, str(fault)
+    if not lost:
+        remember(options, store, asked)
+    return Answer(asked, result, cached, lost)
+
+
+def show(options: argparse.Namespace, store: Store, found: Answer) -> None:
+    """Print an answer in words or as JSON; what could not be stored is said on stderr."""
+    from harness.statistics import wilson
+
     interval = None
-    if result.diverged is None:
-        found = wilson(result.correct, result.n)
-        interval = 100 * found.low, 100 * found.high
-    if not first_process():
-        return 0
+    if found.result.diverged is None:
+        bounds = wilson(found.result.correct, found.result.n)
+        interval = 100 * bounds.low, 100 * bounds.high
     if options.json:
-        print(json.dumps(record(asked, result, cached, interval)))
-        return 0
-    print(f"{asked.label} (run {asked.id}, {'stored' if cached else 'computed now'})")
+        print(json.dumps(record(found, interval, store.computed(found.run.id))))
+    else:
+        print(text(found, interval, store.computed(found.run.id) if options.stored else ""))
+    if found.lost:
+        print(f"harness run: the result above was not stored: {found.lost}", file=sys.stderr)
+
+
+def text(found: Answer, interval: tuple[float, float] | None, computed: str = "") -> str:
+    """Return an answer in two lines: what was run, and its accuracy with the interval, or where it diverged.
+
+    Args:
+        found: the answer.
+        interval: in percent.
+        computed: when; then a line says from what, too.
+    """
+    run, result = found.run, found.result
+    first = f"{run.label} (run {run.id}, {'stored' if found.cached else 'computed now'})\n"
+    if computed:
+        weights, images = run.checkpoint.sha256, run.dataset.sha256
+        first += f"computed {computed} with weights of sha256 {weights}\n  and images of sha256 {images}\n"
     if interval is None:
-        print(f"diverged, so there is no accuracy: {result.diverged}")
-        return 0
-    print(
-        f"top-1 accuracy {result.accuracy:.2f} % ({result.correct} of {result.n}),"
+        return f"{first}diverged, so there is no accuracy: {result.diverged}"
+    return (
+        f"{first}top-1 accuracy {result.accuracy:.2f} % ({result.correct} of {result.n}),"
         f" 95 % interval {interval[0]:.2f} to {interval[1]:.2f} (Wilson)"
     )
-    return 0
 
 
-def asked_run(options: argparse.Namespace) -> Run:
-    """Return the run that the options name, with the digests of its checkpoint and dataset.
-
-    Raises:
-        ClaimsError: a name that does not exist, material that is not here and can't be had, or options that don't fit.
-    """
-    from harness.datasets import dataset, datasets, pinned_dataset, real, unpinned_dataset
-    from harness.zoo import checkpoint, file_of, is_released, pinned
-
-    entry = checkpoint(options.checkpoint)
-    micro = options.dataset in datasets()
-    described = dataset(options.dataset) if micro else unpinned_dataset(real(options.dataset))
-    how = recipe_of(options, entry, described)
-    found = pinned(entry)
-    if not is_released(entry):
-        from harness.backends.stated import complete
-
-        found = complete(found, file_of(entry))
-        how = recipe_of(options, found, described)
-    parts = {
-        "checkpoint": found,
-        "dataset": described if micro else pinned_dataset(described.id, train=not how.evaluates_only),
-        "recipe": how,
-        "seed": options.seed,
-        "backend": options.backend,
-        "split": options.split,
-    }
-    return build(Run, parts | settled(parts["checkpoint"], parts["dataset"], how), "arguments")
-
-
-def settled(checkpoint: Checkpoint, dataset: Dataset, how: Recipe) -> dict[str, Any]:
-    """Return the fields of a run that say which output of a kept head stands for which class."""
-    if not how.evaluates_only:  # nothing heavy is imported for a run that trains
-        return {}
-    from harness.backends.stated import settle
-
-    return settle(checkpoint, dataset, how)
-
-
-def recipe_of(options: argparse.Namespace, checkpoint: Checkpoint, dataset: Dataset) -> Recipe:
-    """Return the recipe that the options name, resolved for a checkpoint and a dataset.
-
-    Raises:
-        ClaimsError: there is none, it is not for these, or its learning rate is still to be chosen.
-    """
-    from harness.recipes import protocol, resolve, with_rate
-
-    usual = "micro" if checkpoint.shipped else "notebook" if dataset.train else "evaluate"
-    found = resolve(protocol(options.recipe or usual, checkpoint.family), checkpoint, dataset)
-    if options.learning_rate is not None:
-        if not 0 < options.learning_rate < math.inf:
-            raise ClaimsError(f"--learning-rate: expected a positive number, found {options.learning_rate:g}")
-        return with_rate(found, options.learning_rate)
-    if found.learning_rate is None and not found.evaluates_only:
-        grid = ", ".join(f"{rate:g}" for rate in found.learning_rate_grid)
-        raise ClaimsError(f"recipe {found.id}: expected --learning-rate, one of its grid: {grid}")
-    return found
-
-
-def record(asked: Run, result: Result, cached: bool, interval: tuple[float, float] | None) -> dict[str, Any]:
-    """Return a result as JSON values; accuracy and interval (95 %, Wilson) in percent, null for one that diverged."""
+def record(found: Answer, interval: tuple[float, float] | None, computed: str) -> dict[str, Any]:
+    """Return an answer as JSON values; accuracy and interval (95 %, Wilson) in percent, null for one that diverged."""
+    asked, result = found.run, found.result
     return {
         "run_id": asked.id,
-        "cached": cached,
+        "cached": found.cached,
+        "computed": computed,
+        "checkpoint_sha256": asked.checkpoint.sha256,
+        "dataset_sha256": asked.dataset.sha256,
+        "recipe": asked.recipe.id,
         "n": result.n,
         "correct": result.correct,
         "accuracy": None if interval is None else result.accuracy,
@@ -153,16 +191,17 @@ def record(asked: Run, result: Result, cached: bool, interval: tuple[float, floa
 
 
 def compute(asked: Run, store: Store, device: str) -> Result:
-    """Compute one run with a progress bar, waiting for another process that may be at it."""
+    """Compute one run with progress bars, waiting for another process that may be at it."""
     from harness.backends import Execution
     from harness.backends.devices import choose
-    from harness.backends.history import bar
+    from harness.backends.history import bar, images_bar
     from harness.measure import measure
 
     chosen = choose(asked, device)
     while True:
         try:
-            with bar(asked) as on_step:
-                return measure(asked, store, Execution(chosen, folder=store.work, on_step=on_step))
+            with bar(asked) as on_step, images_bar(asked) as on_images:
+                execution = Execution(chosen, folder=store.work, on_step=on_step, on_images=on_images)
+                return measure(asked, store, execution)
         except Busy:
             time.sleep(WAIT)

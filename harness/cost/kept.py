@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from harness.errors import ClaimsError
 from harness.home import write_atomic
 from harness.spec import build
+from harness.text import read_text
 
 VERSION = 2
 """Of what is counted and how; bumped by hand when another count of the same thing would come out."""
@@ -32,7 +33,7 @@ def get(key: str, spec: type[S], home: Path | None) -> S | None:
     """
     if key not in _counts and home is not None:
         try:
-            stored = json.loads(path(key, home).read_text(encoding="utf-8"))
+            stored = json.loads(read_text(path(key, home)))
             if stored["of"] == key:
                 _counts[key] = build(spec, stored["counted"], key)
         except (OSError, ValueError, KeyError, TypeError, ClaimsError):

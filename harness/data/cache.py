@@ -34,15 +34,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from harness.data.examples import Examples, Pixels, content_of
 from harness.data.preprocess import Resize, stored
 from harness.data.rng import Indices
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, make_folder, write_atomic
 
 FORMAT = 1
+DECODING = 2
+"""Version of what makes pixels of bytes; a cache of another version is not looked up. 2: 16-bit grey is scaled."""
 CHUNK = 64
 """Images read before they are decoded side by side."""
 MARGIN = 64 << 20
@@ -117,9 +118,9 @@ def cached(
     Raises:
         ClaimsError: an image is damaged, or the disk is full; nothing is left half-written.
     """
-    key = hashlib.sha256(f"{examples.stamp}\n{rule_of(resize)}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{examples.stamp}\n{rule_of(resize)}\n{DECODING}".encode()).hexdigest()[:32]
     known = folder / "seen" / f"{key}.json"
-    with FileLock(make_folder(folder / "locks") / f"{key}.lock"):
+    with held(folder / "locks" / f"{key}.lock"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             path = folder / str(json.loads(known.read_bytes())["folder"])
             if path.exists():
@@ -221,7 +222,7 @@ def write_at(descriptor: int, content: memoryview, offset: int) -> None:
 
 
 def decoded(examples: Examples, resize: Resize | None) -> Iterator[tuple[int, bytes, Pixels]]:
-    """Give (example, sha256 of its encoded bytes, pixels) in reading order.
+    """Give (example, digest of its encoded bytes, pixels) in reading order.
 
     Bytes are read by one thread, in order (an archive may need that); images are decoded side by side.
     """
@@ -229,7 +230,7 @@ def decoded(examples: Examples, resize: Resize | None) -> Iterator[tuple[int, by
     def work(job: tuple[int, bytes]) -> tuple[int, bytes, Pixels]:
         example, content = job
         image = np.ascontiguousarray(stored(examples.decoded(example, content), resize))
-        return example, hashlib.sha256(content).digest(), image
+        return example, examples.digest(content), image
 
     order = [int(example) for example in examples.reading_order]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:

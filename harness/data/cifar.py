@@ -18,6 +18,7 @@ from harness.data.examples import Examples, Pixels, file_stamp, read_bytes, stam
 from harness.data.members import members
 from harness.data.parts import Digests, Parts, check_digest
 from harness.errors import ClaimsError
+from harness.text import text_of
 
 PLANES = (3, 32, 32)
 IMAGE = 3 * 32 * 32
@@ -75,7 +76,7 @@ def read(root: Path, layout: Layout, digests: Digests) -> Parts:
         ClaimsError: not there, another digest, or records of another size or class.
     """
     where, content, stamp = source(root, layout, digests)
-    names = tuple(content(layout.names).decode("utf-8", "replace").split())
+    names = tuple(text_of(content(layout.names), "replace").split())
     if len(names) != layout.classes:
         raise ClaimsError(
             f"{where}: {layout.names}: expected {layout.classes} class names, found {len(names)}; fetch it again"

@@ -17,6 +17,7 @@ from harness.data.examples import read_bytes
 from harness.data.members import members
 from harness.data.rng import Indices
 from harness.errors import ClaimsError
+from harness.text import text_of
 
 FOLDER = "ILSVRC2012_devkit_t12"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -56,7 +57,7 @@ def ground_truth(devkit: Path, classes: int = 1000) -> GroundTruth:
     synsets = tuple(sorted(of_id.values()))
     rank = {synset: number for number, synset in enumerate(synsets)}
     labels = []
-    for line, word in enumerate(truth.decode("ascii", "replace").split(), start=1):
+    for line, word in enumerate(text_of(truth, "replace").split(), start=1):
         if not word.isdecimal() or int(word) not in of_id:
             raise ClaimsError(f"{devkit}: {TRUTH}: line {line}: expected a class number 1 to {classes}, found {word!r}")
         labels.append(rank[of_id[int(word)]])

@@ -18,7 +18,7 @@ from harness.data import cifar, oxford, vtab
 from harness.data.examples import Examples
 from harness.data.imagefolder import image_folder
 from harness.data.imagenet import imagenet_train, imagenet_validation
-from harness.data.parts import Digests, Parts, Reader, hold_out, join, subset
+from harness.data.parts import Digests, Parts, Reader, join, stratified, subset
 from harness.errors import ClaimsError, unknown
 from harness.spec import STRICT, Count, Dataset, Natural, Sources, build
 from harness.tables import PACKAGE, own_table, read_specs, read_tables, read_toml, table_stamp
@@ -69,6 +69,11 @@ class Entry:
     def in_no_table(self) -> bool:
         """Whether it was made for a folder that was given, so that its spec must say where that is."""
         return self.own and self.id.startswith(GIVEN)
+
+    def __post_init__(self) -> None:
+        for name, _ in (*self.files, *self.sources):
+            if Path(name).name != name or name.startswith("."):  # they are fetched into the dataset's own folder
+                raise ValueError(f"expected names of files without a folder in files and sources, found {name!r}")
 
     @property
     def folder(self) -> str:
@@ -167,13 +172,13 @@ def imagenet_with_train(root: Path, digests: Digests) -> Parts:
 
 
 def folder(root: Path, digests: Digests) -> Parts:
-    """Read any folder of class folders: train/ and test/ (or val/), else a fifth of all, by index, as test part."""
+    """Read any folder of class folders: train/ and test/ (or val/), else a fifth of each class as test part."""
     del digests
     test = next((root / name for name in ("test", "val", "validation") if (root / name).is_dir()), None)
     if test is not None and (root / "train").is_dir():
         train = image_folder(root / "train")
         return Parts(train=train, test=image_folder(test, classes=train.classes))
-    return hold_out(image_folder(root), 0.2)
+    return stratified(image_folder(root), 0.2)
 
 
 READERS: dict[str, Reader] = {
@@ -243,7 +248,8 @@ def check(entry: Entry, part: str, found: Examples | None, expected: int) -> Non
     if expected and n != expected:
         where = "" if found is None else f" in {found.where}"
         advice = "complete it, or correct its entry" if entry.own else "complete it"
-        raise ClaimsError(f"{entry.id}: expected {expected:,} {part} images, found {n:,}{where}; {advice}")
+        over = f" (passed over: {found.passed_over})" if found is not None and found.passed_over else ""
+        raise ClaimsError(f"{entry.id}: expected {expected:,} {part} images, found {n:,}{where}{over}; {advice}")
 
 
 def check_classes(entry: Entry, part: str, found: Examples | None) -> None:

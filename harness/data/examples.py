@@ -8,7 +8,7 @@ piece of code. Nothing is decoded before it is asked for.
 from __future__ import annotations
 
 import hashlib
-import io
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,31 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.decoding import Pixels, decode_image, image_digest
 from harness.data.rng import Indices
 from harness.errors import ClaimsError
-
-Pixels = npt.NDArray[np.uint8]
-"""One image, uint8 (H, W, 3), RGB."""
-
-
-def decode_image(content: bytes) -> Pixels:
-    """Decode an image file (JPEG, PNG, ...) to uint8 (H, W, 3).
-
-    The pixels are as stored: an EXIF orientation is not applied, as TensorFlow's decoder, which the
-    authors used, does not apply it. Grey, palette and CMYK images become RGB.
-
-    Raises:
-        ValueError: no image, or a damaged one.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise ValueError(f"expected an image file, found {len(content):,} bytes of something else") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"expected an image, found a damaged one: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +38,8 @@ class Examples:
     stamp: str
     """Changes whenever the files may have changed (names, sizes, times); cheap, says nothing of content."""
     decode: Callable[[bytes], Pixels] = decode_image
+    passed_over: str = ""
+    """What lies beside the images and was not read, in words, e.g. "3 .heic"; "" for nothing."""
     order: Indices | None = None
     """The order in which reading is quick, where it isn't 0 ... N-1 (a compressed archive)."""
 
@@ -87,7 +67,7 @@ class Examples:
         try:
             return self.decode(content)
         except ValueError as error:
-            raise ClaimsError(f"{self.where}: {self.names[index]}: {error}; restore the file") from None
+            raise ClaimsError(f"{self.where}: {self.names[index]}: {error}") from None
 
     def pixels(self, index: int) -> Pixels:
         """Read and decode one example, uint8 (H, W, 3)."""
@@ -115,6 +95,10 @@ class Examples:
         """Whether the stored bytes are the pixels themselves, of images of one size, and no image files."""
         return self.decode is not decode_image
 
+    def digest(self, content: bytes) -> bytes:
+        """Return the sha256 that stands for an example's encoded bytes, 32 bytes."""
+        return hashlib.sha256(content).digest() if self.raw else image_digest(content)
+
     def content(self, on_image: Callable[[int], None] | None = None) -> str:
         """Return the digest of all encoded bytes and labels, reading them all; see `content_of`.
 
@@ -123,7 +107,7 @@ class Examples:
         """
         digests = np.empty((len(self), 32), dtype=np.uint8)
         for done, i in enumerate(self.reading_order, start=1):
-            digests[i] = np.frombuffer(hashlib.sha256(self.encoded(int(i))).digest(), dtype=np.uint8)
+            digests[i] = np.frombuffer(self.digest(self.encoded(int(i))), dtype=np.uint8)
             if on_image is not None:
                 on_image(done)
         return content_of(digests, self.labels)
@@ -139,7 +123,7 @@ def content_of(digests: npt.NDArray[np.uint8], labels: Indices) -> str:
 
 def stamp_of(parts: Iterable[Any]) -> str:
     """Return the sha256 of parts written out, one a line."""
-    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode(errors="surrogateescape")).hexdigest()
 
 
 def file_stamp(path: Path) -> str:
@@ -148,12 +132,16 @@ def file_stamp(path: Path) -> str:
     The time of the last change of the inode is among them, which no copy and no tool that restores times can set.
 
     Raises:
-        ClaimsError: the file is not there.
+        ClaimsError: it is not there, or no file.
     """
     try:
         found = path.stat()
     except OSError as error:
-        raise ClaimsError(f"{path}: expected a file, found: {error.strerror}; restore it") from None
+        what = f"a link to {path.readlink()}, which is not there" if path.is_symlink() else error.strerror
+        raise ClaimsError(f"{path}: expected a file, found: {what}; restore it") from None
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "something else"
+        raise ClaimsError(f"{path}: expected a file, found {kind}; remove or rename it")
     return f"{path.absolute()}:{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
@@ -170,7 +158,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def from_files(
-    where: str, files: Sequence[Path], labels: Sequence[int], classes: Sequence[str], root: Path | None = None
+    where: str,
+    files: Sequence[Path],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    root: Path | None = None,
+    passed_over: str = "",
 ) -> Examples:
     """Return examples that are image files.
 
@@ -180,6 +173,7 @@ def from_files(
         labels: one class number an example.
         classes: the names of the classes.
         root: what the names are relative to; None: the bare file names.
+        passed_over: what lies beside them and is not read.
     """
     names = tuple(file.relative_to(root).as_posix() if root else file.name for file in files)
     return Examples(
@@ -189,6 +183,7 @@ def from_files(
         classes=tuple(classes),
         encoded=lambda index: read_bytes(files[index]),
         stamp=stamp_of([*map(file_stamp, files), *labels]),
+        passed_over=passed_over,
     )
 
 

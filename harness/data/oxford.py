@@ -16,6 +16,7 @@ import numpy as np
 from harness.data.examples import Examples, from_files
 from harness.data.parts import Digests, Parts, apart, check_digest
 from harness.errors import ClaimsError
+from harness.text import read_text
 
 BREEDS = 37
 FLOWERS = 102
@@ -106,7 +107,7 @@ def text_of(path: Path) -> str:
         ClaimsError: it can't be read, or is no text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ClaimsError(f"{path}: expected a text file, found: {error}; unpack the archive again") from None
 

@@ -96,6 +96,30 @@ def hold_out(examples: Examples, share: float) -> Parts:
     return Parts(train=examples.take(np.sort(order[held:])), test=examples.take(np.sort(order[:held])))
 
 
+def stratified(examples: Examples, share: float) -> Parts:
+    """Return train and test parts by index and class, for a user's own set without a split.
+
+    Of each class the test part is round(n * share) examples of a fixed permutation, at least one and never all of them;
+    both parts keep the order of the examples. The same names in the same classes give the same parts.
+
+    Raises:
+        ClaimsError: a class has one image only.
+    """
+    test: list[Indices] = []
+    for number, name in enumerate(examples.classes):
+        of_class = np.flatnonzero(examples.labels == number)
+        if len(of_class) < 2:
+            raise ClaimsError(
+                f"{examples.where}: expected at least 2 images of {name}, one to train on and one to test on, found"
+                f" {len(of_class)}; add images, or make the folders train and test"
+            )
+        held = min(max(1, round(len(of_class) * share)), len(of_class) - 1)
+        test.append(of_class[permutation(len(of_class), HOLD_OUT_STREAM)[:held]])
+    chosen = np.sort(np.concatenate(test))
+    rest = np.setdiff1d(np.arange(len(examples)), chosen)
+    return Parts(train=examples.take(rest), test=examples.take(chosen))
+
+
 def per_class(examples: Examples, shots: int) -> Parts:
     """Return `shots` examples of each class, by index, as the train part and the rest as the test part.
 

@@ -1,8 +1,9 @@
 """A real dataset as a run needs it: the same bytes as the first time, decoded once, memory-mapped.
 
 The authors publish no digest of every form of a dataset, so the digests of what is read first are pinned, and a
-later difference is an error. A user's own images are looked at every time instead, and never pinned. Digests are of encoded images and labels in order: the same for the same images in a
-folder, a tar, a zip or a table, and known without decoding.
+later difference is an error. A user's own images are never pinned: they are looked at every time instead. Digests are
+of encoded images and labels in order: the same for the same images in a folder, a tar, a zip or a table, and known
+without decoding.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from harness.data.cache import PixelCache, cached
 from harness.data.entries import Entry, load_parts
 from harness.data.examples import Examples
@@ -26,7 +25,7 @@ from harness.data.parts import Parts
 from harness.data.preprocess import Resize
 from harness.data.splits import Data, Split, held_out, trained_on
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, write_atomic
 from harness.spec import Dataset, Recipe, Run, build
 
 NUMBERED = "numbered"
@@ -60,7 +59,7 @@ def pin(name: str, found: Mapping[str, str], folder: Path) -> None:
         ClaimsError: they differ, or the pins can't be read.
     """
     path = folder / "pins" / f"{name}.json"
-    with FileLock(make_folder(path.parent) / f"{name}.lock"):
+    with held(path.parent / f"{name}.lock"):
         known = pinned(name, folder)
         for part, digest in found.items():
             if known.get(part, digest) != digest:
@@ -128,8 +127,8 @@ def look(entry: Entry, root: Path, folder: Path, train: bool) -> tuple[Entry, di
             with contextlib.suppress(ClaimsError):  # what can't be remembered is read again
                 write_atomic(note, json.dumps({"content": found[part], "where": examples.where}).encode())
     found[NUMBERED] = is_numbered(parts.test)
-    counts = {"test": len(parts.test)} | ({"train": len(part_of(parts, "train"))} if train else {})
-    return replace(entry, **counts), found
+    counted = replace(entry, test=len(parts.test))
+    return replace(counted, train=len(part_of(parts, "train"))) if train else counted, found
 
 
 def is_numbered(test: Examples) -> str:

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from harness.errors import ClaimsError, unknown
 from harness.spec import STRICT, Count, build
 from harness.tables import read_toml
+from harness.text import read_text
 
 FIGURES = Path(__file__).with_name("figures.json")
 SOURCES = Path(__file__).with_name("sources.toml")
@@ -200,7 +201,7 @@ def _read_sources(path: Path) -> Mapping[str, Source]:
 
 def _read_figures(path: Path) -> tuple[Figure, ...]:
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))
+        records = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ClaimsError(f"{path.name}: expected JSON, found: {error}; correct that line") from None
     if not isinstance(records, list):

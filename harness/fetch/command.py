@@ -63,15 +63,16 @@ def run_fetch(options: argparse.Namespace, catalogue: Catalogue | None = None) -
     """Fetch, or say what fetching would do; one line per file.
 
     Returns:
-        0 if everything asked for is there (or, with --dry-run, could be planned), 1 if something can't be had.
+        0 if everything asked for is there, or with --dry-run a source answers for what is not; else 1.
     """
     chosen = settings(options.cache, options.offline)
     materials, never = chosen_materials(options, catalogue or Catalogue())
     for identifier, why in never.items():
         print(f"{identifier}: never released ({why})", file=sys.stderr)
     if options.dry_run:
-        print_plan(plan_all(materials, chosen.cache, offline=chosen.offline), chosen.cache, options.json)
-        return 0
+        planned = plan_all(materials, chosen.cache, offline=chosen.offline)
+        print_plan(planned, chosen.cache, options.json)
+        return int(any(each.answered is False for each in planned))
     rows, failed = [], bool(never)
     for material in materials:
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from harness.errors import ClaimsError
+from harness.fetch.environment import hint, set_variables, unusable
 from harness.fetch.partial import Partial
 from harness.fetch.retries import PASSING, Again, Network, SourceFailure, persistently, retry_after
 from harness.fetch.statement import Stated, number, statement
@@ -89,6 +90,8 @@ def attempt(request: Request, partial: Partial, network: Network, bar: bool | No
         stream(request.address, sink, None)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise broken(error, partial, sink.stated, network) from None
+    except (OSError, ValueError, ImportError) as error:
+        raise unusable(error) from None
     finally:
         sink.close()
     if sink.stated.size is not None and partial.size != sink.stated.size:
@@ -285,12 +288,12 @@ def broken(error: Exception, partial: Partial, stated: Stated, network: Network)
 
     passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     if not isinstance(error, passing):
-        return SourceFailure(f"the request failed: {one_line(error)}")
+        return unusable(error) if set_variables() else SourceFailure(f"the request failed: {one_line(error)}")
     if isinstance(error, requests.ConnectTimeout):
         return Again(f"no connection within {network.connect:g} s")
     if stated == Stated():
         silent = isinstance(error, requests.ReadTimeout)
-        return Again(f"no answer within {network.read:g} s" if silent else f"no connection: {one_line(error)}")
+        return Again(f"no answer within {network.read:g} s" if silent else f"no connection: {one_line(error)}{hint()}")
     here = f"{partial.size:,}" + (f" of {stated.size:,} bytes" if stated.size is not None else " bytes")
     if "timed out" in str(error).lower():
         return Again(f"no byte came for {network.read:g} s after {here}")
@@ -299,8 +302,8 @@ def broken(error: Exception, partial: Partial, stated: Stated, network: Network)
 
 def one_line(error: Exception) -> str:
     """Return the innermost cause of a network error, on one line and not too long."""
-    while isinstance(error.args[0] if error.args else None, Exception):
-        error = error.args[0]
+    while inner := [each for each in error.args if isinstance(each, Exception)]:
+        error = inner[0]
     reason = getattr(error, "reason", None)
     text = " ".join(str(reason if isinstance(reason, Exception) else error).split())
     text = re.sub(r"^<?[\w.]+(\(.*?\))?( object at 0x[0-9a-f]+)?>?: ", "", text)

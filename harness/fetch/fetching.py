@@ -54,7 +54,7 @@ def fetch(
     Raises:
         Gone: it is only a user's own file, which is not there.
         Changed: no source gave it, and what the cache or a source has is not the bytes that are known.
-        ClaimsError: no source gave it, with one line for each of them; or it can't be stored here.
+        ClaimsError: no source gave it, with the reason of each; or it can't be stored here.
     """
     own = own_file(material)
     if own is not None:
@@ -119,7 +119,7 @@ def from_sources(job: Job, offline: bool, damage: str | None) -> Path:
 
 
 def summary(job: Job, offline: bool, damage: str | None, told: list[str]) -> str:
-    """Return the message of a fetch that failed: what to do, and one line per source."""
+    """Return the message of a fetch that failed, in one line: what to do, and why each source did not give it."""
     name = job.material.key
     by_hand = f"put the file at {job.path}" + (f" (sha256 {job.sha256})" if job.sha256 else "")
     if job.pin and job.sha256 == job.pin.sha256 != job.material.sha256:
@@ -133,7 +133,7 @@ def summary(job: Job, offline: bool, damage: str | None, told: list[str]) -> str
     if len(told) == 1:
         return f"{name}: {told[0]}{kept}; or {by_hand}"
     head = f"{name}: none of {len(told)} sources gave it{kept}; {by_hand}, or put right what a source lacks:"
-    return "\n  ".join([head, *told])
+    return f"{head} {'; '.join(told)}"
 
 
 def from_source(job: Job, source: Source, offline: bool) -> Path:

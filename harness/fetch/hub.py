@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.fetch.environment import hint, unusable
 from harness.fetch.retries import PASSING, Again, Network, SourceFailure, persistently, retry_after
 from harness.fetch.sources import Hub
 from harness.fetch.statement import Stated, digests_of_etag
@@ -64,7 +65,11 @@ def ask(source: Hub, network: Network) -> HubFile:
     except HfHubHTTPError as error:
         raise refusal(error, source) from None
     except TransportError as error:
-        raise Again(f"the hub did not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise Again(f"the hub did not answer: {' '.join(str(error).split()) or type(error).__name__}{hint()}") from None
+    except SourceFailure:
+        raise
+    except Exception as error:  # what the library raises on settings has no common class, in no version
+        raise unusable(error) from None
     stated = Stated(found.size, digests_of_etag(found.etag or ""))
     return HubFile(address, found.commit_hash, stated, build_hf_headers())
 

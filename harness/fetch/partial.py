@@ -14,6 +14,7 @@ from typing import BinaryIO
 from harness.errors import ClaimsError
 from harness.fetch.statement import Stated
 from harness.home import make_folder, write_atomic
+from harness.text import read_text
 
 
 class Partial:
@@ -31,7 +32,7 @@ class Partial:
     def stated(self, address: str) -> Stated | None:
         """Return what the server of this address said when these bytes came, or None: then they are of no use."""
         try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
+            note = json.loads(read_text(self.note))
             if note["address"] != address:
                 return None
             stated = note["stated"]

@@ -12,12 +12,12 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic.dataclasses import dataclass
 
 from harness.errors import ClaimsError, unknown
-from harness.home import make_folder, write_atomic
+from harness.home import held, write_atomic
 from harness.spec import STRICT, Natural, Sha256, build
+from harness.text import read_text
 
 FORMAT = 1
 
@@ -58,7 +58,7 @@ class Pins:
             ClaimsError: the file is damaged or of another format.
         """
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(self.path))
             found_format, entries = content["format"], content["pins"].items()
         except FileNotFoundError:
             return {}
@@ -94,7 +94,7 @@ class Pins:
     @contextlib.contextmanager
     def changing(self) -> Iterator[dict[str, Pin]]:
         """Give the pins to change; other processes wait meanwhile."""
-        with FileLock(make_folder(self.path.parent) / "pins.json.lock"):
+        with held(self.path.parent / "pins.json.lock"):
             pins = dict(self.all())
             yield pins
             entries = {key: fields(pin) for key, pin in sorted(pins.items())}

@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from harness.fetch.download import one_line, refusal
+from harness.fetch.environment import hint, unusable
 from harness.fetch.hub import ask, endpoint, in_hub_cache
 from harness.fetch.retries import Again, Network, SourceFailure
 from harness.fetch.sources import Hub, Local, Material, Source
@@ -143,7 +144,9 @@ def head(address: str, network: Network) -> int | None:
         timeout = (network.connect, network.read)
         answer = requests.head(address, allow_redirects=True, timeout=timeout, headers={"Accept-Encoding": "identity"})
     except requests.RequestException as error:
-        raise Again(f"did not answer: {one_line(error)}") from None
+        raise Again(f"did not answer: {one_line(error)}{hint()}") from None
+    except (OSError, ValueError, ImportError) as error:
+        raise unusable(error) from None
     if answer.status_code >= 400:
         raise refusal(answer)
     return statement(answer.headers).size

@@ -13,11 +13,12 @@ from typing import Any
 
 from harness.claim import Claim, Verdict
 from harness.errors import ClaimsError
-from harness.home import make_folder, write_atomic
+from harness.home import held, write_atomic
 from harness.report import history
 from harness.report.labels import natural, order
 from harness.report.records import check_finite, parse, to_values
 from harness.spec import build
+from harness.text import read_text
 
 FORMAT = 1
 VERDICTS_FILE = "verdicts.json"
@@ -121,7 +122,7 @@ def read_verdicts(path: Path) -> Book:
         ClaimsError: unreadable, not JSON (with the line), an unknown format or a bad record (with its number).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return Book()
     except UnicodeDecodeError:
@@ -178,14 +179,14 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ClaimsError: another session holds it for more than a minute.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    make_folder(folder)
-    try:
-        with FileLock(folder / ".lock", timeout=60):
-            yield
-    except Timeout:
-        raise ClaimsError(
-            f"{folder}: expected to merge the verdicts, found that another session has held {folder / '.lock'}"
-            " for a minute; run `python -m harness report` when it has ended"
-        ) from None
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder / ".lock", timeout=60))
+        except Timeout:
+            raise ClaimsError(
+                f"{folder}: expected to merge the verdicts, found that another session has held {folder / '.lock'}"
+                " for a minute; run `python -m harness report` when it has ended"
+            ) from None
+        yield

@@ -17,6 +17,7 @@ from harness.claim import Claim, Verdict
 from harness.errors import ClaimsError
 from harness.home import make_folder
 from harness.report.records import check_finite, decode, parse, to_values
+from harness.text import text_of
 
 TORN = b"\t<torn>\n"
 
@@ -119,7 +120,7 @@ def read_line(line: bytes, where: str) -> Claim | Verdict:
         ClaimsError: it is not {"verdict": {...}} or {"claim": {...}}.
     """
     try:
-        values = parse(line.decode(), where)
+        values = parse(text_of(line), where)
     except UnicodeDecodeError:
         raise ClaimsError(f"{where}: expected UTF-8, found other bytes; remove the line") from None
     check_finite(values, where)

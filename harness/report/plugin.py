@@ -75,6 +75,8 @@ class ReportPlugin:
         claim = decode(Claim, str(carried["claim"]), report.nodeid)
         self._verdicts[report.nodeid] = verdict
         self.notes += [str(text) for name, text in report.user_properties if name == "note"]
+        for line in (str(text) for name, text in report.user_properties if name == "problem"):
+            self._problem(line)
         self.fresh.add(verdict.key)
         self.book.add([claim, verdict])
         try:

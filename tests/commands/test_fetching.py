@@ -190,3 +190,11 @@ def test_the_table_lists_shipped_and_real_datasets_with_group_and_state(capsys):
     assert {row["id"]: row.get("shots") for row in rows if row["state"] == "shipped"} == {
         name: spec.shots for name, spec in datasets().items()
     }
+
+
+@pytest.mark.parametrize(("answers", "code"), [(True, 0), (False, 1)])
+def test_a_dry_run_fails_where_no_source_answers(server, capsys, answers, code):
+    if not answers:
+        server.files.clear()
+    assert command("fetch", "pets", "--dry-run") == code
+    assert ("NO SOURCE ANSWERS" in capsys.readouterr().out) is not answers

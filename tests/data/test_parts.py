@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.data.examples import from_array
-from harness.data.parts import check_digest, hold_out, join, per_class, subset
+from harness.data.parts import check_digest, hold_out, join, per_class, stratified, subset
 from harness.errors import ClaimsError
 
 
@@ -34,6 +34,27 @@ def test_hold_out_is_a_partition_of_the_stated_size():
     assert sorted(numbers(parts.train) + numbers(parts.test)) == list(range(50))
     # Pinned: the draw is a rule, the same on every machine and in every version.
     assert numbers(parts.test) == PINNED_HOLD_OUT
+
+
+def labelled(counts):
+    """So many examples of each class, class by class."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1)
+    return from_array("numbers", images, labels, [f"class {i}" for i in range(len(counts))])
+
+
+def test_a_stratified_fifth_has_a_fifth_of_each_class_and_at_least_one():
+    parts = stratified(labelled([50, 10, 7, 2]), 0.2)
+    assert np.bincount(parts.test.labels).tolist() == [10, 2, 1, 1]
+    assert np.bincount(parts.train.labels).tolist() == [40, 8, 6, 1]
+    assert numbers(parts.test) == sorted(numbers(parts.test))
+    assert sorted(numbers(parts.train) + numbers(parts.test)) == list(range(69))
+    assert numbers(parts.test)[:10] == PINNED_HOLD_OUT  # the rule's permutation of 50, whatever the other classes
+
+
+def test_a_class_of_one_image_has_no_stratified_part():
+    with pytest.raises(ClaimsError, match="expected at least 2 images of class 1, .*, found 1; add images"):
+        stratified(labelled([5, 1]), 0.2)
 
 
 def test_per_class_takes_so_many_of_each():

@@ -1,4 +1,4 @@
-"""What is no whole weights file or archive is named for what it is, and never pinned; the good one that comes next is."""
+"""What is no whole weights file or archive is named for what it is and never pinned; the next, good one is."""
 
 import gzip
 import hashlib

@@ -133,7 +133,7 @@ GOOD = '{"format": 1, "history_bytes": 0, "claims": [], "verdicts": []}'
 MALFORMED = {
     "not JSON": ('{"format": 1,\n "verdicts": [', "line 2, column"),
     "empty": ("", "column 1"),
-    "not UTF-8": (b"\xff\xfe{}", "UTF-8"),
+    "not UTF-8": (b"\xe9\xfe{}", "UTF-8"),
     "a list": ("[]", "expected format 1, found 'list'"),
     "a later format": (GOOD.replace("1", "2", 1), "expected format 1, found 2"),
     "no claims": (GOOD.replace('"claims": [], ', ""), "claims: expected a list, found NoneType"),
