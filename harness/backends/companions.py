@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.backends.text_files import read_json as any_json
+from harness.backends.json_files import read_object
 from harness.errors import ClaimsError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
@@ -61,20 +61,8 @@ def statements_beside(weights: Path) -> list[Statement]:
     for name, read in ((CONFIG, config), (PREPROCESSOR, preprocessor)):
         path = weights.parent / name
         if path.is_file():
-            found.append(read(read_json(path), Place(str(path), name)))
+            found.append(read(read_object(path), Place(str(path), name)))
     return found
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """Return a JSON file's object; a byte-order mark is no part of it.
-
-    Raises:
-        ClaimsError: it can't be read, or holds something else.
-    """
-    content = any_json(path)
-    if not isinstance(content, dict):
-        raise ClaimsError(f"{path}: expected a JSON object, found a {type(content).__name__}; correct the file")
-    return content
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.backends.companions import Statement, heads_beside, registered, statements_beside
+from harness.backends.companions import Statement, registered, statements_beside
 from harness.errors import ClaimsError
 
 
@@ -16,7 +16,6 @@ def stated(tmp_path, name, table):
 
 def test_nothing_beside_states_nothing(tmp_path):
     assert statements_beside(tmp_path / "model.safetensors") == []
-    assert heads_beside(tmp_path / "model.safetensors") is None
 
 
 def test_what_transformers_writes(tmp_path):

@@ -94,7 +94,7 @@ def test_what_an_entry_states_of_the_numerics_must_be_what_config_json_does(tmp_
     assert completed(entry(semantics="timm"), path) == entry(semantics="timm")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_hides_nothing(encoding, tmp_path):
     _, path = saved(tmp_path)
     config = tmp_path / "config.json"

@@ -91,7 +91,8 @@ def saved(own, name, **sizes):
 
 
 def asked(recipe="evaluate", **more):
-    values = {"learning_rate": None, "seed": 0, "backend": "torch", "split": "test"} | more
+    values = dict.fromkeys(("learning_rate", "resolution", "heads", "weights", "timm", "mean", "std", "classes_file"))
+    values |= {"seed": 0, "backend": "torch", "split": "test"} | more
     return asked_run(argparse.Namespace(checkpoint="mine", dataset="colours", recipe=recipe, **values))
 
 
