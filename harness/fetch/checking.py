@@ -117,7 +117,8 @@ def settle(job: Job, found: Measured, source: str, checked: tuple[str, ...], whe
     if not checked:
         print(
             f"{job.material.key}: no digest is known to check it against ({where}); its sha256 {found.sha256} is"
-            " pinned now and any later difference will be an error",
+            " pinned now and any later difference will be an error, until python -m harness cache unpin"
+            f" {job.material.key}",
             file=sys.stderr,
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")

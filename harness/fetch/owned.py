@@ -108,7 +108,8 @@ def use(material: Material, path: Path, cache: Path) -> Measured:
             f" ({found.size:,} bytes)"
         )
     pin = Pins(cache).get(material.key)
-    if pin is None or (pin.own and (pin.sha256, pin.elsewhere) != (found.sha256, str(path))):
+    own = pin is not None and (pin.own or pin.elsewhere == str(path))  # earlier versions did not mark them
+    if pin is None or (own and (pin.sha256, pin.elsewhere, pin.own) != (found.sha256, str(path), True)):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with contextlib.suppress(ClaimsError, OSError):  # a cache that can't be written is no obstacle
             Pins(cache).put(material.key, Pin(found.sha256, found.size, str(path), (), now, str(path), own=True))

@@ -311,3 +311,12 @@ def test_float16_needs_an_accelerator_and_a_device_must_exist():
     if not torch.cuda.is_available():
         with pytest.raises(ClaimsError, match="device cuda: expected a CUDA device, found none"):
             fine_tune(run(), weights_of(run()), data_of(run()), Execution(device="cuda"))
+
+
+def test_predicting_says_how_many_images_are_done():
+    done = []
+    data = data_of(run())
+    fine_tune(run(), weights_of(run()), data, Execution(on_images=lambda *counts: done.append(counts)))
+    assert len(data.test) > 256  # of one batch
+    assert done == [(min(256 * batch, len(data.test)), len(data.test)) for batch in range(1, len(done) + 1)]
+    assert done[-1] == (len(data.test), len(data.test))

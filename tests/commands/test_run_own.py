@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,3 +174,20 @@ def test_the_version_is_printed(capsys):
     with contextlib.suppress(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.startswith("vit-claims 0.")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(folder, terminal):
+    command = [sys.executable, "-m", "harness", "run", "--checkpoint", "mine", "--dataset", "photographs"]
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    done = subprocess.Popen([*command, "--recipe", "quick"], stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # a terminal ends so
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert b"top-1 accuracy" in done.communicate()[0]
+    assert (b"loss " in shown) is terminal
+    assert (b"predicting: 100%" in shown) is terminal
+    assert shown == b"" or terminal
