@@ -33,6 +33,7 @@ EVALUATION = frozenset(
         "test_resolution",
         "test_resize",
         "test_crop_share",
+        "test_crop_rounding",
         "test_interpolation",
         "test_antialias",
         "mean",
@@ -47,6 +48,7 @@ STATED_AS = {
     "test_antialias": "interpolation",
     "test_resize": "crop",
     "test_crop_share": "crop",
+    "test_crop_rounding": "crop",
 }
 """What a checkpoint's `stated` calls the settings that come from it."""
 UNSHOWN = frozenset(("epochs", "learning_rates"))
@@ -195,6 +197,7 @@ def as_stated(found: Recipe, written: Definition, checkpoint: Checkpoint) -> Rec
     if found.evaluates_only and (checkpoint.resize or checkpoint.crop_share):
         values["test_resize"] = checkpoint.resize or "short side"
         values["test_crop_share"] = checkpoint.crop_share or 1.0
+        values["test_crop_rounding"] = "nearest" if checkpoint.timm else "down"
     asks = any(("resolution", OF_CHECKPOINT) in layer.values for layer in written.layers)
     if found.evaluates_only and asks and checkpoint.stated and checkpoint.resolution is None:
         raise ClaimsError(

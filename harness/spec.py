@@ -258,6 +258,9 @@ class Recipe:
     """The whole test image stretched to a square, or its short side scaled and the centre cropped."""
     test_crop_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Test side divided by the short side before the centre crop."""
+    test_crop_rounding: Literal["down", "nearest"] = "down"
+    """Where a centre crop leaves an odd number of pixels: the smaller half before it (TensorFlow, transformers), or
+    half of it rounded to an even number (torchvision, and so timm)."""
     test_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     test_antialias: bool = False
     mean: Mean = 0.5

@@ -17,8 +17,8 @@ def head_outputs(found: Checkpoint, class_names: Sequence[str], dataset: str = "
 
     The checkpoint's class names are matched to the dataset's whatever their case and separators. The dataset may have
     fewer classes than the head: predictions are over the whole head, and one of a class that the dataset has not is
-    wrong. Without names of the checkpoint's, class names that are the numbers 0 ... n-1 or 1 ... n (alone, or each after
-    the same word) are taken in numeric order where the head has n outputs.
+    wrong. Without names of the checkpoint's, class names that are the numbers 0 ... n-1 or 1 ... n (alone, or each
+    after the same word) are taken in numeric order where the head has n outputs.
 
     Args:
         found: a checkpoint with its head's `classes`, and `class_names` where they are known.

@@ -7,12 +7,12 @@ gives a `Statement`; what it does not say is None.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.backends.json_files import read_object
 from harness.errors import ClaimsError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
@@ -61,35 +61,8 @@ def statements_beside(weights: Path) -> list[Statement]:
     for name, read in ((CONFIG, config), (PREPROCESSOR, preprocessor)):
         path = weights.parent / name
         if path.is_file():
-            found.append(read(read_json(path), Place(str(path), name)))
+            found.append(read(read_object(path), Place(str(path), name)))
     return found
-
-
-def heads_beside(weights: Path) -> int | None:
-    """Return the number of attention heads that a config.json in the file's folder states, or None.
-
-    Raises:
-        ClaimsError: it is malformed.
-    """
-    path = weights.parent / CONFIG
-    return config(read_json(path), Place(str(path), CONFIG)).heads if path.is_file() else None
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """Return a JSON file's object; a byte-order mark is no part of it.
-
-    Raises:
-        ClaimsError: it can't be read, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ClaimsError(f"{path}: expected a JSON file, found: {error.strerror}; make it readable") from None
-    except (ValueError, RecursionError) as error:
-        raise ClaimsError(f"{path}: expected JSON, found: {error}; correct the file, or remove it") from None
-    if not isinstance(content, dict):
-        raise ClaimsError(f"{path}: expected a JSON object, found a {type(content).__name__}; correct the file")
-    return content
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.architectures import REFERENCE, Architecture, Numerics, ViTArchitecture, pair
+from harness.backends.json_files import read_object
 from harness.backends.official import Layout
-from harness.backends.text_files import read_json
 from harness.errors import ClaimsError
 
 NAME = "config.json"
@@ -159,10 +159,7 @@ def beside(folder: Path, layout: Layout) -> HubConfig | None:
     path = folder / NAME
     if layout not in ("timm", "transformers") or not path.exists():
         return None
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise ClaimsError(f"{path}: expected a JSON object, found {type(values).__name__}; correct or delete it")
-    return HubConfig(path, values)
+    return HubConfig(path, read_object(path))
 
 
 def agreed_heads(config: HubConfig | None, given: int | None) -> int | None:

@@ -7,24 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import ClaimsError
+from harness.fetch.content import START, foreign, magic
 
 Kind = Literal["npz", "safetensors", "pytorch"]
 
-START = 512
-"""Bytes that are enough to tell what a file is."""
 EXPECTED = "expected npz, safetensors or PyTorch weights"
-LFS = b"version https://git-lfs.github.com/spec/"
-ARCHIVES = {
-    b"\x1f\x8b": "a gzip archive; unpack it first",
-    b"BZh": "a bzip2 archive; unpack it first",
-    b"\xfd7zXZ": "an xz archive; unpack it first",
-    b"\x28\xb5\x2f\xfd": "a zstandard archive; unpack it first",
-    b"\x89HDF": "an HDF5 file; save the weights as safetensors or npz",
-    b"\x93NUMPY": "a single numpy array (.npy); save the weights by name with numpy.savez",
-    b"PK\x05\x06": "an empty zip archive",
-    b"%PDF": "a PDF document",
-    b"GGUF": "a GGUF file; save the weights as safetensors",
-}
 
 
 def kind_of(path: Path) -> Kind:
@@ -87,18 +74,7 @@ def other(start: bytes, size: int) -> str:
         start: its first bytes.
         size: all of its bytes.
     """
-    if start.startswith(LFS):
-        return f"a git-LFS pointer ({size} bytes of text that stand for the file); fetch the file itself (git lfs pull)"
-    for magic, words in ARCHIVES.items():
-        if start.startswith(magic):
-            return words
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return f"an HTML page ({size:,} bytes), such as a server's error or login page; download the file itself"
-    if text.startswith((b"<?xml", b"<error")):
-        return f"an XML document ({size:,} bytes), such as a server's error; download the file itself"
-    if text.startswith((b"{", b"[")):
-        return "a JSON file; name the weights file"
-    if not any(byte < 9 or 13 < byte < 32 for byte in start):
-        return f"another kind of file, {size:,} bytes of text"
-    return "another kind of file"
+    words = foreign(start, size) or magic(start)
+    if words is None:
+        return "another kind of file"
+    return f"another kind of file, {words}" if words.startswith("text") else words

@@ -25,6 +25,7 @@ from harness.backends.shards import Place, place_of
 from harness.backends.stored import stored_at
 from harness.errors import ClaimsError
 from harness.spec import Checkpoint
+from harness.zoo import is_released
 
 Semantics = Literal["reference", "timm"]
 
@@ -129,6 +130,10 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str]) -> dict[str, Arr
     arrays = official_of(held, classes=found.classes, heads=heads or found.heads, where=f"{found.id}: {path}")
     described = layouts.describe(arrays, found.id)
     paper.require(found, described)
+    if held.config and found.semantics == "reference" and not is_released(found):
+        stated = held.config.numerics()
+        if stated != numerics_of(found):
+            raise held.config.error(f"expected the numerics {numerics_of(found)} of {found.id}, found {stated}")
     if described.channels != CHANNELS:
         raise ClaimsError(
             f"{found.id}: expected a network for images of {CHANNELS} channels, as those of every dataset are, found"
@@ -147,7 +152,7 @@ def numerics_of(found: Checkpoint) -> Numerics:
     return dataclasses.replace(REFERENCE, **changed)
 
 
-def with_numerics(found: Checkpoint, path: str | os.PathLike[str]) -> Checkpoint:
+def with_numerics(found: Checkpoint, config: hub_config.HubConfig | None) -> Checkpoint:
     """Return a checkpoint of the user's own with the numerics that the config.json beside its file states.
 
     transformers' ViT has the exact GELU and an epsilon of 1e-12 unless its config.json says otherwise. Where that
@@ -156,10 +161,7 @@ def with_numerics(found: Checkpoint, path: str | os.PathLike[str]) -> Checkpoint
     Raises:
         ClaimsError: it states what can't be computed, or something else than the checkpoint's entry.
     """
-    if found.semantics == "timm":
-        return found
-    config = read_file(path, found.weights).config
-    if config is None:
+    if config is None or found.semantics == "timm":
         return found
     stated = config.numerics()
     given = numerics_of(found)
@@ -170,10 +172,12 @@ def with_numerics(found: Checkpoint, path: str | os.PathLike[str]) -> Checkpoint
             f"{found.id}: expected the numerics of its config.json ({stated.activation}, epsilon {stated.epsilon:g}),"
             f" found those of its entry ({given.activation}, epsilon {given.epsilon:g}); correct one of them"
         )
+    said = (("activation", hub_config.NAME), ("layer_norm_epsilon", hub_config.NAME))
     return dataclasses.replace(
         found,
         activation="" if stated.activation == REFERENCE.activation else stated.activation,
         layer_norm_epsilon=None if stated.epsilon == REFERENCE.epsilon else stated.epsilon,
+        stated=found.stated + (() if stated == REFERENCE else said),
     )
 
 

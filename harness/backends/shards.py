@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.backends.text_files import read_json
+from harness.backends.json_files import read_json
 from harness.errors import ClaimsError
 
 USUAL = ("model.safetensors", "pytorch_model.bin")

@@ -15,7 +15,7 @@ from harness.backends import layouts
 from harness.backends.architectures import ViTArchitecture
 from harness.backends.class_order import head_outputs
 from harness.backends.companions import Statement, registered, statements_beside
-from harness.backends.loaders import read_file
+from harness.backends.loaders import read_file, with_numerics
 from harness.backends.npz import Array
 from harness.backends.official import layout_of, rules_of, to_official
 from harness.backends.paper import expected
@@ -51,8 +51,8 @@ def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
     """
     if is_released(found) or found.stated:
         return found
-    path = Path(path)
-    arrays = read_file(path).arrays
+    held = read_file(path, found.weights)
+    path, arrays = held.place.path, held.arrays
     entry = of_entry(found)
     beside = statements_beside(path)
     strong = [entry, *beside]
@@ -74,7 +74,7 @@ def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
         strong.append(of_timm_file(arrays, timm))
     else:
         strong.append(of_file(found, arrays, heads_of(found, arrays, strong, usual, path), path))
-    return merged(found, strong, usual, layout_of(arrays))
+    return with_numerics(merged(found, strong, usual, layout_of(arrays)), held.config)
 
 
 def of_entry(found: Checkpoint) -> Statement:

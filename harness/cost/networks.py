@@ -67,7 +67,8 @@ def _of_file(checkpoint: Checkpoint, cache: Path | None) -> Architecture:
             f"{checkpoint.id}: expected an architecture whose name says its sizes, or the file, found"
             f" {checkpoint.architecture!r} and no file here; fetch it to know its cost"
         )
-    return layouts.describe(loaders.weights_of(checkpoint, path), checkpoint.id)
+    arrays = loaders.official(path, classes=checkpoint.classes, heads=checkpoint.heads, weights=checkpoint.weights)
+    return layouts.describe(arrays, checkpoint.id)
 
 
 def _plain(found: Architecture) -> Architecture:

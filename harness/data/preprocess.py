@@ -67,6 +67,8 @@ class Preprocessing:
     """`inception`: a random part of the image's area and aspect ratio, resized to crop_side."""
     crop_side: Count | None = None
     """Pixels; None: no crop."""
+    crop_rounding: Literal["down", "nearest"] = "down"
+    """Of half of the pixels that a centre crop leaves; "nearest": to the even one of two that are as near."""
     flip: bool = False
     """Left to right, with probability one half."""
     least_area: Annotated[float, Field(gt=0, le=1)] = 0.05
@@ -114,7 +116,7 @@ def test_rule(recipe: Recipe) -> Preprocessing:
     short = recipe.test_resize == "short side"
     target = math.floor(side / recipe.test_crop_share) if short else side
     resize = Resize(recipe.test_resize, target, recipe.test_interpolation, recipe.test_antialias)
-    return Preprocessing(resize, "centre", side) if short else Preprocessing(resize)
+    return Preprocessing(resize, "centre", side, recipe.test_crop_rounding) if short else Preprocessing(resize)
 
 
 def resized(image: npt.NDArray[Any], rule: Resize | None) -> Levels:
@@ -169,7 +171,9 @@ def crop_box(rule: Preprocessing, height: int, width: int, words: npt.NDArray[np
             f"crop: expected images of at least {side}x{side} pixels, found {height}x{width}; set a larger resize"
         )
     if rule.crop == "centre":
-        return Box((height - side) // 2, (width - side) // 2, side, side)
+        halves = (height - side) / 2, (width - side) / 2
+        top, left = (math.floor(half) if rule.crop_rounding == "down" else round(half) for half in halves)
+        return Box(top, left, side, side)
     down, right = (int(word) for word in words[:2])
     return Box(down % (height - side + 1), right % (width - side + 1), side, side)
 

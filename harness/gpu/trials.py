@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.backends.stated import settle
+from harness.backends.stated import complete, settle
 from harness.claim import Contender
 from harness.data.entries import Entry, claimed, entries
 from harness.data.real_labels import ID as REAL_LABELS
@@ -13,7 +13,7 @@ from harness.datasets import pinned_dataset, unpinned_dataset
 from harness.errors import ClaimsError, unknown
 from harness.recipes import protocol, resolve, with_rate
 from harness.spec import Backend, Checkpoint, Dataset, Recipe, Run
-from harness.zoo import IMAGENET, IMAGENET_CLASSES, pinned
+from harness.zoo import IMAGENET, IMAGENET_CLASSES, file_of, is_released, pinned
 from harness.zoo import resolve as released
 
 EVALUATE = "evaluate"
@@ -59,6 +59,12 @@ class Material:
 
     checkpoint: Checkpoint
     dataset: Dataset
+    recipe: Recipe | None = None
+    """The trial's with what a checkpoint of the user's own states of its input; None: the trial's as it is."""
+    outputs: tuple[int, ...] = ()
+    """Where its head is kept: its output for each class; (): output n is class n."""
+    class_order: str = ""
+    """Where that comes from."""
 
 
 def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
@@ -107,22 +113,39 @@ def material(of: Trial, fetch: bool) -> Material:
         raise ClaimsError(f"{of.checkpoint.id}: never released: {of.checkpoint.never_released}")
     # The images first: what must be laid there by hand is known before gigabytes of weights come for nothing.
     images = pinned_dataset(of.entry, train=not of.recipe.evaluates_only, fetch=fetch)
-    return Material(pinned(of.checkpoint, offline=None if fetch else True), images)
+    offline = None if fetch else True
+    found, recipe = pinned(of.checkpoint, offline=offline), of.recipe
+    if not is_released(found):
+        found = complete(found, file_of(of.checkpoint, offline=offline))
+        recipe = resolve(recipe.id, found, images)
+    return Material(found, images, recipe, **settle(found, images, recipe))
 
 
 def runs(of: Trial, here: Material, rate: float | None, seeds: tuple[int, ...], backend: Backend) -> tuple[Run, ...]:
     """Return the final runs of a trial, a seed each; `rate` where one was chosen."""
-    recipe = of.recipe if rate is None else with_rate(of.recipe, rate)
-    head = settle(here.checkpoint, here.dataset, recipe)
-    return tuple(Run(here.checkpoint, here.dataset, recipe, seed, backend, **head) for seed in seeds)
+    resolved = here.recipe or of.recipe
+    recipe = resolved if rate is None else with_rate(resolved, rate)
+    return tuple(
+        Run(
+            here.checkpoint,
+            here.dataset,
+            recipe,
+            seed,
+            backend,
+            outputs=here.outputs,
+            class_order=here.class_order,
+        )
+        for seed in seeds
+    )
 
 
 def grid(of: Trial, here: Material, backend: Backend) -> dict[float, Run]:
     """Return the runs that a learning rate is chosen by, scored on the dev split, by rate."""
     # The grid's run trains on all but the dev split whatever the final run does.
+    recipe = here.recipe or of.recipe
     return {
-        rate: Run(here.checkpoint, here.dataset, with_rate(of.recipe, rate), DEVELOPMENT_SEED, backend, "dev")
-        for rate in of.recipe.learning_rate_grid
+        rate: Run(here.checkpoint, here.dataset, with_rate(recipe, rate), DEVELOPMENT_SEED, backend, "dev")
+        for rate in recipe.learning_rate_grid
     }
 
 

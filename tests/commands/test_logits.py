@@ -8,6 +8,8 @@ from harness.backends import flax_models, flax_parity, layouts, loaders, models,
 from harness.backends.folding import folded
 from harness.errors import ClaimsError
 from tests.backends import reference
+from tests.backends.test_hub_config import saved
+from tests.backends.test_loaders import theirs
 from tests.backends.test_models import ARCHITECTURES
 from tests.commands import command
 
@@ -141,3 +143,35 @@ def test_logits_round_as_the_authors_code(name, tmp_path):
         assert np.array_equal(run(tmp_path, arrays, x), loaders.logits(model, x))
     params, _ = flax_models.load(arrays)
     assert np.array_equal(run(tmp_path, arrays, x, "--backend", "jax"), flax_parity.logits(params, architecture, x))
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_folder_of_transformers_gives_its_librarys_logits_unless_the_authors_numerics_are_asked_for(
+    backend, tmp_path
+):
+    model, path = saved(tmp_path / "hub")
+    np.savez(tmp_path / "x.npz", images=images())
+
+    def logits(*more):
+        words = ("logits", path.parent, "--images", tmp_path / "x.npz", "--out", tmp_path / "l.npz")
+        assert command(*words, "--backend", backend, *more) == 0
+        with np.load(tmp_path / "l.npz") as file:
+            return file["logits"]
+
+    expected = theirs(model, images()).logits.numpy()
+    assert np.abs(logits() - expected).max() < 2e-5
+    authors = logits("--semantics", "reference")
+    assert np.abs(authors - expected).max() > 1e-4
+    arrays = loaders.official(path)
+    assert np.abs(authors - reference.logits(arrays, layouts.describe(arrays), images())).max() < 2e-5
+    with pytest.raises(ClaimsError, match="expected 2 heads, as given, found 4 stated here"):
+        logits("--heads", 2)
+
+
+def test_numpys_advice_to_unpickle_is_not_shown(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.array([{}], dtype=object))
+    npz.write(tmp_path / "w.npz", reference.weights(ARCHITECTURES["vit"]))
+    for file, images_file in ((tmp_path / "x.npz", tmp_path / "x.npz"), (tmp_path / "w.npz", tmp_path / "x.npz")):
+        with pytest.raises(ClaimsError, match="pickled objects, which are never loaded") as caught:
+            command("logits", file, "--images", images_file, "--out", tmp_path / "l.npz")
+        assert "allow_pickle" not in str(caught.value)
