@@ -15,6 +15,9 @@ from harness.cost.downloads import Download, downloads
 from harness.errors import ClaimsError
 from harness.spec import Backend, Checkpoint, Recipe
 
+TOO_LARGE = "does not fit the card"
+"""The state of a row whose runs nothing else keeps from being computed."""
+
 Purpose = Literal["pipeline check", "learning-rate search", "final"]
 
 
@@ -82,7 +85,7 @@ class Row:
     state: str
     """"stored", "to compute", "2 of 3 stored", or why they can't be computed."""
     blocked: bool
-    """Whether they are not stored and can't be computed."""
+    """Whether some are not stored and can't be computed: something is missing, or they do not fit the card."""
     run_ids: tuple[str, ...]
     """Those that are known."""
     each: Cost
@@ -190,17 +193,20 @@ def _row(
     of: Sequence[PlannedRun], also: tuple[str, ...], card: Card | None, home: Path | None, cache: Path | None
 ) -> Row:
     run = of[0]
-    stored = sum(each.stored for each in of)
+    each = cost(Job(run.checkpoint, run.recipe, run.test, run.classes), card, home=home, cache=cache)
+    stored = sum(one.stored for one in of)
     if stored == len(of):
         state = "stored"
     elif run.reason:
         state = run.reason
+    elif each.fits is False:
+        state = TOO_LARGE
     else:
         state = f"{stored} of {len(of)} stored" if stored else "to compute"
     return Row(
         claim=run.claim,
         also=also,
-        hypotheses=tuple(dict.fromkeys(name for each in of for name in each.hypotheses)),
+        hypotheses=tuple(dict.fromkeys(name for one in of for name in one.hypotheses)),
         purpose=run.purpose,
         checkpoint=run.checkpoint.id,
         dataset=run.dataset,
@@ -208,13 +214,13 @@ def _row(
         precision=run.recipe.precision,
         backend=run.backend,
         runs=len(of),
-        seeds=len({each.seed for each in of}),
-        rates=len({each.recipe.learning_rate for each in of}),
+        seeds=len({one.seed for one in of}),
+        rates=len({one.recipe.learning_rate for one in of}),
         stored=stored,
         state=state,
-        blocked=bool(run.reason) and stored < len(of),
-        run_ids=tuple(each.run_id for each in of if each.run_id),
-        each=cost(Job(run.checkpoint, run.recipe, run.test, run.classes), card, home=home, cache=cache),
+        blocked=(bool(run.reason) or each.fits is False) and stored < len(of),
+        run_ids=tuple(one.run_id for one in of if one.run_id),
+        each=each,
     )
 
 
@@ -248,6 +254,8 @@ def to_json(found: Plan) -> str:
         "totals": {
             "runs": sum(row.runs for row in found.rows),
             "stored": sum(row.stored for row in found.rows),
+            "to_compute": sum(row.left for row in found.rows if not row.blocked),
+            "blocked": sum(row.left for row in found.rows if row.blocked),
             "hours": found.hours,
             "hours_blocked": found.hours_blocked,
             "runs_of_unknown_hours": found.unknown,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.cost.cost import UTILISATION
 from harness.cost.downloads import Download
-from harness.cost.plan import Plan, Row
+from harness.cost.plan import TOO_LARGE, Plan, Row
 
 SHORT = {"pipeline check": "check", "learning-rate search": "search", "final": "final"}
 HEAD = ("", "runs", "state", "PFLOP", "hours", "memory", "at once", "notes")
@@ -65,7 +65,7 @@ def cells(row: Row, notes: Mapping[str, int]) -> tuple[str, ...]:
     each = row.each
     what = f"{SHORT[row.purpose]}: {row.checkpoint} on {row.dataset}, {row.recipe}"
     state = "can't run" if row.blocked else "unknown" if each.flops is None else row.state
-    if each.fits is False and row.left and not row.blocked:
+    if row.state == TOO_LARGE:
         state = "too large"
     flops = None if each.flops is None else each.flops * row.left
     return (
@@ -103,7 +103,7 @@ def gigabytes(value: int) -> str:
 
 def said(row: Row) -> list[str]:
     """Return what is to be said of a row: why it can't run, what would make it fit, which claims share it."""
-    notes = [row.state] if row.blocked else []
+    notes = [row.state] if row.blocked and row.state != TOO_LARGE else []
     notes += row.each.notes if row.left else ()
     return [*notes, f"also for {', '.join(row.also)}, computed once"] if row.also else notes
 
@@ -149,10 +149,12 @@ def sums(plan: Plan) -> Iterator[str]:
         yield f"{paid}."
     if plan.too_large:
         names = dict.fromkeys(f"{row.checkpoint} ({row.recipe})" for row in plan.too_large)
-        of_them = [row for row in plan.too_large if not row.blocked]
-        number = sum(row.left for row in of_them)
-        counted_too = f"{number} run{'s' * (number != 1)} and {hours(sum(row.hours or 0.0 for row in of_them))} hours"
-        yield f"Does not fit: {', '.join(names)}" + (f"; {counted_too} of the above." if of_them else ".")
+        number = sum(row.left for row in plan.too_large)
+        spent = hours(sum(row.hours or 0.0 for row in plan.too_large))
+        yield (
+            f"Does not fit: {', '.join(names)}; {number} run{'s' * (number != 1)} and {spent} hours of those that can't"
+            " run now."
+        )
     if plan.downloads:
         about = "about " if any(each.about for each in plan.downloads) else ""
         missing = sum(each.bytes is None and not each.here for each in plan.downloads)

@@ -19,6 +19,7 @@ from harness.report.history import History
 from harness.report.markup import tag
 from harness.report.records import decode
 from harness.report.rows import badge
+from harness.report.whole_page import whole_page
 
 PAGE = "report.html"
 
@@ -64,6 +65,8 @@ class ReportPlugin:
         self.problems: list[str] = []
         self.notes: list[str] = []
         """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
+        self.written = True
+        """Whether the page could be written."""
         self._verdicts: dict[str, Verdict] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -95,8 +98,10 @@ class ReportPlugin:
         """
         self._write_record()
         try:
-            yield
+            with whole_page(self.config):
+                yield
         except OSError as error:
+            self.written = False
             self._problem(
                 f"{self.config.option.htmlpath}: expected to write the page, found: {error.strerror};"
                 " free some space or choose another --report-dir, then run again"
@@ -134,7 +139,10 @@ class ReportPlugin:
         for problem in self.problems:
             terminalreporter.write_line(f"Problem: {problem}", red=True)
         terminalreporter.write_line("")
-        terminalreporter.write_line(f"report: {self.config.option.htmlpath}")
+        if self.written:
+            terminalreporter.write_line(f"report: {self.config.option.htmlpath}")
+        else:
+            terminalreporter.write_line("report: no page was written; what was there before is as it was")
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Escape the environment, which pytest-html puts into the page as markup."""

@@ -120,9 +120,27 @@ def test_text_says_what_does_not_fit_and_what_is_not_known():
     small = replace(CARD, memory=10**9)
     shown = text(plan([FINAL], small))
     assert "too large" in shown
-    assert f"Does not fit: micro-vit-l (short); 1 run and {EACH.hours:.2f} hours of the above." in shown
+    assert "1 run: 0 stored, 0 to compute, 1 that can't run now." in shown
+    assert f"micro-vit-l (short); 1 run and {EACH.hours:.2f} hours of those that can't run now." in shown
     assert "hours are not known" in text(plan([FINAL], None))
     unknown = replace(FINAL, recipe=replace(RECIPE, steps=None, epochs=1.0))
     found = plan([unknown], CARD)
     assert found.unknown == 1
     assert "and 1 run of unknown hours" in text(found)
+
+
+def test_what_does_not_fit_is_not_to_be_paid_and_the_counts_add_up():
+    large = replace(FINAL, recipe=replace(FINAL.recipe, id="large", resolution=4096, batch_size=1))
+    between = replace(CARD, memory=4 * 10**9)  # holds the short recipe and not the large one
+    found = plan([*seeds(FINAL), *seeds(large)], between, price_per_hour=2.0)
+    fits, too_large = found.rows
+    assert (fits.each.fits, too_large.each.fits) == (True, False)
+    assert (fits.blocked, too_large.blocked) == (False, True)
+    assert found.hours == pytest.approx(fits.hours)
+    assert found.price == pytest.approx(2 * fits.hours)
+    assert found.hours_blocked == pytest.approx(too_large.hours)
+    totals = json.loads(to_json(found))["totals"]
+    assert totals["runs"] == totals["stored"] + totals["to_compute"] + totals["blocked"] == 6
+    assert totals["blocked"] == 3
+    require_within(found, fits.hours * 1.01)  # a limit covers what is paid
+    assert "6 runs: 0 stored, 3 to compute, 3 that can't run now." in text(found)

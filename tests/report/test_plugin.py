@@ -96,6 +96,7 @@ def test_a_full_disk_is_said_and_never_green(finished, tmp_path):
     (folder / "reports").mkdir()
     before = record_of(finished[0])
     (folder / "reports" / "verdicts.json").write_bytes(before)
+    (folder / "reports" / "report.html").write_text("the page of an earlier session")
     done = run(folder, *CLAIMS, ROOM="5000", DAY=LATER)
     assert done.returncode == 1, done.stdout + done.stderr
     problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
@@ -105,6 +106,11 @@ def test_a_full_disk_is_said_and_never_green(finished, tmp_path):
     assert len(problems) < 6  # not one for each of nineteen verdicts
     assert "INTERNALERROR" not in done.stdout + done.stderr
     assert record_of(folder) == before
+    # Neither half a page nor a line that says there is one.
+    assert (folder / "reports" / "report.html").read_text() == "the page of an earlier session"
+    assert not list((folder / "reports").glob(".report.html*"))
+    assert "report: no page was written" in done.stdout
+    assert "Generated html report" not in done.stdout
     # What came before the disk was full is in the history, and nothing is damaged.
     kept = load(folder / "reports")
     assert 0 < sum(one.date == LATER for one in kept.verdicts.values()) < len(book().verdicts)
@@ -149,3 +155,14 @@ def test_nasty_names_reach_the_page_as_text(nasty):
     text = (folder / "reports" / "report.html").read_text()
     assert "<img src=x" not in text
     assert html.escape(NASTY) in text
+
+
+def test_a_folder_in_the_place_of_the_page_is_one_line(tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports" / "report.html").mkdir(parents=True)
+    done = run(folder, *CLAIMS)
+    assert done.returncode == 1, done.stdout + done.stderr
+    problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
+    assert len(problems) == 1
+    assert "report.html: expected to write the page, found: Is a directory" in problems[0]
+    assert load(folder / "reports").verdicts.keys() == book().verdicts.keys()

@@ -1,0 +1,43 @@
+"""pytest-html's page appears whole or not at all: it is written beside and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@contextlib.contextmanager
+def whole_page(config: pytest.Config) -> Iterator[None]:
+    """Let pytest-html write its page beside the place where it belongs, and rename it at the end.
+
+    Where that fails the page that was there stays, and pytest-html does not say that it wrote one.
+
+    Args:
+        config: of the session; without pytest-html nothing is done.
+
+    Raises:
+        OSError: the page can't be written; nothing of it is left.
+    """
+    from pytest_html.basereport import BaseReport  # type: ignore[import-untyped]
+
+    writer = next((each for each in config.pluginmanager.get_plugins() if isinstance(each, BaseReport)), None)
+    if writer is None:
+        yield
+        return
+    place = writer._report_path
+    beside = place.with_name(f".{place.name}.{os.getpid()}")
+    writer._report_path = beside
+    try:
+        yield
+        if beside.exists():
+            beside.replace(place)
+    except OSError:
+        config.pluginmanager.unregister(writer)
+        raise
+    finally:
+        writer._report_path = place
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
