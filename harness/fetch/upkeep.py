@@ -85,8 +85,8 @@ def verify(cache: Path) -> Iterator[Verified]:
                 entry.key,
                 "changed",
                 f"{entry.path}: expected sha256 {entry.pin.sha256} ({entry.pin.size:,} bytes, pinned"
-                f" {entry.pin.pinned}), found {found.sha256} ({found.size:,} bytes); fetch it again (python -m"
-                f" harness fetch {entry.key.partition('/')[0]}), or accept it: python -m harness cache unpin {entry.key}",
+                f" {entry.pin.pinned}), found {found.sha256} ({found.size:,} bytes); fetch it again, or accept it:"
+                f" python -m harness cache unpin {entry.key}",
             )
 
 
