@@ -1,7 +1,9 @@
 """The command line: `run`, `zoo`, `datasets`, `recipes`, as a user calls them."""
 
+import ctypes
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # linux/prctl.h, linux/capability.h
 
 
 def harness(*arguments, **environment):
@@ -138,3 +141,60 @@ def test_a_killed_session_s_report_is_rebuilt_from_its_history(tmp_path):
     assert "The smaller ViT-L/16 model" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "tables" / "claim1.csv").exists()
     assert harness("report", "--report-dir", tmp_path / "none").returncode == 2
+
+
+def test_a_full_disk_after_the_work_is_done_still_gives_the_accuracy(tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    whole = json.loads(harness(*RUN, "--home", tmp_path / "roomy", "--json").stdout)
+    command = [sys.executable, "-m", "harness", *map(str, RUN), "--home", str(tmp_path / "full")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert f"top-1 accuracy {whole['accuracy']:.2f} % ({whole['correct']} of {whole['n']})" in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith("harness run: the result above was not stored: ")
+    assert done.stderr.count("\n") == 1
+    assert not list((tmp_path / "full").glob("runs/*/*"))
+
+
+def test_an_output_that_can_t_be_written_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "harness", "recipes"]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    line = "harness recipes: output: expected to read or write it, found: No space left on device\n"
+    assert done.stderr == line
+
+
+def test_a_terminal_of_ascii_gets_escapes_and_no_traceback(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "datasets.toml").write_text(
+        '[mine]\ntitle = "né à Zürich"\nreader = "folder"\nclasses = 2\ntrain = 4\ntest = 2\ndev_fraction = 0.5\n',
+        encoding="utf-8",
+    )
+    ascii_only = {"PYTHONIOENCODING": "ascii", "VIT_CLAIMS_TABLES": str(tmp_path / "tables")}
+    done = harness("datasets", **ascii_only)
+    assert done.returncode == 0, done.stderr
+    assert r"n\xe9 \xe0 Z\xfcrich" in done.stdout
+
+
+def test_a_read_only_home_gives_what_is_stored_and_refuses_the_rest_in_one_line(tmp_path):
+    def obeying_modes():  # root may write anywhere, unless that capability is dropped before the program starts
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+    home = tmp_path / "home"
+    try:
+        stored = json.loads(harness(*RUN, "--home", home, "--json").stdout)
+        for path in (home, *home.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        command = [sys.executable, "-m", "harness", *map(str, RUN), "--home", str(home), "--json"]
+        start = {"cwd": ROOT, "capture_output": True, "text": True, "check": False, "preexec_fn": obeying_modes}
+        found = subprocess.run(command, **start)
+        assert json.loads(found.stdout)["predictions_sha256"] == stored["predictions_sha256"], found.stderr
+        refused = subprocess.run([*command, "--seed", "1"], **start)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1, refused.stderr
+        assert "Permission denied" in refused.stderr
+    finally:
+        for path in (home, *home.rglob("*")):
+            path.chmod(0o755)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -238,3 +239,31 @@ def test_after_a_killed_worker_the_session_goes_on(tmp_path):
     assert [result.run_id for result in executor.results(wanted)] == [run.id for run in wanted]
     assert long.id not in executor._futures
     executor.close()
+
+
+@contextlib.contextmanager
+def no_room(size):
+    """No file can grow beyond `size` bytes, here and in processes started here: the kernel's own full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_result_that_can_t_be_stored_is_given_all_the_same_and_said_once(tmp_path, jobs):
+    wanted = runs(2)
+    expected = Executor(Store(tmp_path / "roomy"), 0).results(wanted)
+    executor = Executor(Store(tmp_path / "full"), jobs)
+    try:
+        with no_room(2000):
+            found = executor.results(wanted)
+    finally:
+        executor.close()
+    assert [result.predictions for result in found] == [result.predictions for result in expected]
+    assert len(executor.problems) == 1
+    assert "the result is not stored: " in executor.problems[0]
+    assert "found: File too large; nothing was stored, free some space" in executor.problems[0]
+    assert not list((tmp_path / "full").glob("runs/*/*"))

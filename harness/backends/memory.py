@@ -52,6 +52,19 @@ def fitting(peaks: Sequence[int], examples: tuple[int, int], room: int, batch: i
     return math.ceil(batch / next((more for more in range(parts, 2 * parts) if batch % more == 0), parts))
 
 
+def available() -> int | None:
+    """Return how many bytes of memory this process may still take on a CPU; None where that is not known."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        found.append(1024 * int(lines["MemAvailable"].split()[0]))
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):  # no such limit
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(max(0, limit - used))
+    return min(found, default=None)
+
+
 class Remembered:
     """Micro-batches that fitted, per model, resolution, precision and card, in a JSON file.
 

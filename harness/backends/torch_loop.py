@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from harness.backends import Execution, Progress
 from harness.backends.history import History, Meter
-from harness.backends.memory import Remembered
+from harness.backends.memory import Remembered, available
 from harness.backends.states import Interruption, folder_of, interruption, stopped
 from harness.backends.torch_feed import Batch, Feed
 from harness.backends.torch_inputs import laid_out
 from harness.backends.torch_machine import Coming, Machine
-from harness.backends.torch_memory import MicroBatch, estimate
+from harness.backends.torch_memory import MicroBatch, estimate, fitting_on_cpu
 from harness.backends.torch_network import batch_normalised
 from harness.backends.torch_optimiser import Average, optimiser
 from harness.backends.torch_state import Training, restore, save
@@ -153,6 +153,8 @@ class Loop:
         free = not (self.known or self.execution.micro_batch or self.micro.whole)
         if step == self.first and self.machine.accelerated and free:
             self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.machine.device)
+        elif step == self.first and not (self.machine.accelerated or self.execution.micro_batch):
+            self._fit_cpu(batch)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()
         if self.machine.world == 1:
@@ -190,6 +192,23 @@ class Loop:
             (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
             losses.append(loss.detach())
         return losses
+
+    def _fit_cpu(self, batch: Batch) -> None:
+        """Split the batch where it would take more than the memory there is: the kernel kills without a word.
+
+        The micro study's networks are too small for that, and their results are the same to the bit everywhere. A
+        network with batch normalisation takes the whole batch, and a trial would change its running statistics.
+        """
+        if self.run.checkpoint.shipped or self.micro.whole:
+            return
+
+        def forward(n: int) -> Tensor:
+            inputs, targets = batch.part(0, n)
+            with self.machine.autocast():
+                return mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
+
+        self.micro.size = fitting_on_cpu(forward, len(batch), available())
+        self.known = (self.micro.size, self.micro.checkpointing)  # found anew each time: memory comes and goes
 
     def _tried(self, step: int, batch: Batch, n: int) -> None:
         # Not compiled: numbers of examples that are never trained on would be compiled, too, and for any number.

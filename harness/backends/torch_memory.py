@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from harness.backends.memory import SMALL, fitting
+from harness.backends.memory import SMALL, USED, fitting
 from harness.errors import TooLittleMemory
 
 T = TypeVar("T")
+
+OVERHEAD = 1.3
+"""On a CPU: what a step takes, divided by what is kept for the backward pass."""
 
 
 LACKING = (
@@ -140,3 +143,44 @@ def estimate(gradient: Callable[[int], object], batch: int, device: torch.device
         peaks.append(torch.cuda.max_memory_allocated(device) - before)
     free()
     return fitting(peaks, (few, more), torch.cuda.mem_get_info(device)[0], batch)
+
+
+def kept_for_backward(forward: Callable[[], object]) -> int:
+    """Return the bytes that a forward pass keeps for the backward pass, each storage counted once."""
+    storages: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        held = forward()  # held, so that no storage is freed and its place counted twice or not at all
+        total = sum(storages.values())
+    del held
+    return total
+
+
+def fitting_on_cpu(forward: Callable[[int], object], batch: int, room: int | None) -> int:
+    """Return how many examples of a batch fit into a CPU's memory: all of them, if they do.
+
+    Args:
+        forward: the forward pass of so many examples.
+        batch: at most.
+        room: free memory, bytes; None: not known, so all are tried.
+
+    Raises:
+        TooLittleMemory: not even one fits.
+    """
+    if room is None or batch < 2:
+        return batch
+    peaks = [round(OVERHEAD * kept_for_backward(lambda: forward(n))) for n in (1, 2)]  # noqa: B023
+    each = max(1, peaks[1] - peaks[0])
+    if each > USED * room:
+        raise TooLittleMemory(
+            f"expected {each / 1e9:.1f} GB of free memory for one example at a time, found {room / 1e9:.1f} GB; choose"
+            " a smaller network or a machine with more memory"
+        )
+    if batch * each <= USED * room:
+        return batch
+    return fitting((each, 2 * each), (1, 2), room, batch)

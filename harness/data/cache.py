@@ -35,7 +35,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.examples import Examples, Pixels, content_of
+from harness.data.decoding import Pixels
+from harness.data.examples import Examples, content_of
 from harness.data.preprocess import Resize, stored
 from harness.data.rng import Indices
 from harness.errors import ClaimsError

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.examples import Examples, Pixels, file_stamp, read_bytes, stamp_of
+from harness.data.decoding import Pixels
+from harness.data.examples import Examples, file_stamp, read_bytes, stamp_of
 from harness.data.members import members
 from harness.data.parts import Digests, Parts, check_digest
 from harness.errors import ClaimsError

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from harness.data.examples import Pixels
+from harness.data.decoding import Pixels
 from harness.data.rng import raw_words
 from harness.errors import ClaimsError
 from harness.spec import STRICT, Count, Recipe

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.examples import Examples, Pixels, file_stamp, from_files, read_bytes, stamp_of
+from harness.data.decoding import Pixels
+from harness.data.examples import Examples, file_stamp, from_files, read_bytes, stamp_of
 from harness.data.imagefolder import image_folder
 from harness.data.oxford import inner, lines_of, mat
 from harness.data.parts import Digests, Parts, check_digest, hold_out, per_class

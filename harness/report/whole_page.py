@@ -21,7 +21,7 @@ def whole_page(config: pytest.Config) -> Iterator[None]:
     Raises:
         OSError: the page can't be written; nothing of it is left.
     """
-    from pytest_html.basereport import BaseReport  # type: ignore[import-untyped]
+    from pytest_html.basereport import BaseReport
 
     writer = next((each for each in config.pluginmanager.get_plugins() if isinstance(each, BaseReport)), None)
     if writer is None:

@@ -11,7 +11,7 @@ from harness.backends import Execution
 from harness.backends.memory import Remembered, fitting
 from harness.backends.torch_loop import Loop
 from harness.backends.torch_machine import Machine
-from harness.backends.torch_memory import MicroBatch, attempted, out_of_memory
+from harness.backends.torch_memory import MicroBatch, attempted, fitting_on_cpu, kept_for_backward, out_of_memory
 from harness.backends.torch_network import network
 from harness.data.splits import select
 from harness.datasets import dataset
@@ -156,3 +156,40 @@ def test_parts_are_the_batch_and_none_is_larger_than_asked(size):
     parts = MicroBatch(nn.Identity(), 14, size).parts(14)
     assert [number for part in parts for number in range(*part)] == list(range(14))
     assert max(stop - start for start, stop in parts) <= size
+
+
+def kept(n):
+    """A forward pass that keeps 4 * 1,000 bytes of each of n examples, and a weight."""
+    weight = torch.ones(1000, requires_grad=True)
+    return (torch.ones(n, 1000) * weight).sum()
+
+
+def test_what_a_cpu_keeps_for_the_backward_pass_is_counted():
+    assert kept_for_backward(lambda: kept(5)) - kept_for_backward(lambda: kept(4)) == 4000
+
+
+def test_a_batch_that_fits_a_cpu_stays_whole_and_a_larger_one_is_split_or_refused():
+    assert fitting_on_cpu(kept, 512, None) == 512
+    assert fitting_on_cpu(kept, 512, 10**9) == 512
+    part = fitting_on_cpu(kept, 512, 1_000_000)
+    assert 1 < part < 512
+    assert part * 4000 < 1_000_000
+    with pytest.raises(ClaimsError, match="expected .* GB of free memory for one example at a time, found 0.0 GB"):
+        fitting_on_cpu(kept, 512, 1000)
+
+
+def test_a_run_on_a_cpu_with_little_memory_is_split_and_trains_alike(monkeypatch):
+    from harness.backends.layouts import read
+
+    own = run(batch_size=14)
+    own = replace(own, checkpoint=replace(own.checkpoint, file="/elsewhere.npz"))
+    found = {}
+    for room in (10**12, 3_000_000):
+        monkeypatch.setattr("harness.backends.torch_loop.available", lambda room=room: room)
+        model = network(own, read(file_of(checkpoint("micro-vit-s"))))
+        loop = Loop(model, select(tasks.load(own.dataset), own).train, own, Execution(), CPU)
+        found[room] = loop.train()
+    whole, split = found.values()
+    assert whole.micro_batch is None
+    assert 1 <= split.micro_batch < 14
+    assert split.losses == pytest.approx(whole.losses, abs=1e-5)

@@ -130,9 +130,10 @@ def test_text_says_what_does_not_fit_and_what_is_not_known():
 
 
 def test_what_does_not_fit_is_not_to_be_paid_and_the_counts_add_up():
-    large = replace(FINAL, recipe=replace(FINAL.recipe, id="large", resolution=4096, batch_size=1))
-    between = replace(CARD, memory=4 * 10**9)  # holds the short recipe and not the large one
-    found = plan([*seeds(FINAL), *seeds(large)], between, price_per_hour=2.0)
+    large = replace(FINAL, recipe=replace(FINAL.recipe, id="large", resolution=1024, batch_size=1))
+    between = replace(CARD, memory=1_150_000_000)  # holds the short recipe and not the large one
+    others = [replace(run, run_id=f"large{run.seed}") for run in seeds(large)]
+    found = plan([*seeds(FINAL), *others], between, price_per_hour=2.0)
     fits, too_large = found.rows
     assert (fits.each.fits, too_large.each.fits) == (True, False)
     assert (fits.blocked, too_large.blocked) == (False, True)
