@@ -14,7 +14,7 @@ STAGES = [
     "harness",
     "harness.errors",
     "harness.spec",
-    "harness.tables harness.home",
+    "harness.tables harness.home harness.launcher",
     "harness.fetch",
     "harness.claim",
     "harness.known",

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from harness.errors import ClaimsError
+from harness.launcher import process_count
 from harness.spec import BACKENDS, Checkpoint, Dataset, Recipe, Result, Run, build
 from harness.store import Busy, Store
 
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     from harness.home import home
     from harness.statistics import wilson
 
+    if process_count() > 1 and options.backend != "torch":
+        raise ClaimsError(f"--backend {options.backend}: expected one process, found a launcher's; only torch shares a run")
     if options.offline is not None:
         os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
     store = Store(home())
