@@ -41,6 +41,7 @@ STAGES = [
     "harness.questions",
     "harness.report",
     "harness.session harness.selection",
+    "harness.options",
     "harness.plan_plugin",
     "fixtures",
     "harness.plugin",

@@ -49,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
     from harness.statistics import wilson
 
     if process_count() > 1 and options.backend != "torch":
-        raise ClaimsError(f"--backend {options.backend}: expected one process, found a launcher's; only torch shares a run")
+        raise ClaimsError(
+            f"--backend {options.backend}: expected one process, found a launcher's; only torch shares a run"
+        )
     if options.offline is not None:
         os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
     store = Store(home())
