@@ -213,9 +213,11 @@ def means(config: pytest.Config, asked: bool) -> Means:
         number = int(re.sub(r"\D", "", config.workerinput["workerid"]) or 0)  # type: ignore[attr-defined]
         chosen = (chosen[number % len(chosen)],)
         os.environ[accelerators.VARIABLE] = chosen[0]
+    # A process that pytest-forked starts for one test ends without stopping processes of its own.
+    alone = on_worker or bool(config.getoption("--forked", False))
     return Means(
         home=home(option(config, "--home")),
-        jobs=0 if on_worker else option(config, "--jobs") or cores(),
+        jobs=0 if alone else option(config, "--jobs") or cores(),
         accelerators=chosen,
         refuses=tuple(refuses.items()),
         fetches=set(refuses) != set(wanted),

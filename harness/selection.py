@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -103,13 +104,13 @@ def report_folder(config: pytest.Config) -> Path:
     """
     name = config.getoption("--report-dir", None) or "reports"
     if config.inipath is not None or config.option.rootdir:
-        return config.rootpath / name
+        return Path(os.path.normpath(config.rootpath / name))
     here = config.invocation_params.dir
     given = [(here / argument.split("::")[0]).absolute() for argument in config.args]
     folders = [path if path.is_dir() else path.parent for path in given if path.exists()]
     root = common([here, *folders])
     # Everything is in the root of the file system; that is nobody's project.
-    return (common(folders or [here]) if root == root.parent else root) / name
+    return Path(os.path.normpath((common(folders or [here]) if root == root.parent else root) / name))
 
 
 def common(folders: Iterable[Path]) -> Path:
