@@ -140,7 +140,7 @@ class Claim:
             stated: the hypotheses.
             known: what is recorded against them, by hypothesis id and source (harness.known).
         """
-        records = known or {}
+        records = {} if known is None else known
         listed = tuple(replace(h, known=tuple(records[h.id].items())) if h.id in records else h for h in stated)
         if len({h.id for h in listed}) != len(listed):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")

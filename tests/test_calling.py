@@ -189,6 +189,17 @@ def test_a_session_that_judges_nothing_leaves_the_report_as_it_was(tmp_path, arg
     assert {path: path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("marks, code", [("gpu", 1), ("gpu and not micro", 1), ("gpu or published", 0)])
+def test_a_session_for_the_released_checkpoints_that_judges_nothing_fails_and_says_so_first(tmp_path, marks, code):
+    write_claims(tmp_path)
+    done = call(tmp_path, *LOAD, "-q", "-m", marks, "--device", "cpu", VIT_CLAIMS_OFFLINE="1")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "1 skipped" in done.stdout
+    first = done.stdout.split(" verdicts ===")[1].splitlines()[1]
+    assert first.startswith("nothing was judged: 1 of 1 gpu questions are NOT RUN, ") == bool(code)
+    assert "NOT RUN" in verdicts(tmp_path / "reports").values()
+
+
 def test_collection_errors_leave_the_report_as_it_was(tmp_path):
     write_claims(tmp_path)
     write_claims(tmp_path, "import nonsense_that_is_nowhere\n", "test_other.py")
