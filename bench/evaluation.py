@@ -18,7 +18,8 @@ from bench.cases import Case
 from bench.loops import precision, wait
 from bench.rows import Clock, Goal, Lap, Row, compared, rounds
 from harness.backends import EVALUATION_BATCH
-from harness.backends.torch_evaluation import evaluate, folded, predict, resized_batch
+from harness.backends.folding import folded
+from harness.backends.torch_evaluation import evaluate, predict, resized_batch
 from harness.backends.torch_inputs import laid_out, normalised, to_inputs
 from harness.backends.torch_machine import Machine, machine
 from harness.backends.torch_network import convolutional, faster_format, network

@@ -12,7 +12,7 @@ import torch
 from timm.layers.std_conv import StdConv2d, StdConv2dSame
 from torch import Tensor
 
-from harness.backends import torch_evaluation
+from harness.backends import folding
 
 
 def standardised(conv: StdConv2d | StdConv2dSame) -> Tensor:
@@ -24,6 +24,6 @@ def standardised(conv: StdConv2d | StdConv2dSame) -> Tensor:
     Source: bit_pytorch/models.py, `StdConv2d`.
     """
     if not isinstance(conv, StdConv2d):
-        return torch_evaluation.standardised(conv)
+        return folding.standardised(conv)
     variance, mean = torch.var_mean(conv.weight, dim=(1, 2, 3), correction=0, keepdim=True)
     return (conv.weight - mean) / torch.sqrt(variance + conv.eps)

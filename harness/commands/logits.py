@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
 def torch_logits(model: Any, images: Any) -> Any:
     """Return float32 logits (N, classes) of a network with the reference's semantics."""
     from harness.backends import loaders, parity
-    from harness.backends.torch_evaluation import folded
+    from harness.backends.folding import folded
 
     with folded(model, parity.standardised):
         return loaders.logits(model, images)

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.backends.torch_evaluation import folded
+from harness.backends.folding import folded
 from harness.backends.torch_network import set_dropout
 
 P = ParamSpec("P")

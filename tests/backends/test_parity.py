@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from harness.backends import loaders, models, parity
-from harness.backends.torch_evaluation import folded
+from harness.backends.folding import folded
 from tests.backends import reference
 from tests.backends.test_models import ARCHITECTURES, images
 

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from harness.backends import models_timm, torch_evaluation
+from harness.backends.folding import FoldedConv, folded
 from harness.backends.layouts import read
 from harness.backends.models import load
-from harness.backends.torch_evaluation import EVALUATION_BATCH, FoldedConv, evaluate, folded, predict, test_inputs
+from harness.backends.torch_evaluation import EVALUATION_BATCH, evaluate, predict, test_inputs
 from harness.backends.torch_evaluation import test_rule as rule_of
 from harness.backends.torch_inputs import three_channels, to_inputs
 from harness.backends.torch_machine import Machine

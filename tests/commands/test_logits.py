@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from harness.backends import flax_models, flax_parity, layouts, loaders, models, npz, parity
-from harness.backends.torch_evaluation import folded
+from harness.backends.folding import folded
 from harness.errors import ClaimsError
 from tests.backends import reference
 from tests.backends.test_models import ARCHITECTURES
