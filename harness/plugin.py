@@ -108,13 +108,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         with usage_errors():
             get_ready(session, selected)
         return
+    handover: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    if FOLDER not in handover:
+        return  # no claims were selected, for they are refused there
     try:
         if selected.questions:
             start(config, selected)
     except ClaimsError as error:
         selected = Selected(selected.questions, selected.tests, str(error))
-    folder = Path(config.workerinput[FOLDER])  # type: ignore[attr-defined]
-    (folder / str(config.workerinput["workerid"])).write_bytes(selected.encoded())  # type: ignore[attr-defined]
+    (Path(handover[FOLDER]) / str(handover["workerid"])).write_bytes(selected.encoded())
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
