@@ -14,6 +14,9 @@ from harness.spec import STRICT, Sources, pairs
 
 VerdictName = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT VERIFIABLE", "NOT RUN"]
 
+PLUGIN = "harness.plugin"
+"""The pytest plugin that makes tests of hypotheses."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -137,16 +140,35 @@ class Claim:
             stated: the hypotheses.
             known: what is recorded against them, by hypothesis id and source (harness.known).
         """
-        records = known or {}
+        records = {} if known is None else known
         listed = tuple(replace(h, known=tuple(records[h.id].items())) if h.id in records else h for h in stated)
         if len({h.id for h in listed}) != len(listed):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
 
         def attach(function: F) -> F:
             function.stated = (self, listed)  # type: ignore[attr-defined]
+            function.records = records  # type: ignore[attr-defined]
+            # pytest calls this of a module whether or not it has loaded the plugin.
+            function.__globals__.setdefault("pytest_generate_tests", require_plugin)
             return function
 
         return attach
+
+
+def require_plugin(metafunc: Any) -> None:
+    """Stop the collection of a claim file by pytest without the plugin that judges claims.
+
+    Args:
+        metafunc: pytest's description of a test function.
+    """
+    if hasattr(metafunc.function, "stated") and not metafunc.config.pluginmanager.has_plugin(PLUGIN):
+        import pytest
+
+        pytest.fail(
+            f"{metafunc.module.__file__}: expected the plugin {PLUGIN}, which judges claims, found that pytest has not"
+            f" loaded it; add -p {PLUGIN}",
+            pytrace=False,
+        )
 
 
 @dataclass(frozen=True, config=STRICT)

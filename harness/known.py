@@ -5,9 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.claim import Known, Records
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, nearest
 from harness.spec import build
 from harness.tables import read_toml
+
+
+class RecordsOf(dict[str, dict[str, Known]]):
+    """The records for one claim file, with the file that they were read from."""
+
+    def __init__(self, path: Path, stem: str):
+        super().__init__()
+        self.path = path
+        self.stem = stem
 
 
 def recorded(claim_file: str, name: str = "known.toml") -> Records:
@@ -25,13 +34,31 @@ def recorded(claim_file: str, name: str = "known.toml") -> Records:
     """
     path = Path(claim_file).with_name(name)
     tables = read_toml(path).get(Path(claim_file).stem, {})
-    records = {}
+    records = RecordsOf(path, Path(claim_file).stem)
     for hypothesis, by_source in tables.items():
         where = f"{path.name} [{Path(claim_file).stem}.{hypothesis!r}]"
         if not isinstance(by_source, dict):
             raise ClaimsError(f'{where}: expected lines SOURCE = "VERDICT: reason", found {by_source!r}; mend the file')
         records[hypothesis] = {source: read_record(text, f"{where} {source}") for source, text in by_source.items()}
     return records
+
+
+def require_files(records: Records) -> str:
+    """Return where records stand, for messages, having seen that every table of their file is of a claim file.
+
+    Raises:
+        ClaimsError: one names no Python file beside it, so that its records would never be looked at.
+    """
+    if not isinstance(records, RecordsOf):
+        return "records"
+    files = {file.stem for file in records.path.parent.glob("*.py")}
+    for stem in read_toml(records.path):
+        if stem not in files:
+            raise ClaimsError(
+                f"{records.path.name} [{stem}]: expected the name of a claim file beside it, found no {stem}.py"
+                f"{nearest(stem, files)}; correct the name or remove the records"
+            )
+    return f"{records.path.name} [{records.stem}]"
 
 
 def read_record(text: object, where: str) -> Known:

@@ -1,14 +1,22 @@
-"""The pytest side: options, markers, one question per test, and the report."""
+"""The pytest side: markers, one question per test, and what a session needs once its claims are collected.
+
+Claims are recognised by what they state, wherever they lie: a session is one of claims if a test of a hypothesis is
+among those selected, which is known after the collection. Under pytest-xdist only the workers collect; each hands what
+it found to the controller in a file, for the controller refuses, limits and reports.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +29,32 @@ from harness.errors import ClaimsError
 from harness.executor import cores
 from harness.home import VARIABLE as HOME
 from harness.home import home, make_folder
-from harness.questions import KINDS, Asking
-from harness.selection import asks_for_gpu, computes_nothing, identifier, questions_in, questions_of, runs_claims
+from harness.launcher import require_single_process
+from harness.options import add_options, asking_of, asks_for_gpu, option, require_used, require_values
+from harness.questions import KINDS
+from harness.selection import (
+    Selected,
+    computes_nothing,
+    decoded,
+    distributes,
+    identifier,
+    is_worker,
+    questions_in,
+    questions_of,
+    report_folder,
+)
 from harness.session import SESSION, Means, Session
 from harness.spec import BACKENDS
-from harness.verdict import FEWEST_SEEDS, Question
+from harness.verdict import Question
 
 STOPPED = pytest.StashKey[bool]()
 """Whether a session was stopped before its end, as by Ctrl-C."""
+HANDOVER = pytest.StashKey[Path]()
+"""On xdist's controller: the folder in which workers leave what they selected."""
+REPORT = "vit-claims-report"
+"""The name of the plugin that writes the report."""
+FOLDER = "vit_claims_folder"
+"""The key under which a worker is told the folder."""
 pytest_plugins = [
     "fixtures.checkpoints",
     "fixtures.datasets",
@@ -46,89 +72,138 @@ MEANING = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
-    group = parser.getgroup("vit-claims", "claims and their verdicts")
-    group.addoption(
-        "--home",
-        metavar="DIR",
-        help="where runs, downloads and locks lie (default: $VIT_CLAIMS_HOME, else the user cache)",
-    )
-    group.addoption(
-        "--report-dir", metavar="DIR", default="reports", help="where the report goes, relative to rootdir (reports)"
-    )
-    group.addoption("--jobs", type=int, metavar="N", help="processes that compute runs (default: one per core)")
-    group.addoption(
-        "--backend",
-        choices=("torch", "jax", "both"),
-        default="torch",
-        help="framework that computes runs; both: each, and whether they agree (torch)",
-    )
-    group.addoption(
-        "--recipe",
-        metavar="NAME",
-        default="notebook",
-        help="-m gpu: whose recipes released checkpoints are fine-tuned by: notebook (the course's), paper, code,"
-        " short-500, short-1000, or any recipe (notebook)",
-    )
-    group.addoption("--seeds", type=int, metavar="N", default=3, help="-m gpu: seeds of the final runs (3)")
-    group.addoption(
-        "--device",
-        choices=("auto", "cpu"),
-        default="auto",
-        help="-m gpu: auto asks for an accelerator; cpu computes without one, very slowly (auto)",
-    )
-    group.addoption("--compile", action="store_true", help="-m gpu: compile models (torch.compile)")
-    group.addoption(
-        "--strict-verdicts",
-        action="store_true",
-        help="INCONCLUSIVE and NOT RUN fail, for a nightly that must not go green by doing nothing",
-    )
+    add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and set up the session and, where claims are run, the report."""
+    """Register the markers, check the options and set up the session."""
     for kind in KINDS:
         config.addinivalue_line("markers", f"{kind}: {MEANING[kind]}")
-    on_worker = hasattr(config, "workerinput")
-    for option, value in (("--jobs", config.getoption("--jobs")), ("--seeds", config.getoption("--seeds"))):
-        if value is not None and value < 1:
-            raise pytest.UsageError(f"{option}: expected at least 1, found {value}")
-    if 1 < config.getoption("--seeds") < FEWEST_SEEDS:
-        raise pytest.UsageError(
-            f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {config.getoption('--seeds')}: with fewer than"
-            f" {FEWEST_SEEDS} the examples of one run are compared, and the others would be computed for nothing"
-        )
-    asking = Asking(config.getoption("--backend"), config.getoption("--recipe"))
-    if runs_claims(config):
-        try:
-            asking.require()
-        except ClaimsError as error:
-            raise pytest.UsageError(str(error)) from None
-    config.stash[SESSION] = Session(means(config), asking, lambda: outside_capture(config))
-    if runs_claims(config) and not computes_nothing(config) and not on_worker:
-        from harness.report.plugin import ReportPlugin, configure
-
-        try:
-            make_folder(config.stash[SESSION].executor.store.home)
-        except ClaimsError as error:
-            raise pytest.UsageError(f"--home: {error}") from None
-        folder = config.rootpath / config.getoption("--report-dir")
-        configure(config, folder)
-        config.pluginmanager.register(ReportPlugin(config, folder), "vit-claims-report")
+    place = home(option(config, "--home"))
+    os.environ[HOME] = str(place)  # for all that looks for data and pins, here and in the processes started from here
+    with usage_errors():
+        require_values(config)
+    config.stash[SESSION] = Session(asking_of(config), lambda: outside_capture(config))
 
 
-def means(config: pytest.Config) -> Means:
-    """Return what a session computes with.
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn bad input into a usage error of pytest: one line and exit code 4."""
+    try:
+        yield
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where to leave what it selects."""
+    stash = node.config.stash
+    if HANDOVER not in stash:
+        stash[HANDOVER] = Path(tempfile.mkdtemp(prefix="vit-claims-"))
+    node.workerinput[FOLDER] = str(stash[HANDOVER])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Get ready for the claims that were selected, or refuse to judge them; a worker leaves that to its controller."""
+    config = session.config
+    if session.testsfailed and not config.option.continue_on_collection_errors:
+        return  # pytest says what could not be collected
+    selected = Selected(questions_of(session.items), len(session.items))
+    if not is_worker(config):
+        with usage_errors():
+            get_ready(session, selected)
+        return
+    handover: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    if FOLDER not in handover:
+        return  # no claims were selected, for they are refused there
+    try:
+        if selected.questions:
+            start(config, selected)
+    except ClaimsError as error:
+        selected = Selected(selected.questions, selected.tests, str(error))
+    (Path(handover[FOLDER]) / str(handover["workerid"])).write_bytes(selected.encoded())
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """Get ready for the claims that a worker has selected: all of them select the same."""
+    config = node.config
+    session = config.pluginmanager.getplugin("session")
+    if config.pluginmanager.has_plugin(REPORT):
+        return
+    file = config.stash[HANDOVER] / node.workerinput["workerid"]
+    with usage_errors():
+        selected = decoded(file.read_bytes()) if file.exists() else Selected()
+        get_ready(session, selected)
+
+
+def get_ready(session: pytest.Session, selected: Selected) -> None:
+    """Check that selected claims can be judged as asked, and start what judges and reports them.
+
+    Args:
+        session: of this process.
+        selected: what it, or each of its workers, collected.
 
     Raises:
-        pytest.UsageError: the released checkpoints are asked for, and there is no accelerator to compute on.
+        ClaimsError: they can't.
     """
-    on_worker = hasattr(config, "workerinput")
-    asked, device, backend = asks_for_gpu(config), config.getoption("--device"), config.getoption("--backend")
+    config = session.config
+    require_used(config, selected)
+    if not selected.questions or config.option.collectonly:
+        return
+    start(config, selected)
+    if selected.problem:
+        raise ClaimsError(selected.problem)
+    if computes_nothing(config):
+        return
+    from harness.plan_plugin import is_limited, refuse_dear  # a plugin: pytest prepares its import
+
+    if is_limited(config, selected):
+        refuse_dear(config, selected.questions)
+    try:
+        make_folder(config.stash[SESSION].means.home)
+    except ClaimsError as error:
+        raise ClaimsError(f"--home: {error}") from None
+    from harness.report.plugin import ReportPlugin, start_page
+
+    report = ReportPlugin(config, report_folder(config), asks_for_gpu(config, selected))
+    config.pluginmanager.register(report, REPORT)
+    start_page(session, report)
+
+
+def start(config: pytest.Config, selected: Selected) -> None:
+    """Give the session what it computes with, and plan every run that the selected tests need.
+
+    Raises:
+        ClaimsError: a launcher started this process, recipes or tables can't be used, or there is no accelerator.
+    """
+    require_single_process()
+    session = config.stash[SESSION]
+    session.asking.require()
+    session.start(means(config, asks_for_gpu(config, selected)))
+    if not computes_nothing(config) and not distributes(config):
+        session.plan(selected.questions)
+
+
+def means(config: pytest.Config, asked: bool) -> Means:
+    """Return what a session computes with.
+
+    Args:
+        config: with the options.
+        asked: whether it computes runs on released checkpoints.
+
+    Raises:
+        ClaimsError: it does, and there is no accelerator to compute on.
+    """
+    on_worker = is_worker(config)
+    device, backend = option(config, "--device"), option(config, "--backend")
     wanted = BACKENDS if backend == "both" else (backend,)
     chosen: tuple[str, ...] = ()
     refuses: dict[str, str] = {}
-    if not asked or computes_nothing(config):
+    if not asked:
         refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
     elif device == "auto":
         chosen = accelerators.visible(choosing=on_worker)
@@ -139,7 +214,7 @@ def means(config: pytest.Config) -> Means:
         elif "jax" in wanted:
             chosen = chosen or ("0",)  # one that only JAX can use
         if set(refuses) == set(wanted):
-            raise pytest.UsageError(
+            raise ClaimsError(
                 f"-m gpu: expected an accelerator, found none ({'; '.join(refuses.values())}); run it on a machine with"
                 " a GPU, or see what it would cost there with --plan --card h100"
             )
@@ -148,17 +223,16 @@ def means(config: pytest.Config) -> Means:
         number = int(re.sub(r"\D", "", config.workerinput["workerid"]) or 0)  # type: ignore[attr-defined]
         chosen = (chosen[number % len(chosen)],)
         os.environ[accelerators.VARIABLE] = chosen[0]
-    jobs = config.getoption("--jobs")
-    place = home(config.getoption("--home"))
-    os.environ[HOME] = str(place)  # for all that looks for data and pins, here and in the processes started from here
+    # A process that pytest-forked starts for one test ends without stopping processes of its own.
+    alone = on_worker or bool(config.getoption("--forked", False))
     return Means(
-        home=place,
-        jobs=0 if on_worker else jobs or cores(),
+        home=home(option(config, "--home")),
+        jobs=0 if alone else option(config, "--jobs") or cores(),
         accelerators=chosen,
         refuses=tuple(refuses.items()),
         fetches=set(refuses) != set(wanted),
-        execution=Execution(compile=config.getoption("--compile")),
-        seeds=config.getoption("--seeds"),
+        execution=Execution(compile=option(config, "--compile")),
+        seeds=option(config, "--seeds"),
     )
 
 
@@ -176,11 +250,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the processes that compute runs; say where a session that was stopped goes on."""
-    if SESSION not in config.stash:
+    if HANDOVER in config.stash:
+        shutil.rmtree(config.stash[HANDOVER], ignore_errors=True)
+    if SESSION not in config.stash or not config.stash[SESSION].started:
         return
     executor = config.stash[SESSION].executor
     executor.close()
-    if config.stash.get(STOPPED, False) and not hasattr(config, "workerinput"):
+    if config.stash.get(STOPPED, False) and not is_worker(config):
         left = sum(bool(saved(states)) for states in (executor.store.work / "states").glob("*"))
         if left:
             runs = f"{left} unfinished run{'s' * (left > 1)}"
@@ -195,17 +271,33 @@ def outside_capture(config: pytest.Config) -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Show bad input that a claim file meets while it is imported as one line, without a traceback."""
+    report = yield
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, ClaimsError):
+        report.longrepr = str(call.excinfo.value)
+    return report
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test per (hypothesis, source of evidence) of a function that states hypotheses."""
     stated: tuple[Claim, tuple[Hypothesis, ...]] | None = getattr(metafunc.function, "stated", None)
     if stated is None:
         return
     claim, hypotheses = stated
+    if is_worker(metafunc.config) and FOLDER not in metafunc.config.workerinput:  # type: ignore[attr-defined]
+        raise pytest.Collector.CollectError(
+            f"{metafunc.module.__file__}: expected the plugin harness.plugin in the process that hands out the tests,"
+            " found it in the workers only; add -p harness.plugin"
+        )
+    session = metafunc.config.stash[SESSION]
     try:
-        asked = questions_in(metafunc.module, claim, metafunc.config.stash[SESSION].asking)
+        asked = questions_in(metafunc.module, claim, session.asking)
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    metafunc.config.stash[SESSION].state(claim, asked)
+    session.state(claim, asked)
     metafunc.parametrize("question", [parameter(q) for q in asked if q.hypothesis in hypotheses])
 
 
@@ -220,14 +312,3 @@ def parameter(question: Question) -> Any:
         expected = Refuted if name == "REFUTED" else Unsettled
         marks.append(pytest.mark.xfail(reason=f"recorded as {name}: {reason}", raises=expected, strict=True))
     return pytest.param(question, id=identifier(question), marks=marks)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plan every run that the selected tests need."""
-    config = session.config
-    if computes_nothing(config):
-        return
-    try:
-        config.stash[SESSION].plan(questions_of(session.items))
-    except ClaimsError as error:
-        raise pytest.UsageError(str(error)) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.claim import Claim, Hypothesis, Verdict
-from harness.errors import ClaimsError
+from harness.errors import ClaimsError, nearest, unknown
 from harness.evidence import judge as published
 from harness.micro import judge as micro
 from harness.recipes import require_protocol
@@ -84,14 +84,38 @@ def sources_of(claim: Claim, hypothesis: Hypothesis, judged: set[tuple[str, ...]
     # What was never released stays so whatever the framework and the recipe.
     never = never_released(claim, hypothesis) is not None
     sources += [GPU] if never else asking.sources(f"{GPU}/{asking.protocol}")
-    # A record may be of another framework or recipe than tonight's.
-    known = {name for name in dict(hypothesis.known) if name.split("/")[0] != GPU}
-    unknown = {name.partition("@")[0] for name in known} - {name.partition("@")[0] for name in sources}
-    if unknown:
-        raise ClaimsError(
-            f"{claim.id}, {hypothesis.id}: known names {sorted(unknown)}, expected sources that judge it: {sources}"
-        )
+    for name in dict(hypothesis.known):
+        require_source(claim, hypothesis, name, sources)
     return sources
+
+
+def require_source(claim: Claim, hypothesis: Hypothesis, name: str, sources: Sequence[str]) -> None:
+    """Refuse a record of a source that never judges a hypothesis.
+
+    Args:
+        claim: whose hypothesis it is.
+        hypothesis: what is recorded of.
+        name: the source that the record is of. It may be of another framework or recipe than this session's.
+        sources: those that judge the hypothesis in this session.
+
+    Raises:
+        ClaimsError: there is no such source, or it does not judge the hypothesis.
+    """
+    base, at, backend = name.partition("@")
+    bases = list(dict.fromkeys(source.partition("@")[0] for source in sources))
+    where = f"{claim.id}, {hypothesis.id}: known names {[name]}"
+    if at and backend not in (*BACKENDS, BOTH):
+        raise unknown("backend", backend, (*BACKENDS, BOTH), where)
+    kind, slash, recipes = base.partition("/")
+    if kind == GPU and slash and any(source.startswith(f"{GPU}/") for source in bases):
+        try:
+            require_protocol(recipes)
+        except ClaimsError as error:
+            raise ClaimsError(f"{where}: {error}") from None
+    elif base not in bases:
+        raise ClaimsError(
+            f"{where}, expected sources that judge it: {bases}{nearest(base, bases)}; correct or remove the record"
+        )
 
 
 def questions(claim: Claim, stated: Sequence[Hypothesis], asking: Asking | None = None) -> tuple[Question, ...]:

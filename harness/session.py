@@ -43,31 +43,41 @@ class Means:
 
 
 class Session:
-    """State of a session of the suite, kept in the config's stash; lends what measuring needs (gpu.lab.Lab).
+    """State of a session of the suite, kept in the config's stash; the interface for obtaining results (gpu.lab.Lab).
 
     Args:
-        means: what it computes with.
         asking: what it asks of the sources that measure.
         outside_capture: gives a context in which the terminal can be written to.
     """
 
-    def __init__(self, means: Means, asking: Asking, outside_capture: Capture):
+    means: Means
+    """What it computes with, once `start` was called."""
+    executor: Executor
+
+    def __init__(self, asking: Asking, outside_capture: Capture):
         self.notes: list[str] = []
         """What the store had to say since the last verdict, one line each."""
-        self.means = means
         self.asking = asking
-        store = Store(means.home, self.notes.append)
-        self.executor = Executor(store, means.jobs, means.accelerators, means.execution)
         self.outside_capture = outside_capture
-        self._stated: dict[str, list[str]] = {}
+        self._stated: dict[str, dict[str, None]] = {}
+
+    def start(self, means: Means) -> None:
+        """Get ready to judge: only a session that has claims among its tests does."""
+        self.means = means
+        self.executor = Executor(Store(means.home, self.notes.append), means.jobs, means.accelerators, means.execution)
+
+    @property
+    def started(self) -> bool:
+        """Whether it judges claims."""
+        return hasattr(self, "executor")
 
     def state(self, claim: Claim, questions: Sequence[Question]) -> None:
-        """Remember what a claim states, whether or not tonight's selection judges it."""
-        self._stated[claim.id] = list(dict.fromkeys(question.hypothesis.id for question in questions))
+        """Remember what a claim states, in one or more files, whether or not this session's selection judges it."""
+        self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
 
     def stated(self, claim: Claim) -> str:
         """Return the ids of a claim's hypotheses as a JSON list."""
-        return json.dumps(self._stated[claim.id])
+        return json.dumps(list(self._stated[claim.id]))
 
     def plan(self, questions: Sequence[Question]) -> None:
         """Tell the executor every run that the selected questions need, so that no core waits."""

@@ -13,6 +13,7 @@ from typing import Any
 from harness.commands.asked import asked_run
 from harness.commands.recall import recall, remember
 from harness.errors import ClaimsError, Gone, NotStored
+from harness.launcher import process_count
 from harness.spec import BACKENDS, Result, Run
 from harness.store import Busy, Store
 
@@ -75,6 +76,10 @@ def run(options: argparse.Namespace) -> int:
     from harness.backends import first_process
     from harness.home import home
 
+    if process_count() > 1 and options.backend != "torch":
+        raise ClaimsError(
+            f"--backend {options.backend}: expected one process, found a launcher's; only torch shares a run"
+        )
     if options.offline is not None:
         os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
     store = Store(home())

@@ -221,6 +221,10 @@ def test_weights_that_changed_are_an_error_and_no_missing_material(suite):
 def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(suite):
     done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "evaluate", report="evaluated")
     assert "7 skipped" in done.stdout, done.stdout
+    # A session that judged nothing of what it was asked for does not end well.
+    assert done.returncode == 1
+    first = done.stdout.split(" verdicts ===")[1].splitlines()[1]
+    assert first.startswith("nothing was judged: 7 of 7 gpu questions are NOT RUN, ")
     assert verdicts[BETTER]["reason"].startswith(
         "tiny-vit on stripes: expected a recipe that fine-tunes, for its head has 100 classes and not 2, found evaluate"
     )

@@ -14,18 +14,18 @@ import resource
 
 import pytest
 
-from harness.report.plugin import ReportPlugin, configure
+from harness.errors import ClaimsError
+from harness.report.plugin import ReportPlugin, start_page
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure(config):
-    if not hasattr(config, "workerinput"):
-        folder = config.rootpath / "reports"
-        configure(config, folder)
-        config.pluginmanager.register(ReportPlugin(config, folder))
-
-
 def pytest_collection_finish(session):
+    try:
+        report = ReportPlugin(session.config, session.config.rootpath / "reports")
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
+    session.config.pluginmanager.register(report)
+    start_page(session, report)
     if "ROOM" in os.environ:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["ROOM"]), resource.RLIM_INFINITY))
 """
