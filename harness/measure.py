@@ -60,10 +60,10 @@ def compute(run: Run, execution: Execution) -> Result:
     from harness.backends.devices import card_name
     from harness.backends.loaders import weights_of
     from harness.loading import load
-    from harness.zoo import file_of
+    from harness.zoo import file_of, is_released
 
     start = time.perf_counter()
-    weights = weights_of(run.checkpoint, file_of(run.checkpoint))
+    weights = weights_of(run.checkpoint, file_of(run.checkpoint), is_released(run.checkpoint))
     data = load(run)
     outcome = backend(run.backend)(run, weights, data, execution)
     return Result(

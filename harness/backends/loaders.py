@@ -25,7 +25,6 @@ from harness.backends.shards import Place, place_of
 from harness.backends.stored import stored_at
 from harness.errors import ClaimsError
 from harness.spec import Checkpoint
-from harness.zoo import is_released
 
 Semantics = Literal["reference", "timm"]
 
@@ -113,8 +112,13 @@ def official_of(held: Weights, *, classes: int | None = None, heads: int | None 
     return checked
 
 
-def weights_of(found: Checkpoint, path: str | os.PathLike[str]) -> dict[str, Array]:
+def weights_of(found: Checkpoint, path: str | os.PathLike[str], released: bool = False) -> dict[str, Array]:
     """Return a checkpoint's weights in the form that `build` takes, after checking that they are its model's.
+
+    Args:
+        found: the checkpoint.
+        path: its file.
+        released: whether it is of the project's tables, which say whose numerics it has, whatever a config.json does.
 
     Raises:
         ClaimsError: as `official`; or the file holds another architecture than the checkpoint's entry says, a network
@@ -130,7 +134,7 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str]) -> dict[str, Arr
     arrays = official_of(held, classes=found.classes, heads=heads or found.heads, where=f"{found.id}: {path}")
     described = layouts.describe(arrays, found.id)
     paper.require(found, described)
-    if held.config and found.semantics == "reference" and not is_released(found):
+    if held.config and found.semantics == "reference" and not released:
         stated = held.config.numerics()
         if stated != numerics_of(found):
             raise held.config.error(f"expected the numerics {numerics_of(found)} of {found.id}, found {stated}")
