@@ -5,4 +5,4 @@ import pytest
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin, also where pytest finds this file only while it collects (`pytest_plugins` would fail there)."""
-    pluginmanager.import_plugin("harness.plugin")
+    pluginmanager.import_plugin("harness.suite.plugin")

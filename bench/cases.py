@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.backends import Weights
-from harness.backends.architectures import Architecture, BitArchitecture, ViTArchitecture
-from harness.backends.initialise import initial_arrays
+from harness.core.specs import Checkpoint, Dataset, Recipe, Run
 from harness.data.splits import Data, Split
-from harness.spec import Checkpoint, Dataset, Recipe, Run
+from harness.models.architectures import Architecture, BitArchitecture, ViTArchitecture
+from harness.models.initialise import initial_arrays
+from harness.training.api import Weights
 
 CLASSES = 10
 SMALL_VIT = ViTArchitecture(width=192, depth=6, heads=3, mlp_size=768, patch=(16, 16), grid=(6, 6), classes=CLASSES)
@@ -54,8 +54,8 @@ class Preloaded:
     def __init__(self, case: Case):
         import torch
 
-        from harness.backends.torch_inputs import to_inputs
         from harness.data.splits import batch_indices
+        from harness.training.torch.inputs import to_inputs
 
         recipe, split = case.run.recipe, case.data.train
         self.inputs = to_inputs(split.array(), recipe.resolution, recipe).to(case.device)
@@ -113,12 +113,12 @@ def noise(n: int, side: int) -> Split:
 
 def micro(family: str, steps: int) -> Case:
     """Return the micro study's fine-tuning of a network on the digits."""
-    from harness.backends.layouts import read
+    from harness.catalog.checkpoints import checkpoint, file_of
+    from harness.catalog.datasets import dataset
+    from harness.catalog.recipes import recipe
+    from harness.data.readers.synthetic import load
     from harness.data.splits import select
-    from harness.datasets import dataset
-    from harness.micro.tasks import load
-    from harness.recipes import recipe
-    from harness.zoo import checkpoint, file_of
+    from harness.models.npz_layout import read
 
     plan = replace(recipe("micro"), steps=steps)
     run = Run(checkpoint(f"micro-{family}-l"), dataset("digits"), plan, seed=0)

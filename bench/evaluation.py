@@ -17,13 +17,13 @@ from bench import cases
 from bench.cases import Case
 from bench.loops import precision, wait
 from bench.rows import Clock, Goal, Lap, Row, compared, rounds
-from harness.backends import EVALUATION_BATCH
-from harness.backends.folding import folded
-from harness.backends.torch_evaluation import evaluate, predict, resized_batch
-from harness.backends.torch_inputs import laid_out, normalised, to_inputs
-from harness.backends.torch_machine import Machine, machine
-from harness.backends.torch_network import convolutional, faster_format, network
 from harness.data.preprocess import test_rule
+from harness.models.torch.folding import folded
+from harness.training.api import EVALUATION_BATCH
+from harness.training.torch.device import Machine, machine
+from harness.training.torch.evaluation import evaluate, predict, resized_batch
+from harness.training.torch.inputs import laid_out, normalised, to_inputs
+from harness.training.torch.network import convolutional, faster_format, network
 
 Classes = npt.NDArray[np.int64]
 

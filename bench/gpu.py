@@ -14,13 +14,13 @@ import torch
 from bench import cases, evaluation, loops
 from bench.rows import Clock, Goal, Row, compared, rounds, same_work, single
 from bench.training import OF_THE_LIMIT
-from harness.accelerators import VARIABLE
-from harness.backends import paper
-from harness.backends.architectures import Architecture
+from harness.core.errors import ClaimsError
 from harness.cost.cards import card_at_hand
-from harness.cost.counting import work
+from harness.cost.flops import work
 from harness.cost.networks import Network
-from harness.errors import ClaimsError
+from harness.models import released
+from harness.models.architectures import Architecture
+from harness.training.accelerators import VARIABLE
 
 DEVICE = "cuda"
 OVER_TRAINER = Goal(">=", 1.1)
@@ -150,7 +150,7 @@ def evaluations(
 
 def architecture(name: str, resolution: int, classes: int = cases.CLASSES) -> Architecture:
     """Return one of the paper's networks."""
-    found = paper.architecture(name, classes, resolution)
+    found = released.architecture(name, classes, resolution)
     assert found is not None
     return found
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from bench import cases
 from bench.gpu import DEVICE, LARGE, SKIPPED, STEPS, architecture
 from bench.rows import Row, single
-from harness.accelerators import jax_has_one
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
+from harness.training.accelerators import jax_has_one
 
 
 def rows(n: int) -> Iterator[Row]:

@@ -18,11 +18,13 @@ from bench.cases import Case
 from bench.evaluation import Classes
 from bench.loops import SKIPPED
 from bench.rows import Clock, Lap
-from harness.backends import EVALUATION_BATCH, Execution, Progress, flax_models, jax_engine
-from harness.backends.jax_evaluation import evaluate
-from harness.backends.jax_loop import Loop, TrainedParams
-from harness.backends.jax_machine import machine
-from harness.schedule import learning_rate
+from harness.models.flax import build
+from harness.training.api import EVALUATION_BATCH, Execution, Progress
+from harness.training.jax import engine
+from harness.training.jax.device import machine
+from harness.training.jax.evaluation import evaluate
+from harness.training.jax.loop import Loop, TrainedParams
+from harness.training.lr_schedule import learning_rate
 
 
 def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, TrainedParams, int]:
@@ -42,7 +44,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Traine
 
     with tempfile.TemporaryDirectory() as folder, jax.default_device(here.devices[0]):
         run = replace(case.run, backend="jax")
-        params, architecture = jax_engine.network(run, case.weights)
+        params, architecture = engine.network(run, case.weights)
         asked = Execution(case.device, folder=Path(folder), on_step=on_step, **execution)
         loop = Loop(params, architecture, case.data.train, run, asked, here)
         clock.start()
@@ -58,7 +60,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Traine
 def bare(case: Case, batches: Sequence[tuple[Any, Any]], skip: int = SKIPPED) -> Lap:
     """Fine-tune with one jitted step on batches that lie ready; losses are looked at after the last step."""
     machine(case.device, case.run.recipe)
-    params, architecture = jax_engine.network(replace(case.run, backend="jax"), case.weights)
+    params, architecture = engine.network(replace(case.run, backend="jax"), case.weights)
     update, rule = _update(case, architecture)
     params = jax.tree.map(jnp.copy, params)  # given away in the first step
     state = rule.init(params)
@@ -89,14 +91,14 @@ def _update(case: Case, architecture: Any) -> tuple[Any, optax.GradientTransform
     """Return the compiled step and its rule."""
     recipe = case.run.recipe
     rates = jnp.asarray([learning_rate(recipe, step) for step in range(recipe.steps or 0)], jnp.float32)
-    network = flax_models.network(architecture, dtype=_dtype(case))
+    network = build.network(architecture, dtype=_dtype(case))
     rule = optax.chain(
         optax.identity() if recipe.clip_norm is None else optax.clip_by_global_norm(recipe.clip_norm),
         optax.sgd(lambda count: rates[count], recipe.momentum),
     )
 
     def loss(params: Any, images: Any, labels: Any) -> Any:
-        logits = flax_models.apply(network, params, images, train=True)
+        logits = build.apply(network, params, images, train=True)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     @partial(jax.jit, donate_argnums=(0, 1))
@@ -113,9 +115,9 @@ class Evaluation:
 
     def __init__(self, case: Case):
         self.case, self.here = case, machine(case.device, case.run.recipe)
-        self.params, self.architecture = jax_engine.network(replace(case.run, backend="jax"), case.weights)
+        self.params, self.architecture = engine.network(replace(case.run, backend="jax"), case.weights)
         self.images = case.data.test.array()
-        recipe, network = case.run.recipe, flax_models.network(self.architecture, dtype=_dtype(case))
+        recipe, network = case.run.recipe, build.network(self.architecture, dtype=_dtype(case))
 
         @jax.jit
         def classify(params: Any, images: Any) -> Any:
@@ -124,7 +126,7 @@ class Evaluation:
             if levels.shape != square:
                 levels = jax.image.resize(levels, square, "bilinear", antialias=False)
             inputs = (levels - 255 * recipe.mean) / (255 * recipe.std)
-            return jnp.argmax(flax_models.apply(network, params, inputs), axis=1)
+            return jnp.argmax(build.apply(network, params, inputs), axis=1)
 
         self.classify = classify
 
@@ -149,5 +151,5 @@ def three_channels(images: Any) -> Any:
     return images.repeat(3, axis=3) if images.shape[3] == 1 else images
 
 
-def _dtype(case: Case) -> flax_models.Dtype:
+def _dtype(case: Case) -> build.Dtype:
     return "bfloat16" if case.run.recipe.precision == "bfloat16" else "float32"

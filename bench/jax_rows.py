@@ -15,9 +15,9 @@ from bench.cases import Case
 from bench.evaluation import alike, timed
 from bench.rows import Row, compared, rounds, same_work
 from bench.training import OF_THE_LIMIT
-from harness.backends.devices import start_jax
-from harness.backends.torch_machine import machine
-from harness.backends.torch_network import network
+from harness.training.devices import start_jax
+from harness.training.torch.device import machine
+from harness.training.torch.network import network
 
 AGAINST_TORCH = "PyTorch backend"
 

@@ -15,13 +15,13 @@ from torch.nn import functional
 
 from bench.cases import Case
 from bench.rows import Clock, Lap
-from harness.backends import Execution, Progress
-from harness.backends.torch_inputs import laid_out
-from harness.backends.torch_loop import Loop
-from harness.backends.torch_machine import machine
-from harness.backends.torch_network import faster_format, network
-from harness.backends.trained import Trained
-from harness.schedule import learning_rate
+from harness.training.api import Execution, Progress
+from harness.training.lr_schedule import learning_rate
+from harness.training.outcome import Trained
+from harness.training.torch.device import machine
+from harness.training.torch.inputs import laid_out
+from harness.training.torch.loop import Loop
+from harness.training.torch.network import faster_format, network
 
 SKIPPED = 2
 """First steps that do not count on any side: there inputs are prepared, memory is allocated, programs are chosen."""

@@ -5,4 +5,4 @@ import pytest
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin; it does nothing where it is loaded."""
-    pluginmanager.import_plugin("harness.plugin")
+    pluginmanager.import_plugin("harness.suite.plugin")

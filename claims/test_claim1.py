@@ -1,7 +1,7 @@
 """Claim 1 (section 4.2, table 2): after large-scale pre-training ViT outperforms state-of-the-art CNNs."""
 
-from harness.claim import Better, Claim, Close, Contender
-from harness.known import recorded
+from harness.core.claim import Better, Claim, Close, Contender
+from harness.core.expected import recorded
 
 KNOWN = recorded(__file__)
 CLAIM = Claim(

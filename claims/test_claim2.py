@@ -1,7 +1,7 @@
 """Claim 2 (section 4.3, figure 3, table 5): ViT improves with the size of the pre-training set."""
 
-from harness.claim import Better, Claim, Contender, Increasing
-from harness.known import recorded
+from harness.core.claim import Better, Claim, Contender, Increasing
+from harness.core.expected import recorded
 
 KNOWN = recorded(__file__)
 CLAIM = Claim(

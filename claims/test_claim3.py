@@ -1,7 +1,7 @@
 """Claim 3 (section 4.4, figure 5, table 6): the hybrid of ResNet and ViT can beat both."""
 
-from harness.claim import Better, Claim, Contender
-from harness.known import recorded
+from harness.core.claim import Better, Claim, Contender
+from harness.core.expected import recorded
 
 KNOWN = recorded(__file__)
 CLAIM = Claim(

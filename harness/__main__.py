@@ -1,4 +1,4 @@
-"""The command line: `python -m harness COMMAND`; each command is a module of harness.commands."""
+"""The command line: `python -m harness COMMAND`; each command is a module of harness.cli."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from types import ModuleType
 
-from harness.errors import ClaimsError, printable
+from harness.core.errors import ClaimsError, printable
 
 
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
-    from harness.commands import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
+    from harness.cli import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
 
     return {
         "run": run,
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parsed(known: Mapping[str, ModuleType], arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of one command; --home holds for all that looks for runs, downloads, data and pins."""
-    from harness.home import VARIABLE, home
+    from harness.core.paths import VARIABLE, home
 
     parser = argparse.ArgumentParser(prog="python -m harness", description="Claim verification for ViT.")
     parser.add_argument("--version", action="version", version=f"vit-claims {version('vit-claims')}")

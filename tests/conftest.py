@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.backends.devices import start_jax
+from harness.training.devices import start_jax
 
 # Before any test's first JAX array: on a CPU results depend on the number of threads, and runs refuse another than one.
 start_jax()

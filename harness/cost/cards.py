@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from harness.errors import unknown
-from harness.spec import STRICT, Count, Positive
-from harness.tables import PACKAGE, read_specs
+from harness.core.errors import unknown
+from harness.core.specs import STRICT, Count, Positive
+from harness.core.toml import read_specs
 
 Precision = Literal["float32", "tf32", "float16", "bfloat16"]
 
@@ -63,8 +63,11 @@ class Card:
         return self.float32, f"{self.title} has no {precision}: reckoned at float32, {slower:g} TFLOP/s{faster}"
 
 
+TABLE = Path(__file__).with_name("cards.toml")
+
+
 @cache
-def cards(path: Path = PACKAGE / "cost" / "cards.toml") -> Mapping[str, Card]:
+def cards(path: Path = TABLE) -> Mapping[str, Card]:
     """Return the cards of the table by id."""
     return MappingProxyType(read_specs(path, Card))
 

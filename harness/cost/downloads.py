@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.errors import ClaimsError
-from harness.spec import Checkpoint
-from harness.tables import PACKAGE, read_toml
+from harness.core.errors import ClaimsError
+from harness.core.specs import Checkpoint
+from harness.core.toml import FOLDER, read_toml
 
 if TYPE_CHECKING:
-    from harness.data.entries import Entry
+    from harness.data.registry import Entry
     from harness.fetch import Material
 
 
@@ -33,7 +33,7 @@ class Download:
 
 
 @cache
-def published_sizes(path: Path = PACKAGE / "cost" / "archives.toml") -> dict[str, int]:
+def published_sizes(path: Path = FOLDER / "archives.toml") -> dict[str, int]:
     """Return the bytes of published archives by FOLDER/FILE."""
     return {name: size for table in read_toml(path).values() for name, size in table["sizes"].items()}
 
@@ -49,7 +49,7 @@ def downloads(
         cache_folder: where downloads lie.
         offline: ask no server for sizes; they are then the tables', or estimates.
     """
-    from harness.data.entries import entries
+    from harness.data.registry import entries
 
     found = {each.id: of_checkpoint(each, cache_folder, offline) for each in checkpoints if not each.never_released}
     known = entries()
@@ -59,7 +59,7 @@ def downloads(
 
 def of_checkpoint(checkpoint: Checkpoint, cache_folder: Path, offline: bool = True) -> Download:
     """Return what a checkpoint's file takes."""
-    from harness import zoo
+    from harness.catalog import checkpoints as zoo
 
     if zoo.state(checkpoint, cache_folder) in ("shipped", "fetched"):
         return Download("checkpoint", checkpoint.id, 0, here=True)
@@ -68,8 +68,8 @@ def of_checkpoint(checkpoint: Checkpoint, cache_folder: Path, offline: bool = Tr
 
 def of_dataset(entry: Entry, cache_folder: Path, offline: bool = True) -> Download:
     """Return what a dataset's files take."""
-    from harness.data.locations import location
-    from harness.data.obtain import HUB_READER, materials, state
+    from harness.data.download.dataset import HUB_READER, materials, state
+    from harness.data.paths import location
 
     root = location(entry.folder)
     where, why = state(entry, root)
@@ -88,7 +88,7 @@ def of_dataset(entry: Entry, cache_folder: Path, offline: bool = True) -> Downlo
 def _sum(
     kind: Literal["checkpoint", "dataset"], name: str, files: Sequence[Material], cache_folder: Path, offline: bool
 ) -> Download:
-    from harness.fetch.planning import plan_all
+    from harness.fetch.dry_run import plan_all
 
     sized = [replace(file, size=file.size or published_sizes().get(f"{name}/{file.file_name}")) for file in files]
     planned = plan_all(sized, cache_folder, offline=offline)

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.backends import paper
-from harness.backends.architectures import Architecture, BitArchitecture
-from harness.errors import ClaimsError
-from harness.spec import Checkpoint
+from harness.core.errors import ClaimsError
+from harness.core.specs import Checkpoint
+from harness.models import released
+from harness.models.architectures import Architecture, BitArchitecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,27 +48,27 @@ def network(checkpoint: Checkpoint, cache: Path | None = None) -> Network:
     """
     if checkpoint.semantics == "timm" and checkpoint.timm:
         return Network(None, checkpoint.timm, "timm")
-    found = paper.expected(checkpoint)
+    found = released.expected(checkpoint)
     if found is None:
         found = _of_file(checkpoint, cache)
     return Network(_plain(found), "", checkpoint.semantics)
 
 
 def _of_file(checkpoint: Checkpoint, cache: Path | None) -> Architecture:
-    from harness import zoo
-    from harness.backends import layouts, loaders
+    from harness.catalog import checkpoints
+    from harness.models import load, npz_layout
 
     if checkpoint.file:
-        path: Path | None = zoo.shipped_file(checkpoint)
+        path: Path | None = checkpoints.shipped_file(checkpoint)
     else:
-        path = zoo.here(checkpoint, cache) if cache else None
+        path = checkpoints.here(checkpoint, cache) if cache else None
     if path is None:
         raise ClaimsError(
             f"{checkpoint.id}: expected an architecture whose name says its sizes, or the file, found"
             f" {checkpoint.architecture!r} and no file here; fetch it to know its cost"
         )
-    arrays = loaders.official(path, classes=checkpoint.classes, heads=checkpoint.heads, weights=checkpoint.weights)
-    return layouts.describe(arrays, checkpoint.id)
+    arrays = load.official(path, classes=checkpoint.classes, heads=checkpoint.heads, weights=checkpoint.weights)
+    return npz_layout.describe(arrays, checkpoint.id)
 
 
 def _plain(found: Architecture) -> Architecture:
@@ -90,9 +90,9 @@ def module(of: Network, resolution: int, classes: int = 1) -> nn.Module:
     """
     import torch
 
-    from harness.backends import models_timm
-    from harness.backends.models_bit import bit_module
-    from harness.backends.models_vit import ReferenceViT
+    from harness.models.torch import timm_models
+    from harness.models.torch.bit import bit_module
+    from harness.models.torch.vit import ReferenceViT
 
     with torch.device("meta"):
         if of.architecture is None:
@@ -101,10 +101,10 @@ def module(of: Network, resolution: int, classes: int = 1) -> nn.Module:
             if not timm.is_model(of.timm):
                 raise ClaimsError(f"expected a model that timm knows, found {of.timm!r}; update timm")
             built: nn.Module = timm.create_model(of.timm, pretrained=False)
-            return models_timm.adapt(built, classes, resolution, of.timm)
+            return timm_models.adapt(built, classes, resolution, of.timm)
         architecture = dataclasses.replace(of.architecture, classes=classes)
         if not isinstance(architecture, BitArchitecture):
             architecture = dataclasses.replace(architecture, grid=architecture.grid_at(resolution))
         if of.semantics == "timm":
-            return models_timm.stock_module(architecture)
+            return timm_models.stock_module(architecture)
         return bit_module(architecture) if isinstance(architecture, BitArchitecture) else ReferenceViT(architecture)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from harness.core.errors import ClaimsError
+from harness.core.specs import Backend, Checkpoint, Recipe
 from harness.cost.cards import Card
-from harness.cost.cost import UTILISATION, Cost, Job, cost
 from harness.cost.downloads import Download, downloads
-from harness.errors import ClaimsError
-from harness.spec import Backend, Checkpoint, Recipe
+from harness.cost.run_cost import UTILISATION, Cost, Job, cost
 
 TOO_LARGE = "does not fit the card"
 """The state of a row whose runs nothing else keeps from being computed."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.specs import Recipe
 from harness.data.preprocess import ASPECT, ATTEMPTS, Preprocessing
 from harness.data.rng import Indices, Words, permutation, raw_words
 from harness.data.splits import batch_indices
-from harness.spec import Recipe
 
 VIEW_STREAM = 0x71E3
 MIXUP_STREAM = 0x313C

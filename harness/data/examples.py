@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.errors import ClaimsError
 from harness.data.decoding import Pixels, decode_image, image_digest
 from harness.data.rng import Indices
-from harness.errors import ClaimsError
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from harness.core.errors import ClaimsError
+from harness.core.specs import STRICT, Count, Recipe
 from harness.data.decoding import Pixels
 from harness.data.rng import raw_words
-from harness.errors import ClaimsError
-from harness.spec import STRICT, Count, Recipe
 
 Levels = npt.NDArray[np.float32]
 """One image, float32 (H, W, 3)."""

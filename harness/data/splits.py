@@ -16,9 +16,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.cache import PixelCache
+from harness.core.specs import Run
+from harness.data.pixel_cache import PixelCache
 from harness.data.rng import Indices, permutation
-from harness.spec import Run
 
 DEV_STREAM = 0xDE7
 """Stream of the dev split: the same rule for every dataset."""

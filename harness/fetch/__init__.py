@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from harness.fetch.archives import unpack
-from harness.fetch.fetching import fetch
+from harness.fetch.cache import Verified, cache_size, entries, unneeded, verify
+from harness.fetch.config import Settings, settings
+from harness.fetch.dry_run import Planned, plan, plan_all
+from harness.fetch.fetcher import fetch
 from harness.fetch.pins import Pin, Pins
-from harness.fetch.planning import Planned, plan, plan_all
-from harness.fetch.retries import Network
-from harness.fetch.settings import Settings, settings
+from harness.fetch.retry import Network
 from harness.fetch.sources import Hub, Local, Material, Source, Url, material_of_url
-from harness.fetch.upkeep import Verified, cache_size, entries, unneeded, verify
 
 __all__ = [
     "Hub",

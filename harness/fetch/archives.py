@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Self
 
-from harness.errors import ClaimsError
-from harness.home import make_folder
+from harness.core.errors import ClaimsError
+from harness.core.paths import make_folder
 
 CHUNK = 1 << 20
 MAX_MEMBERS = 2_000_000

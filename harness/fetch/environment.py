@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from harness.fetch.retries import SourceFailure
+from harness.fetch.retry import SourceFailure
 
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")

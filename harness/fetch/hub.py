@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.fetch.environment import hint, unusable
-from harness.fetch.retries import PASSING, Again, Network, SourceFailure, persistently, retry_after
+from harness.fetch.retry import PASSING, Again, Network, SourceFailure, persistently, retry_after
+from harness.fetch.server_metadata import Stated, digests_of_etag
 from harness.fetch.sources import Hub
-from harness.fetch.statement import Stated, digests_of_etag
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
-from harness.errors import Changed, ClaimsError, Gone
-from harness.fetch.checking import Measured, measure
+from harness.core.errors import Changed, ClaimsError, Gone
+from harness.core.paths import write_atomic
 from harness.fetch.content import fault
 from harness.fetch.pins import Pin, Pins
 from harness.fetch.sources import Local, Material
-from harness.home import write_atomic
+from harness.fetch.verify import Measured, measure
 
 FRESH = 2.0
 """Seconds after a change in which a second one may leave the same time (FAT counts in twos)."""

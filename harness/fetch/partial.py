@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.errors import ClaimsError
-from harness.fetch.statement import Stated
-from harness.home import make_folder, write_atomic
-from harness.text import read_text
+from harness.core.errors import ClaimsError
+from harness.core.paths import make_folder, write_atomic
+from harness.core.text import read_text
+from harness.fetch.server_metadata import Stated
 
 
 class Partial:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
-from harness.errors import ClaimsError, unknown
-from harness.home import held, write_atomic
-from harness.spec import STRICT, Natural, Sha256, build
-from harness.text import read_text
+from harness.core.errors import ClaimsError, unknown
+from harness.core.paths import held, write_atomic
+from harness.core.specs import STRICT, Natural, Sha256, build
+from harness.core.text import read_text
 
 FORMAT = 1
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
+from harness.core.specs import STRICT, Natural, Sha256, build
 from harness.fetch.content import Holds
-from harness.spec import STRICT, Natural, Sha256, build
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@-]*$")]
 """One path component: no separator, never hidden, never "." or ".."."""

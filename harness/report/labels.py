@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.claim import Verdict, VerdictName
+from harness.core.claim import Verdict, VerdictName
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from harness.claim import Claim, Verdict
-from harness.report import figure
-from harness.report.book import Book, Key, moment
+from harness.core.claim import Claim, Verdict
+from harness.report import forest_plot
+from harness.report.export import holm_adjusted
 from harness.report.labels import (
     GROUP_NOTES,
     GROUPS,
@@ -21,8 +21,8 @@ from harness.report.labels import (
     surprising,
 )
 from harness.report.markup import Html, join, linked, tag
-from harness.report.rows import Context, badge, chips, chips_by_backend, source_table
-from harness.report.tables import holm_adjusted
+from harness.report.page_rows import Context, badge, chips, chips_by_backend, source_table
+from harness.report.verdict_store import Book, Key, moment
 
 TITLE = "Verification report"
 VIEWPORT = tag("meta", name="viewport", content="width=device-width, initial-scale=1")
@@ -146,7 +146,7 @@ def card(name: str, claim: Claim | None, verdicts: Sequence[Verdict], context: C
 
 def forest(name: str, verdicts: Sequence[Verdict]) -> list[Html]:
     """Return the claim's figure with its key, folded if it is long; nothing if there is nothing to draw."""
-    drawn = figure.drawable(verdicts)
+    drawn = forest_plot.drawable(verdicts)
     if not drawn:
         return []
     missing = len(verdicts) - len(drawn)
@@ -155,7 +155,7 @@ def forest(name: str, verdicts: Sequence[Verdict]) -> list[Html]:
         key += " Shaded: the tolerance of a comparison with a published figure."
     if missing:
         key += f" {plural(missing, 'verdict')} without an estimate not drawn."
-    scroll = tag("div", Html(figure.forest(name, drawn)), class_="scroll", tabindex="0", role="region",
+    scroll = tag("div", Html(forest_plot.forest(name, drawn)), class_="scroll", tabindex="0", role="region",
                  aria_label="Figure")  # fmt: skip
     hint = tag("p", "Scroll sideways: the names are on the left, the estimates on the right.", class_="small hint")
     plot = tag("figure", hint, scroll, tag("figcaption", key))

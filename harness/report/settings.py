@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.claim import RecipeUsed, Searched
+from harness.core.claim import RecipeUsed, Searched
 from harness.report.labels import number
 from harness.report.markup import Html, join, tag
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from harness.claim import Verdict
-from harness.report.book import Book, Key, moment
+from harness.core.claim import Verdict
 from harness.report.labels import LOOKS, base, by_backend, count, group, group_order
+from harness.report.verdict_store import Book, Key, moment
 
 
 def table(book: Book, fresh: Collection[Key]) -> list[str]:

@@ -6,7 +6,7 @@ from bench import cases, loops
 
 
 def test_both_loops_train_the_same():
-    from harness.backends.devices import start_jax
+    from harness.training.devices import start_jax
 
     start_jax()
     from bench import jax_loops

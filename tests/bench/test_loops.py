@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bench import cases, evaluation, loops
-from harness.backends.torch_machine import machine
-from harness.backends.torch_network import network
+from harness.training.torch.device import machine
+from harness.training.torch.network import network
 
 STEPS = 6
 

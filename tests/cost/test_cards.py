@@ -1,7 +1,7 @@
 import pytest
 
+from harness.core.errors import ClaimsError
 from harness.cost.cards import card, card_of_device, cards
-from harness.errors import ClaimsError
 
 
 def test_cards_have_other_names_and_unknown_ones_are_told_the_nearest():

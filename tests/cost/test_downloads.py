@@ -1,8 +1,8 @@
 import pytest
 
+from harness.catalog.checkpoints import checkpoint
 from harness.cost.downloads import Download, downloads, of_checkpoint, of_dataset
-from harness.data.entries import entries
-from harness.zoo import checkpoint
+from harness.data.registry import entries
 
 
 @pytest.fixture(autouse=True)

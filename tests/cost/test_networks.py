@@ -1,12 +1,12 @@
 import pytest
 
-from harness.backends.architectures import ViTArchitecture
-from harness.backends.initialise import initial_arrays
-from harness.backends.npz import write
+from harness.catalog.checkpoints import checkpoint
+from harness.core.errors import ClaimsError
+from harness.core.specs import Checkpoint
 from harness.cost.networks import module, network
-from harness.errors import ClaimsError
-from harness.spec import Checkpoint
-from harness.zoo import checkpoint
+from harness.models.architectures import ViTArchitecture
+from harness.models.initialise import initial_arrays
+from harness.models.npz import write
 
 
 def own(tmp_path, architecture="mine"):

@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.catalog.checkpoints import checkpoint
+from harness.core.errors import ClaimsError
+from harness.core.specs import Recipe
 from harness.cost.cards import Card
-from harness.cost.cost import Job, cost
 from harness.cost.plan import PlannedRun, plan, require_within, to_json
-from harness.cost.text import text
-from harness.errors import ClaimsError
-from harness.spec import Recipe
-from harness.zoo import checkpoint
+from harness.cost.run_cost import Job, cost
+from harness.cost.table import text
 
 CARD = Card(id="c", title="Card", memory=10**12, float32=1e9, citation="a datasheet")
 RECIPE = Recipe(id="short", batch_size=32, resolution=32, steps=40, learning_rate=0.1)

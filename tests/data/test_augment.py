@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from harness.core.specs import Recipe
 from harness.data.augment import VIEW_STREAM, WORDS, draw, dropout_seed, inception_boxes, taps, views
 from harness.data.preprocess import ATTEMPTS, Preprocessing, Resize, crop_box, inception_box, resized
 from harness.data.rng import raw_words
 from harness.data.splits import batch_indices
-from harness.spec import Recipe
 
 PLAIN = Recipe("r", steps=9, batch_size=6, resolution=12, learning_rate=0.1)
 CROPS = {

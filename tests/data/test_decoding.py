@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.core.errors import ClaimsError
 from harness.data.decoding import decode_image, image_digest, is_deep_grey
 from harness.data.examples import from_files
-from harness.errors import ClaimsError
 from tests.data import making
 
 LEVELS = np.array([[0, 255, 256, 0x1234, 0x7FFF, 0x8000, 0xFF00, 0xFFFF]], dtype=np.uint16)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.core.errors import ClaimsError
+from harness.core.specs import build
 from harness.data.preprocess import (
     ATTEMPTS,
     Box,
@@ -19,8 +21,6 @@ from harness.data.preprocess import (
     stored,
     timm_evaluation,
 )
-from harness.errors import ClaimsError
-from harness.spec import build
 
 
 def rows(*levels):

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
 from harness.fetch import unpack
 
 FILES = {"val/n01/a.jpeg": b"one" * 1000, "val/n02/b.jpeg": b"", "labels.json": b"[1, 2]"}

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
 from harness.fetch import Hub, Local, Material, Pin, Pins, Url, entries, fetch, plan, plan_all, unneeded, verify
-from harness.fetch.fetching import waiting
+from harness.fetch.cache import cache_size, remove
+from harness.fetch.fetcher import waiting
 from harness.fetch.sources import material_of_url
-from harness.fetch.upkeep import cache_size, remove
 
 CONTENT = b"weights" * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -9,10 +9,10 @@ import zipfile
 
 import pytest
 
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
 from harness.fetch import Local, Material, Pins, Url, fetch
 from harness.fetch.content import fault
-from tests import weights
+from tests.models import weights
 
 TENSORS = weights.safetensors(shape=(50, 30))
 OLDER = weights.pytorch(_use_new_zipfile_serialization=False)

@@ -18,11 +18,11 @@ import google_crc32c
 import pytest
 import requests
 
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
 from harness.fetch import Material, Network, Pins, Url, fetch
-from harness.fetch.download import CHUNK, follow
+from harness.fetch.http import CHUNK, follow
 from harness.fetch.partial import Partial
-from harness.fetch.retries import SourceFailure
+from harness.fetch.retry import SourceFailure
 from tests.fetch.server import Fault
 
 RIGHT = random.Random(0).randbytes(3 * CHUNK + 12345)
@@ -355,7 +355,7 @@ def test_killed_after_the_last_byte_asks_nothing_more(server, network, told, tmp
     url = server.serve(PATH, RIGHT, headers=md5_of(RIGHT))
     cache = tmp_path / "other"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.fetch.fetching.measure", interrupted)
+        patch.setattr("harness.fetch.fetcher.measure", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(material(url), cache, network=network)
     assert fetch(material(url), cache, network=network).read_bytes() == RIGHT

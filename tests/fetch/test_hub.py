@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from harness.errors import ClaimsError
+from harness.core.errors import ClaimsError
 from harness.fetch import Hub, Material, Pins, Url, fetch, plan
 from tests.fetch.server import COMMIT, Fault, lay_out_hub
 

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from harness.errors import ClaimsError, Gone
+from harness.core.errors import ClaimsError, Gone
 from harness.fetch import Local, Material, Pins, fetch, verify
 from harness.fetch.owned import FRESH, look, main_file
-from tests import weights
+from tests.models import weights
 
 
 def sha256(content):

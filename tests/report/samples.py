@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from harness.claim import Claim, RecipeUsed, Searched, Side, Verdict
-from harness.report.book import Book
+from harness.core.claim import Claim, RecipeUsed, Searched, Side, Verdict
+from harness.report.verdict_store import Book
 
 VIT, BIT = "ViT-L/16 (ImageNet-21k)", "BiT-R152x4 (ImageNet-21k)"
 JFT_VIT, JFT_BIT = "ViT-L/16 (JFT-300M)", "BiT-R152x4 (JFT-300M)"

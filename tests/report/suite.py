@@ -14,8 +14,8 @@ import resource
 
 import pytest
 
-from harness.errors import ClaimsError
-from harness.report.plugin import ReportPlugin, start_page
+from harness.core.errors import ClaimsError
+from harness.suite.report_plugin import ReportPlugin, start_page
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -37,7 +37,7 @@ import os
 
 import pytest
 
-from harness.report.records import encode
+from harness.report.serialise import encode
 from tests.report.samples import book
 
 BOOK = book()
@@ -62,7 +62,7 @@ import json
 import pytest
 
 from tests.report.samples import CLAIM_2, NASTY, book, verdict
-from harness.report.records import encode
+from harness.report.serialise import encode
 
 
 @pytest.mark.parametrize("value", [1], ids=[NASTY])

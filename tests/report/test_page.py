@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from harness.claim import Claim, Side
+from harness.core.claim import Claim, Side
 from harness.report import page
-from harness.report.book import Book
-from harness.report.rows import COLUMNS, Context, difference, side_line, verdict_row
+from harness.report.page_rows import COLUMNS, Context, difference, side_line, verdict_row
+from harness.report.verdict_store import Book
 from tests.report.samples import BIT, CLAIM_1, DAY_1, DAY_2, NASTY, VIT, book, verdict, without_figures
 
 VOID = {"br", "col", "meta", "img"}

@@ -1,12 +1,12 @@
 import html
 import re
 
-from harness.claim import RecipeUsed, Searched
+from harness.core.claim import RecipeUsed, Searched
 from harness.report import page
-from harness.report.book import Book
-from harness.report.records import decode, encode
-from harness.report.rows import Context, verdict_row
+from harness.report.page_rows import Context, verdict_row
+from harness.report.serialise import decode, encode
 from harness.report.settings import recipes_used, search
+from harness.report.verdict_store import Book
 from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_backends, verdict
 from tests.report.test_page import Outline, part, text_of
 

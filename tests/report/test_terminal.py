@@ -1,5 +1,5 @@
-from harness.report.book import Book
 from harness.report.terminal import table
+from harness.report.verdict_store import Book
 from tests.report.samples import DAY_1, DAY_2, book, by_both_backends, verdict
 
 

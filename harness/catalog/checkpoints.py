@@ -1,0 +1,438 @@
+"""The checkpoints that exist: released (zoo_released.toml, and BiT's VTAB-1k files by pattern) and ours (zoo.toml)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.core.claim import Contender
+from harness.core.errors import ClaimsError, unknown
+from harness.core.specs import Checkpoint, build
+from harness.core.toml import FOLDER, own_table, read_specs, read_tables, table_stamp
+from harness.fetch.sources import Hub, Local, Material, Source, Url
+
+TABLES = (FOLDER / "checkpoints.toml", FOLDER / "micro" / "checkpoints.toml")
+HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/\s]+))?/(?P<file>\S+)")
+
+LOCAL = re.compile(r"file:(?P<path>(?:~|/(?!/)).+)")
+"""A file of this machine: absolute or from the user's folder, for a table is read in any current folder."""
+
+WEIGHTS = "VIT_CLAIMS_WEIGHTS"
+"""The environment variable with a folder of files named after checkpoints; a file there is tried first."""
+SUFFIXES = ("", ".npz", ".safetensors")
+"""The file of a checkpoint there is its id with one of these."""
+REFUSING = "gs://vit_models/"
+"""The bucket that refuses anonymous users since February 2026 (google-research/vision_transformer#321)."""
+
+FILE_NAME = "weights"
+"""A fetched checkpoint's file in the cache: files/<id>/weights."""
+IMAGENET_CLASSES = 1000
+IMAGENET = ("imagenet", "imagenet_real")
+"""Datasets for which a checkpoint that was fine-tuned on ImageNet-1k needs evaluation only."""
+
+# google-research/big_transfer, README.md, "BiT-M models fine-tuned on the 19 VTAB-1k tasks": 5 x 19 x 3 files.
+VTAB_PATTERN = "gs://bit_models/vtab/BiT-M-{architecture}-run{run}-{task}.npz"
+VTAB_ARCHITECTURES = ("R50x1", "R101x1", "R50x3", "R101x3", "R152x4")
+VTAB_RUNS = (0, 1, 2)
+VTAB_TASKS = (
+    "caltech101 cifar100 dtd oxford_flowers102 oxford_iiit_pet sun397 svhn"
+    " diabetic_retinopathy eurosat patch_camelyon resisc45"
+    " clevr-count clevr-distance dmlab dsprites-orientation dsprites-xpos kitti-distance smallnorb-azimuth"
+    " smallnorb-elevation"
+).split()
+
+
+def vtab_checkpoints() -> Iterator[Checkpoint]:
+    """Return BiT-M's 285 files fine-tuned on VTAB-1k; their heads' sizes are known when they are read."""
+    for architecture in VTAB_ARCHITECTURES:
+        for task in VTAB_TASKS:
+            for run in VTAB_RUNS:
+                yield Checkpoint(
+                    id=f"bit-m-{architecture.lower()}-vtab-{task}-run{run}",
+                    family="bit",
+                    architecture=f"BiT-{architecture}",
+                    pretrained_on="ImageNet-21k",
+                    layout="bit-npz",
+                    variant=f"vtab1k/{task}/run{run}",
+                    sources=(VTAB_PATTERN.format(architecture=architecture, run=run, task=task),),
+                    citation="google-research/big_transfer, README.md",
+                )
+
+
+def checkpoints(paths: tuple[Path, ...] = TABLES) -> Mapping[str, Checkpoint]:
+    """Return every checkpoint by id: the tables' and the user's own ($VIT_CLAIMS_TABLES/zoo.toml).
+
+    Raises:
+        ClaimsError: a malformed table, an id that is given twice, a source that is none.
+    """
+    own = own_table("zoo.toml")
+    return all_of(paths, own, table_stamp(own))
+
+
+@cache
+def all_of(paths: tuple[Path, ...], own: Path | None, stamp: object = None) -> Mapping[str, Checkpoint]:
+    """Return the checkpoints of some tables and of the user's own, which is read again where its stamp is another."""
+    del stamp
+    shipped_table = TABLES[1]  # made by claims.micro.pretrain
+    there = [path for path in paths if path != shipped_table or path.exists()]
+    found: dict[str, Checkpoint] = {entry.id: entry for entry in vtab_checkpoints()}
+    for name, entry in read_tables((*there, own), Checkpoint).items():
+        if name in found:
+            raise ClaimsError(f"checkpoint {name}: expected a new id, found one of BiT's VTAB-1k files; rename it")
+        if not (entry.file or entry.sources or entry.never_released):
+            raise ClaimsError(f"checkpoint {name}: expected a file, sources or never_released, found none")
+        found[name] = entry
+        sources(entry)
+    mine = read_specs(own, Checkpoint) if own is not None else {}
+    return MappingProxyType(found | {name: with_names(with_place(found[name], own), own) for name in mine})
+
+
+def with_place(found: Checkpoint, table: Path | None) -> Checkpoint:
+    """Return an entry of the user's own table; its `file`, from the table's folder, becomes its first source.
+
+    So it is looked at like any other file of the user's, and only what comes with the project has a `file`.
+    """
+    if not found.file or table is None:
+        return found
+    path = table.parent / Path(found.file).expanduser()
+    return replace(found, file="", sources=(f"file:{path}", *found.sources))
+
+
+def with_names(found: Checkpoint, table: Path | None) -> Checkpoint:
+    """Return an entry of the user's own table with its `classes_file` from the table's folder.
+
+    Raises:
+        ClaimsError: it sets what only the program sets.
+    """
+    if found.stated:
+        raise ClaimsError(f"{table} [{found.id}]: stated: expected no such key, for the program sets it; remove it")
+    if not found.classes_file or table is None:
+        return found
+    return replace(found, classes_file=str(table.parent / Path(found.classes_file).expanduser()))
+
+
+def is_released(found: Checkpoint) -> bool:
+    """Return whether a checkpoint is one of the project's tables, and not the user's own."""
+    known = all_of(TABLES, None).get(found.id)
+    return known is not None and (known.file, known.sources) == (found.file, found.sources)
+
+
+def shipped() -> Mapping[str, Checkpoint]:
+    """Return the checkpoints whose files come with the project (the micro study's) by id."""
+    return MappingProxyType({name: entry for name, entry in checkpoints().items() if entry.file})
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """Return one checkpoint; an unknown name is an error that names the nearest."""
+    known = checkpoints()
+    if name not in known:
+        raise unknown("checkpoint", name, known)
+    return known[name]
+
+
+def fine_tuned(found: Checkpoint) -> bool:
+    """Return whether a checkpoint was fine-tuned on ImageNet-1k after pre-training on something larger."""
+    return found.classes == IMAGENET_CLASSES and found.pretrained_on != "ImageNet-1k"
+
+
+def find(
+    architecture: str,
+    pretrained_on: str,
+    variant: str = "orig",
+    *,
+    tuned: bool = False,
+    resolution: int | None = None,
+) -> Checkpoint:
+    """Return the one checkpoint of an architecture and a pre-training set, as the paper names them.
+
+    Args:
+        architecture: e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16".
+        pretrained_on: "ImageNet-1k", "ImageNet-21k" or "JFT-300M".
+        variant: which release: "orig", "augreg", "augreg-recommended", "sam", ...
+        tuned: the weights fine-tuned on ImageNet-1k rather than those to fine-tune.
+        resolution: the input it was trained on last, pixels; None: for weights to fine-tune the smallest,
+            for tuned ones the largest there is.
+
+    Raises:
+        ClaimsError: there is none. One that was never released is returned, for it says why.
+    """
+    entries = [e for e in checkpoints().values() if (e.pretrained_on, e.variant) == (pretrained_on, variant)]
+    named = [e for e in entries if e.architecture == architecture]
+    never = [e for e in named if e.never_released]
+    if never:
+        return never[0]
+    fitting = [e for e in named if fine_tuned(e) == tuned and resolution in (None, e.resolution)]
+    if not fitting and variant == "augreg-recommended":
+        # The README's recommended file is timm's choice, too, where it has no entry of its own.
+        return find(architecture, pretrained_on, "augreg", tuned=tuned, resolution=resolution)
+    if not fitting:
+        wanted = f"{architecture} ({pretrained_on}, {variant}" + (f", {resolution} px)" if resolution else ")")
+        what = "fine-tuned on ImageNet-1k " if tuned else ""
+        there = (
+            ", ".join(e.id for e in named) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
+        )
+        raise ClaimsError(
+            f"expected a checkpoint {what}of {wanted}, found none in the zoo; there are: {there or 'none'}"
+        )
+    return sorted(fitting, key=lambda e: e.resolution or 0)[-1 if tuned else 0]
+
+
+def resolve(contender: Contender, dataset: str) -> Checkpoint:
+    """Return the checkpoint that stands for a contender on a dataset.
+
+    On ImageNet (and ReaL) that is the one the authors fine-tuned, if they released it: its evaluation is
+    the claim's figure. On any other dataset, and where there is none, it is the one to fine-tune.
+
+    Raises:
+        ClaimsError: the zoo has none.
+    """
+    asked = (contender.architecture, contender.pretrained_on, contender.variant)
+    if dataset in IMAGENET:
+        on_1k = contender.pretrained_on == "ImageNet-1k"
+        try:
+            return find(*asked, tuned=not on_1k, resolution=contender.resolution)
+        except ClaimsError:
+            if contender.variant != "orig":
+                raise
+    return find(*asked)
+
+
+def source(text: str, confirmed: bool = True, where: str = "source") -> Source:
+    """Return a source of a checkpoint's file from its one-line form.
+
+    Args:
+        text: hub:OWNER/NAME[@REVISION]/FILE, gs://BUCKET/OBJECT, https://... or file:PATH (absolute, or from ~)
+        confirmed: whether the name is known to exist.
+        where: the place it comes from, for error messages.
+
+    Raises:
+        ClaimsError: it is none of these.
+    """
+    values: dict[str, Any] = {"confirmed": confirmed}
+    match = HUB.fullmatch(text)
+    if match:
+        return build(Hub, values | match.groupdict(), where)
+    match = LOCAL.fullmatch(text)
+    if match:
+        return build(Local, values | match.groupdict() | {"owned": True}, where)
+    if not text.startswith(("gs://", "https://")):
+        raise ClaimsError(
+            f"{where}: expected hub:OWNER/NAME[@REVISION]/FILE, gs://..., https://... or file:PATH (absolute, or from"
+            f" ~), found {text!r}"
+        )
+    return build(Url, values | {"url": text}, where)
+
+
+def sources(found: Checkpoint) -> tuple[Source, ...]:
+    """Return the table's sources of a checkpoint in order.
+
+    Raises:
+        ClaimsError: one that is none, or an unconfirmed name that is not among them.
+    """
+    where = f"checkpoint {found.id}"
+    stray = set(found.unconfirmed) - set(found.sources)
+    if stray:
+        raise ClaimsError(f"{where}: unconfirmed: expected some of its sources, found {min(stray)}")
+    return tuple(source(text, text not in found.unconfirmed, where) for text in found.sources)
+
+
+def materials(found: Checkpoint) -> tuple[Material, ...]:
+    """Return the file to fetch for a checkpoint with its sources in order; nothing for one that has none.
+
+    The sources hold the same weights in other bytes (the authors' npz, a hub's safetensors), so the file has
+    no suffix: what it is, its content says. The bytes that came first are pinned. A file in the folder
+    $VIT_CLAIMS_WEIGHTS comes before the table's sources; it and `file:` sources are the user's own and not pinned.
+    """
+    if not found.sources:
+        return ()
+    values = {
+        "id": cache_id(found),
+        "file_name": FILE_NAME,
+        "sources": (*own_files(found), *sources(found)),
+        "sha256": found.sha256,
+        "size": found.size,
+        "estimate": estimate(found),
+        "holds": "weights",
+    }
+    return (build(Material, values, f"checkpoint {found.id}"),)
+
+
+def cache_id(found: Checkpoint) -> str:
+    """Return the name under which a checkpoint's file is fetched and pinned: its id.
+
+    A user can change an entry's addresses, and what came from the old ones must not stand for it any more; so the
+    addresses are in the name, too.
+    """
+    remote = [text for text in found.sources if not LOCAL.fullmatch(text)]
+    if not remote or found.id not in own_ids():
+        return found.id
+    return f"{found.id}-{hashlib.sha256(' '.join(remote).encode()).hexdigest()[:12]}"
+
+
+def own_ids() -> frozenset[str]:
+    """Return the ids of the user's own table."""
+    own = own_table("zoo.toml")
+    return _ids_of(own, table_stamp(own)) if own is not None else frozenset()
+
+
+@cache
+def _ids_of(own: Path, stamp: object) -> frozenset[str]:
+    del stamp
+    return frozenset(read_specs(own, Checkpoint))
+
+
+def own_files(found: Checkpoint) -> tuple[Local, ...]:
+    """Return the user's own files of a checkpoint in $VIT_CLAIMS_WEIGHTS.
+
+    Raises:
+        ClaimsError: the variable names no folder.
+    """
+    value = os.environ.get(WEIGHTS)
+    if not value:
+        return ()
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise ClaimsError(f"${WEIGHTS}: expected a folder of checkpoints, found none at {folder}; correct or unset it")
+    paths = (folder / f"{found.id}{suffix}" for suffix in SUFFIXES)
+    return tuple(Local(str(path.absolute()), owned=True) for path in paths if path.exists())
+
+
+def estimate(found: Checkpoint) -> int | None:
+    """Return the bytes that a checkpoint's float32 weights take; None where the architecture's name does not say."""
+    from harness.models.released import expected, parameters
+
+    architecture = None if found.never_released else expected(found)
+    return 4 * parameters(architecture) if architecture else None
+
+
+def only_by_hand(found: Checkpoint) -> bool:
+    """Return whether a checkpoint's only source is the bucket that refuses anonymous users."""
+    return bool(found.sources) and all(text.startswith(REFUSING) for text in found.sources)
+
+
+def state(found: Checkpoint, cache_folder: Path) -> str:
+    """Return where a checkpoint's weights are. Nothing is hashed: `cache verify` does."""
+    if found.never_released:
+        return "never released"
+    if found.file:
+        return "shipped"
+    return "fetched" if here(found, cache_folder) else "to fetch"
+
+
+def here(found: Checkpoint, cache_folder: Path) -> Path | None:
+    """Return a checkpoint's file if it is the user's own, lies in the cache or where its pin says, else None."""
+    from harness.fetch.owned import own_file
+    from harness.fetch.pins import Pins
+
+    pins = Pins(cache_folder)
+    for material in materials(found):
+        try:
+            own = own_file(material)
+        except ClaimsError:
+            return None
+        if own is not None:
+            return own
+        if material.path(cache_folder).is_file():
+            return material.path(cache_folder)
+        for place in material.sources:
+            if isinstance(place, Local) and place.file.is_file():
+                return place.file
+        pin = pins.get(material.key) if pins.path.exists() else None
+        if pin and pin.elsewhere and Path(pin.elsewhere).is_file():
+            return Path(pin.elsewhere)
+    return None
+
+
+def size(found: Checkpoint, cache_folder: Path) -> int | None:
+    """Return the bytes of a checkpoint's file: the table's, or those of the file that is here."""
+    if found.size or found.never_released or found.file:
+        return found.size
+    path = here(found, cache_folder)
+    return path.stat().st_size if path else None
+
+
+def file_of(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool | None = None) -> Path:
+    """Return where a checkpoint's file lies, after checking its digest; fetch it if it is not here.
+
+    Args:
+        found: the checkpoint.
+        cache_folder: where downloads lie; None: as the settings say (harness.fetch.config).
+        offline: use only what is on this machine; None: as the settings say.
+
+    Raises:
+        ClaimsError: missing, not the pinned bytes, refused by every source, or never released.
+    """
+    if found.never_released:
+        raise ClaimsError(f"{found.id}: expected released weights, found none: {found.never_released}")
+    if found.file:
+        return shipped_file(found)
+    from harness.fetch.config import settings
+    from harness.fetch.fetcher import fetch
+
+    chosen = settings(cache_folder, offline)
+    (material,) = materials(found)
+    return fetch(material, chosen.cache, offline=chosen.offline)
+
+
+def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool | None = None) -> Checkpoint:
+    """Return a checkpoint with the sha256 of the file that stands for it here, for a run's identity.
+
+    Without it, two released checkpoints that were never fetched would look the same to a run's hash. What was fetched
+    and pinned before is not hashed again here, so that a stored run is looked up at once: `file_of` checks what is
+    read. A user's own file is looked at, for it may have been trained anew.
+
+    Raises:
+        harness.core.errors.Gone: it is a user's own file, and not there.
+        ClaimsError: as `file_of`.
+    """
+    if found.file:
+        return found
+    from harness.fetch.config import settings
+    from harness.fetch.owned import own_file, use
+    from harness.fetch.pins import Pins
+
+    cache = settings(cache_folder, offline).cache
+    if found.never_released:
+        file_of(found, cache_folder, offline=offline)  # raises
+    (material,) = materials(found)
+    own = own_file(material)
+    if own is not None:
+        seen = use(material, own, cache)
+        return replace(found, sha256=seen.sha256, size=seen.size)
+    pin = Pins(cache).get(material.key)
+    others = {str(place.file) for place in material.sources if isinstance(place, Local)}
+    if pin is None or pin.elsewhere in others or found.sha256 not in (None, pin.sha256):
+        file_of(found, cache_folder, offline=offline)
+        pin = Pins(cache).get(material.key)
+    if pin is None:
+        raise ClaimsError(f"{found.id}: expected the sha256 of its file among the pins, found none; fetch it again")
+    return replace(found, sha256=pin.sha256, size=pin.size)
+
+
+def shipped_file(found: Checkpoint) -> Path:
+    """Return where a shipped checkpoint's file lies, after checking its digest.
+
+    Raises:
+        ClaimsError: missing, or not the pinned bytes.
+    """
+    path = FOLDER / found.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ClaimsError(
+            f"{found.id}: expected its weights in {path}, found: {error.strerror}; reinstall the project"
+        ) from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != found.sha256:
+        raise ClaimsError(
+            f"{found.id}: expected {path} with sha256 {(found.sha256 or 'none')[:16]}..., found {digest[:16]}..."
+            f" ({len(content):,} of {found.size or 0:,} bytes); restore the file"
+        )
+    return path

@@ -1,0 +1,33 @@
+"""`python -m harness doctor`: what this machine has and lacks, in words."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line's subparsers."""
+    parser = commands.add_parser("doctor", help="say what this machine has and lacks for the real job")
+    parser.add_argument("--offline", action="store_true", help="ask no server")
+    parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the findings; what is missing is not a failure of the command."""
+    from harness.cli.doctor_findings import examine
+    from harness.core.paths import home
+    from harness.fetch.config import settings
+
+    chosen = settings(options.cache, options.offline or None)
+    findings = examine(chosen.cache, home(), offline=chosen.offline)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+        return 0
+    width = max(len(finding.topic) for finding in findings)
+    for finding in findings:
+        print(f"{finding.topic.ljust(width)}  {finding.state.ljust(7)}  {finding.text}")
+    return 0

@@ -1,0 +1,271 @@
+"""What this machine has and lacks for the real job: accelerator, memory, disk, access, sources, the claims' needs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.core.claim import Claim, Contender, Hypothesis
+from harness.core.errors import ClaimsError
+from harness.core.specs import Checkpoint
+
+State = Literal["ok", "missing", "note"]
+
+PACKAGES = (
+    "vit-claims python torch torchvision timm jax flax transformers huggingface-hub numpy scipy statsmodels pytest"
+).split()
+
+# One file for each place that the zoo's checkpoints come from.
+PROBES = (
+    ("Hugging Face hub, google/*", "vit-b16-in21k", 0),
+    ("Hugging Face hub, timm/*", "convnext-t-in1k", 0),
+    ("bucket gs://bit_models", "bit-m-r50x1", 0),
+    ("bucket gs://vit_models", "sam-l16", 0),
+    ("dl.fbaipublicfiles.com", "convnext-t-in1k", 1),
+)
+GATED = ("ILSVRC/imagenet-1k", "data/validation-00000-of-00014.parquet")
+"""The gated hub dataset, and a file of it that only those who accepted its terms can get."""
+PATIENCE = 5.0
+"""Seconds that a source has to answer."""
+DISK_WARNING = 50e9
+"""Bytes: the checkpoints and datasets of claim 1 and room to unpack."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    topic: str
+    state: State
+    text: str
+    """In words, with what to do where something is missing."""
+
+
+def examine(cache: Path, home: Path, *, offline: bool = False) -> list[Finding]:
+    """Return everything that the doctor looks at, in order.
+
+    Args:
+        cache: where downloads lie.
+        home: where runs lie.
+        offline: ask no server.
+    """
+    found = [*versions(), *accelerators(), memory(), *disk({"cache": cache, "home": home}), token()]
+    if offline:
+        found.append(Finding("sources", "note", "not asked (offline)"))
+    else:
+        found += sources()
+    return found + needs(cache)
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> list[Finding]:
+    """Return the versions of what computes, and what is not installed."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    there, missing = [f"Python {platform.python_version()} on {platform.platform(terse=True)}"], []
+    for package in packages:
+        if package == "python":
+            continue
+        try:
+            there.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    found = [Finding("versions", "ok", ", ".join(there))]
+    if missing:
+        found.append(Finding("versions", "missing", f"not installed: {', '.join(missing)}; pip install -e ."))
+    return found
+
+
+def accelerators() -> list[Finding]:
+    """Return what PyTorch and JAX can compute on; neither needs an accelerator to be there."""
+    return [torch_device(), jax_device()]
+
+
+def torch_device() -> Finding:
+    """Return the accelerators that PyTorch sees, with their memory."""
+    try:
+        import torch
+
+        if torch.cuda.is_available():
+            cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+            named = ", ".join(f"{card.name} with {gigabytes(card.total_memory)}" for card in cards)
+            return Finding("accelerator", "ok", f"PyTorch: {named}")
+        if torch.backends.mps.is_available():
+            return Finding("accelerator", "note", "PyTorch: Apple MPS; the gpu evidence expects CUDA")
+    except Exception as error:
+        return Finding("accelerator", "missing", f"PyTorch can't be used: {one_line(error)}")
+    return Finding("accelerator", "missing", "PyTorch: no CUDA device; `-m gpu` needs one, `-m micro` does not")
+
+
+def jax_device() -> Finding:
+    """Return the devices that JAX sees."""
+    try:
+        import jax
+
+        devices = jax.devices()
+    except Exception as error:
+        return Finding("accelerator", "note", f"JAX can't be used: {one_line(error)}")
+    names = sorted({device.device_kind for device in devices})
+    return Finding(
+        "accelerator", "ok" if devices[0].platform != "cpu" else "note", f"JAX: {len(devices)} x {', '.join(names)}"
+    )
+
+
+def memory() -> Finding:
+    """Return the machine's memory, and what a container lets this process use."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = container_limit()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    within = f", of which {gigabytes(limit)} for this container" if limit and limit < total else ""
+    return Finding("memory", "ok", f"{gigabytes(total)}{within}; {cores} cores")
+
+
+def container_limit(path: Path = Path("/sys/fs/cgroup/memory.max")) -> int | None:
+    """Return the memory limit of the control group in bytes, or None."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+
+
+def disk(folders: dict[str, Path]) -> list[Finding]:
+    """Return the free space where the cache and the home folder are, or would be made."""
+    found = []
+    for name, folder in folders.items():
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(there).free
+        writable = os.access(there, os.W_OK)
+        state: State = "ok" if writable and free > DISK_WARNING else "note" if writable else "missing"
+        advice = (
+            "" if state == "ok" else f"; {gigabytes(int(DISK_WARNING))} is comfortable" if writable else "; read-only"
+        )
+        found.append(Finding("disk", state, f"{name} {folder}: {gigabytes(free)} free{advice}"))
+    return found
+
+
+def token() -> Finding:
+    """Return whether a hub token is set; the token itself is never shown."""
+    from huggingface_hub import get_token
+
+    if get_token():
+        return Finding("hub token", "ok", "a token is set (whether it opens the gated ImageNet-1k: see sources)")
+    return Finding(
+        "hub token", "note", "none; only the gated ILSVRC/imagenet-1k needs one: accept its terms, then `hf auth login`"
+    )
+
+
+def sources() -> list[Finding]:
+    """Ask one file of every place, side by side, and say in words what it answers."""
+    from harness.catalog.checkpoints import checkpoint, materials
+    from harness.fetch.sources import Hub
+
+    asked: list[tuple[str, Any]] = [
+        (name, materials(checkpoint(entry))[0].sources[index]) for name, entry, index in PROBES
+    ]
+    asked.append((f"gated dataset {GATED[0]}", Hub(*GATED, kind="dataset")))
+    with ThreadPoolExecutor(len(asked)) as pool:
+        return list(pool.map(lambda pair: probe(*pair), asked))
+
+
+def probe(name: str, source: Any) -> Finding:
+    """Return whether a source answers, and with how many bytes or which refusal."""
+    from harness.fetch.dry_run import size_at
+    from harness.fetch.retry import Network, SourceFailure
+
+    try:
+        size = size_at(source, Network(connect=PATIENCE, read=PATIENCE, tries=1), {})
+    except SourceFailure as failure:
+        return Finding("sources", "missing", f"{name}: {one_line(failure)}")
+    except Exception as error:  # a broken proxy, a library's own error: words, not a traceback
+        return Finding("sources", "missing", f"{name}: {type(error).__name__}: {one_line(error)}")
+    return Finding("sources", "ok", f"{name}: answers" + (f" ({size:,} bytes of {source})" if size else ""))
+
+
+def needs(cache: Path) -> list[Finding]:
+    """Return for each claim what is missing here to measure it on the released material."""
+    return [finding for claim, stated in claims() for finding in need(claim, stated, cache)]
+
+
+def claims(package: str = "claims") -> list[tuple[Claim, Sequence[Hypothesis]]]:
+    """Return every claim of the package with its hypotheses, by id."""
+    found: dict[str, tuple[Claim, list[Hypothesis]]] = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        for value in vars(importlib.import_module(f"{package}.{module.name}")).values():
+            if hasattr(value, "stated"):
+                claim, hypotheses = value.stated
+                found.setdefault(claim.id, (claim, []))[1].extend(hypotheses)
+    return [found[name] for name in sorted(found)]
+
+
+def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Finding]:
+    """Return what one claim lacks: checkpoints to fetch or never released, datasets that are not here."""
+    from harness.catalog.checkpoints import resolve, state
+
+    groups: dict[str, dict[str, Checkpoint]] = defaultdict(dict)
+    unknown: dict[str, None] = {}
+    datasets: dict[str, None] = {}
+    for hypothesis in stated:
+        for contender in hypothesis.contenders:
+            try:
+                found = resolve(contender, hypothesis.on)
+            except ClaimsError:
+                unknown[str(contender)] = None
+                continue
+            groups[state(found, cache)][found.id] = found
+            if not found.never_released:
+                datasets[hypothesis.on] = None
+    name = claim.id
+    findings = []
+    if groups["never released"]:
+        listed = ", ".join(who(entry) for entry in groups["never released"].values())
+        findings.append(Finding(name, "note", f"can't be measured, never released: {listed}"))
+    if groups["to fetch"]:
+        listed = " ".join(groups["to fetch"])
+        findings.append(Finding(name, "missing", f"checkpoints to fetch (python -m harness fetch ID...): {listed}"))
+    if unknown:
+        findings.append(Finding(name, "missing", f"not in the zoo: {', '.join(unknown)}"))
+    absent = [dataset for dataset in datasets if not dataset_here(dataset)]
+    if absent:
+        findings.append(Finding(name, "missing", f"datasets that are not here: {', '.join(absent)}"))
+    return findings or [Finding(name, "ok", "everything it needs is here")]
+
+
+def who(entry: Checkpoint) -> str:
+    """Return a checkpoint as the paper names it."""
+    return str(Contender(entry.architecture, entry.pretrained_on, entry.variant))
+
+
+def dataset_here(name: str) -> bool:
+    """Return whether all that a claim's dataset is made of lies where it is looked for; reading it checks it."""
+    from harness.data.download.dataset import state
+    from harness.data.imagenet_real import FILE, ID
+    from harness.data.paths import location
+    from harness.data.registry import claimed, entries
+    from harness.fetch.config import settings
+
+    here = [
+        state(entries()[part], location(entries()[part].folder))[0] == "here"
+        if part in entries()
+        else (settings().cache / "files" / ID / FILE).is_file()
+        for part in claimed(name)
+        if part in entries() or part == ID
+    ]
+    return bool(here) and all(here)
+
+
+def gigabytes(count: int) -> str:
+    """Return bytes in GB, a thousand million bytes."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

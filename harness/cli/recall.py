@@ -1,0 +1,71 @@
+"""What was answered before to a question about a user's own weights or images: told again when these are gone.
+
+A run is identified by bytes. Where the bytes are gone, the question (which file, which folder, which options) still
+leads to the last run that answered it, but only for those who ask for what is stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from harness.core.errors import ClaimsError
+from harness.core.paths import write_atomic
+from harness.core.specs import Result, Run
+from harness.runs.store import Store
+
+ASKED = (
+    "checkpoint dataset recipe learning_rate seed split backend resolution heads classes_file timm weights mean std"
+).split()
+"""The options that make a question."""
+
+
+def note(options: argparse.Namespace, store: Store) -> Path:
+    """Return where the answer to a question is noted; places are told apart by what their entries say now."""
+    question = {name: getattr(options, name, None) for name in ASKED}
+    places = [place_of_checkpoint(options.checkpoint), place_of_dataset(options.dataset)]
+    text = json.dumps([question, places], sort_keys=True)
+    return store.work / "asked" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+def place_of_checkpoint(name: str) -> list[str]:
+    """Return where a checkpoint's own files lie: those of its entry, or the path that was given."""
+    from harness.catalog.checkpoints import checkpoints
+
+    found = checkpoints().get(name)
+    return list(found.sources) if found is not None else [os.path.abspath(os.path.expanduser(name))]
+
+
+def place_of_dataset(name: str) -> str:
+    """Return where a dataset's own images lie."""
+    from harness.data.paths import location
+    from harness.data.registry import entries
+
+    found = entries().get(name)
+    return str(location(found.folder)) if found is not None else os.path.abspath(os.path.expanduser(name))
+
+
+def remember(options: argparse.Namespace, store: Store, run: Run) -> None:
+    """Note which run answered a question."""
+    path = note(options, store)
+    content = json.dumps({"run": run.id}).encode()
+    with contextlib.suppress(OSError, ClaimsError):  # what can't be noted is not told again
+        if not path.exists() or path.read_bytes() != content:
+            write_atomic(path, content)
+
+
+def recall(options: argparse.Namespace, store: Store) -> tuple[Run, Result] | None:
+    """Return the run that last answered a question, with its result, or None.
+
+    Raises:
+        ClaimsError: its entry is damaged.
+    """
+    try:
+        run_id = str(json.loads(note(options, store).read_bytes())["run"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return store.load(run_id)

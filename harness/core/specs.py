@@ -1,0 +1,473 @@
+"""What a run is made of: frozen, validated, hashable values, and the run's identity.
+
+Every spec forbids unknown keys. A run's id is the hash of what determines its outcome and of
+nothing else: names, citations, the machine and the split of a batch that memory forces are not in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from harness.core.errors import ClaimsError, nearest
+
+STRICT = ConfigDict(extra="forbid")
+
+# The version of the numerics of each backend, bumped by hand whenever the same run would give other
+# predictions. Version 1: CPU runs on exactly one thread, evaluation batches of 256.
+NUMERICS = {"torch": 1, "jax": 1}
+
+Family = Literal["vit", "bit", "hybrid", "convnext", "other"]
+"""Of a network; "other" is any that timm's registry has besides, for which only recipes for every family apply."""
+Backend = Literal["torch", "jax"]
+BACKENDS: tuple[Backend, ...] = ("torch", "jax")
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+def pairs(value: Any) -> Any:
+    """Return a mapping as (key, value) pairs, any other value unchanged."""
+    return tuple(value.items()) if isinstance(value, Mapping) else value
+
+
+Sources = Annotated[tuple[tuple[str, str], ...], BeforeValidator(pairs)]
+
+
+def alike(value: Any) -> Any:
+    """Return one number for three equal ones, any other value unchanged: the same input is stated in one way."""
+    if isinstance(value, (list, tuple)) and len(value) == 3 and value[0] == value[1] == value[2]:
+        return value[0]
+    return value
+
+
+Level = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[Level | tuple[Level, Level, Level], BeforeValidator(alike)]
+"""Of levels 0 ... 1: one for every channel, or one each for red, green and blue."""
+Deviation = Annotated[Positive | tuple[Positive, Positive, Positive], BeforeValidator(alike)]
+"""As `Mean`: what the difference to the mean is divided by."""
+
+S = TypeVar("S")
+
+UNEXPECTED = ("unexpected_keyword_argument", "dataclass_unexpected_argument")
+"""Pydantic's names of the fault that says most: a key that does not exist is often a misspelt one that is missing."""
+
+
+def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Return `spec(**values)`, or raise one line that names the place, the key and what was expected.
+
+    Args:
+        spec: a pydantic dataclass.
+        values: field values, e.g. a TOML table.
+        where: the place the values come from, e.g. "recipes.toml [micro]".
+
+    Raises:
+        ClaimsError: an unknown key (with the nearest valid one), a missing key or a bad value.
+    """
+    known = [field.name for field in dataclasses.fields(spec)]  # type: ignore[arg-type]
+    try:
+        return TypeAdapter(spec).validate_python(dict(values))
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda found: found["type"] not in UNEXPECTED)
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] in UNEXPECTED:
+            raise ClaimsError(
+                f"{where}: unknown key {key!r}{nearest(key, known)}; expected keys: {', '.join(known)}"
+            ) from None
+        if first["type"] in ("missing", "missing_argument"):
+            raise ClaimsError(f"{where}: key {key!r} is missing; add it") from None
+        found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
+        raise ClaimsError(f"{where}: {key or spec.__name__}: {first['msg']}{found}") from None
+
+
+def fault(error: ValidationError) -> str:
+    """Return the first fault of a validation in one line: the spec, the key, what was expected and what was found."""
+    first = min(error.errors(), key=lambda found: found["type"] not in UNEXPECTED)
+    key = ".".join(str(part) for part in first["loc"])
+    found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
+    return f"{error.title}: {key + ': ' if key else ''}{first['msg']}{found}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Checkpoint:
+    """One set of pre-trained weights and where it lies."""
+
+    id: str
+    """Name in the zoo, e.g. "micro-vit-l"."""
+    family: Family
+    architecture: str
+    """The paper's name of the architecture, e.g. "ViT-L/16"."""
+    pretrained_on: str
+    """The pre-training set, e.g. "ImageNet-21k"."""
+    layout: Literal["vit-npz", "bit-npz", "timm", "transformers", "jeonsworld"]
+    """The file layout, which decides the reader."""
+    variant: str = "orig"
+    """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
+    file: str = ""
+    """Where a shipped file lies, relative to the harness package; "" for one that is fetched."""
+    sources: tuple[str, ...] = ()
+    """Where it is fetched from, in order of trust and reach: hub:OWNER/NAME[@REVISION]/FILE, gs://..., https://..."""
+    unconfirmed: tuple[str, ...] = ()
+    """Those of the sources whose name could not be confirmed."""
+    never_released: str = ""
+    """Why there is nothing to fetch; "" for weights that exist."""
+    timm: str = ""
+    """timm's name of the model, for the timm layout."""
+    weights: str = ""
+    """Which set of weights, where the file holds several, e.g. "model_ema"; "": the only one."""
+    activation: Literal["", "gelu", "gelu_tanh"] = ""
+    """Of the MLPs, where it is not the authors' ("gelu_tanh", which transformers calls gelu_pytorch_tanh)."""
+    layer_norm_epsilon: Positive | None = None
+    """Where it is not the authors', 1e-6."""
+    resolution: Count | None = None
+    """Side in pixels of the input it was trained on last."""
+    classes: Count | None = None
+    """Classes of its head; None: not known before the file is read."""
+    sha256: Sha256 | None = None
+    """None: not published; pinned when it is first fetched."""
+    size: Count | None = None
+    """Bytes."""
+    citation: str = ""
+    semantics: Literal["reference", "timm"] = "reference"
+    """Whose numerics the model follows: the authors' released code, or timm's for weights released through timm."""
+    heads: Count | None = None
+    """Attention heads, where the file does not say (PyTorch's hold the projections of all heads as one matrix)."""
+    mean: Mean | None = None
+    """Of the levels 0 ... 1 of its input, where it is not the recipe's: one number, or one a channel."""
+    std: Deviation | None = None
+    interpolation: Literal["", "bilinear", "bicubic"] = ""
+    """How its test images are resized, antialiased as Pillow does; "": as the recipe says."""
+    resize: Literal["", "square", "short side"] = ""
+    """What its own head is evaluated on: the image stretched, or its short side scaled and the centre cropped."""
+    crop_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Test side divided by the short side before the centre crop, for its own head; implies "short side"."""
+    classes_file: str = ""
+    """A text file with one class name a line, in the order of the head's outputs; from the table's folder."""
+    class_names: tuple[str, ...] = ()
+    """The names themselves, in the order of the head's outputs."""
+    stated: Sources = ()
+    """(what, where from) pairs of what was completed from the file and those beside it; set by the program."""
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("expected mean and std, or neither; add the other")
+        if self.crop_share is not None and self.resize == "square":
+            raise ValueError('expected no crop_share with resize "square"; remove one')
+        if self.classes_file and self.class_names and not self.stated:
+            raise ValueError("expected class_names or classes_file, found both; remove one")
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the file comes with the project: the micro study's, always computed on the CPU."""
+        return bool(self.file) and not self.file.startswith(("/", "~"))
+
+
+@dataclass(frozen=True, config=STRICT)
+class Dataset:
+    """A classification task with its splits; the digest pins the very bytes."""
+
+    id: str
+    classes: Annotated[int, Field(ge=2)]
+    train: Natural
+    """Number of training examples available (the pool, for a few-shot task); 0: it is only evaluated."""
+    test: Count
+    """Number of test examples; every result scores exactly these."""
+    reader: str
+    """What reads or makes it (harness/data/readers/synthetic.py, harness/data/registry.py)."""
+    sha256: Sha256
+    """Digest of the examples: a micro task's uint8 images and labels, a real dataset's encoded images and labels."""
+    dev_fraction: Share
+    """Share of the training examples that choices (learning rates) are made on."""
+    shots: Count | None = None
+    """Training examples per class, drawn with the run's seed; None: all of them."""
+    title: str = ""
+    citation: str = ""
+    protocol: str = ""
+    """Whose protocol says which published parts are trained on and scored."""
+    numbered: bool = False
+    """Whether the test examples are in the order of ImageNet's validation image numbers, which ReaL labels rely on."""
+    path: str = ""
+    """The folder of a dataset that is in no table; "": its entry says."""
+
+    @property
+    def dev(self) -> int:
+        """Number of training examples in the dev split."""
+        return max(1, round(self.train * self.dev_fraction))
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """How to fine-tune. Data, not code; `sources` says where each value comes from."""
+
+    id: str
+    batch_size: Count
+    """Effective batch size: memory may split it, the gradient is that of the whole."""
+    resolution: Count
+    """Side of the square training input in pixels, after all cropping."""
+    steps: Natural | None = None
+    """Updates; 0: the checkpoint is evaluated as it is, its own head kept. None: `epochs` says."""
+    epochs: Positive | None = None
+    """Passes over the training examples, where the source counts in these; resolved to steps for a dataset."""
+    learning_rate: Positive | None = None
+    """Base learning rate: the peak of the schedule. None: chosen from the grid, or nothing is trained."""
+    learning_rate_grid: tuple[Positive, ...] = ()
+    """Base learning rates to choose from on the dev split, where the source gives a grid."""
+    learning_rates: str = ""
+    """A file, relative to the harness package, of learning rates chosen per checkpoint and dataset."""
+    schedule: Literal["cosine", "staircase", "constant"] = "cosine"
+    """After the linear warm-up: a half cosine to 0, a tenth after each of `decay_at`, or the base rate."""
+    warmup_steps: Natural = 0
+    decay_at: tuple[Natural, ...] = ()
+    """Steps strictly after which a staircase divides the rate by 10."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the momentum is stored in; the authors' code has bfloat16."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Positive | None = 1.0
+    """Largest global norm of the gradient; None: no clipping."""
+    train_resize: Count | None = None
+    """Side of the square that training images are stretched to before a random crop; None: no resize before it."""
+    crop: Literal["none", "random", "inception"] = "none"
+    """Training: the whole image stretched to the resolution, a random crop of it, or a random part of its area."""
+    flip: bool = False
+    """Training images are flipped left to right with probability one half."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Alpha of mixup's beta distribution, one draw per step (BiT-HyperRule); 0: none."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the transformer (after the positional embedding, the attention and in the MLP), in training."""
+    head: Literal["zero", "library"] = "zero"
+    """The new head: zeros (the authors'), or as the library draws it: weights normal(0.02), biases 0 (transformers)."""
+    polyak: Share | None = None
+    """Decay of the moving average of the weights that is evaluated; None: the last weights are."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the forward and backward pass in training and evaluation; the weights themselves stay float32."""
+    trains_on: Literal["all", "all but dev"] = "all"
+    """Final runs: every training example (the paper), or without the dev split (the authors' code)."""
+    test_resolution: Count | None = None
+    """Side of the square test input; None: as in training."""
+    test_resize: Literal["square", "short side"] = "square"
+    """The whole test image stretched to a square, or its short side scaled and the centre cropped."""
+    test_crop_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Test side divided by the short side before the centre crop."""
+    test_crop_rounding: Literal["down", "nearest"] = "down"
+    """Where a centre crop leaves an odd number of pixels: the smaller half before it (TensorFlow, transformers), or
+    half of it rounded to an even number (torchvision, and so timm)."""
+    test_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    test_antialias: bool = False
+    mean: Mean = 0.5
+    """Levels 0 ... 1 are normalised by (x - mean) / std: one number for every channel, or three."""
+    std: Deviation = 0.5
+    sources: Sources = ()
+    """(field, citation) pairs; a table of citations by field in TOML."""
+
+    def __post_init__(self) -> None:
+        known = {field.name for field in dataclasses.fields(self)}
+        for cited, _ in self.sources:
+            if cited not in known:
+                raise ValueError(f"sources cites {cited!r}{nearest(cited, known)}, which is no field of a recipe")
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("expected either steps or epochs")
+        if self.steps != 0 and self.learning_rate is None and not self.learning_rate_grid:
+            raise ValueError("expected learning_rate or learning_rate_grid; only an evaluation (steps = 0) has neither")
+        if (self.schedule == "staircase") != bool(self.decay_at):
+            raise ValueError("a staircase needs decay_at, and decay_at needs a staircase")
+        if (self.crop == "random") != (self.train_resize is not None):
+            raise ValueError("a random crop needs train_resize, and train_resize a random crop")
+        if self.crop == "random" and self.train_resize is not None and self.train_resize < self.resolution:
+            raise ValueError(f"expected train_resize of at least the resolution {self.resolution}")
+
+    @property
+    def evaluates_only(self) -> bool:
+        """Whether nothing is trained: a released, already fine-tuned checkpoint is scored with its own head."""
+        return self.steps == 0
+
+    @property
+    def side(self) -> int:
+        """Side of the test input in pixels."""
+        return self.test_resolution or self.resolution
+
+
+NOT_IDENTITY: dict[type, frozenset[str]] = {
+    Checkpoint: frozenset(
+        "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
+        " citation mean std interpolation resize crop_share classes_file class_names stated".split()
+    ),
+    Dataset: frozenset("id title citation protocol numbered reader path".split()),
+    Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),
+}
+"""Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
+a chosen learning rate is itself a field, and so are the steps that epochs come to. What a checkpoint states of its
+input is part of the recipe that is resolved for it, and its class names of the run's `outputs`."""
+
+
+def identity(value: Any) -> Any:
+    """Return the part of a spec that determines outcomes, as plain JSON values.
+
+    Fields that equal their default are left out, so a new optional field changes no old id.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        left_out = next((NOT_IDENTITY[kind] for kind in type(value).__mro__ if kind in NOT_IDENTITY), frozenset())
+        kept: dict[str, Any] = {}
+        for field in dataclasses.fields(value):
+            item = getattr(value, field.name)
+            if field.name not in left_out and item != field.default:
+                kept[field.name] = identity(item)
+        return kept
+    if isinstance(value, tuple):
+        return [identity(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, config=STRICT)
+class Run:
+    """checkpoint x dataset x recipe x seed x backend: one fine-tuning and its evaluation."""
+
+    checkpoint: Checkpoint
+    dataset: Dataset
+    recipe: Recipe
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Below 2^63, the range of both frameworks' generators."""
+    backend: Backend = "torch"
+    split: Literal["test", "dev"] = "test"
+    """What is scored: the test set after training on all training examples, or the held-out
+    dev split after training on the rest (for choices)."""
+    outputs: tuple[Natural, ...] = ()
+    """Where a head is kept: its output for each class of the dataset; (): output n is class n."""
+    class_order: str = ""
+    """Where `outputs` comes from; "" where a new head is trained."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint.sha256 is None:
+            raise ValueError(f"expected {self.checkpoint.id} with its digest, found none; fetch it first (zoo.pinned)")
+        recipe = self.recipe
+        if recipe.steps is None or (recipe.steps and recipe.learning_rate is None):
+            raise ValueError(f"expected recipe {recipe.id} with steps and a learning rate, found it unresolved")
+        if recipe.steps == 0 and self.split == "dev":
+            raise ValueError(f"expected a recipe that trains for a run on the dev split, found {recipe.id}")
+        if recipe.steps and not self.dataset.train:
+            raise ValueError(f"expected a recipe that only evaluates {self.dataset.id}, found {recipe.id}")
+        if self.outputs and recipe.steps:
+            raise ValueError(f"expected outputs only where a head is kept, found recipe {recipe.id}, which trains")
+        if self.outputs and not len(set(self.outputs)) == len(self.outputs) == self.dataset.classes:
+            raise ValueError(
+                f"expected an output of its own for each of {self.dataset.classes:,} classes, found"
+                f" {len(set(self.outputs)):,}"
+            )
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits: the hash of everything that determines the outcome."""
+        parts = identity(self)
+        parts.pop("class_order", None)  # says where the outputs come from, which are in it themselves
+        if self.split == "test" and self.recipe.trains_on == "all":
+            del parts["dataset"]["dev_fraction"]  # the dev split has no part in it
+        parts["numerics"] = NUMERICS[self.backend]
+        parts["backend"] = self.backend
+        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """One readable line for progress bars and messages."""
+        dev = f", dev split, lr {self.recipe.learning_rate:g}" if self.split == "dev" else ""
+        backend = "" if self.backend == "torch" else f", {self.backend}"
+        return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}{dev}{backend}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Divergence:
+    """Where training stopped giving finite numbers; the run ended there."""
+
+    step: Natural
+    """Whose loss was not finite, counted from 0; the number of steps where the logits after the last were not."""
+    learning_rate: float
+    examples: tuple[int, ...]
+    """The last batch: indices among the training examples of the run."""
+    scored: bool = False
+    """Whether all losses were finite and logits of scored images were not."""
+
+    def __str__(self) -> str:
+        if self.scored:
+            return f"logits were not finite after {self.step:,} steps (last learning rate {self.learning_rate:.3g})"
+        return f"the loss was not finite at step {self.step:,} (learning rate {self.learning_rate:.3g})"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Result:
+    """What a run gave: the predicted class of every scored example. Accuracy is derived."""
+
+    run_id: str
+    predictions: tuple[int, ...]
+    labels: tuple[int, ...]
+    loss_history: tuple[float, ...]
+    """Training loss of each step (mean cross-entropy, nats)."""
+    seconds: float
+    """Wall time of loading, fine-tuning and evaluation."""
+    images_per_second: float
+    """Training images per second of wall time of the fine-tuning loop."""
+    peak_memory: int
+    """Largest resident memory of the process, bytes."""
+    environment: tuple[tuple[str, str], ...]
+    """(name, version) pairs of what computed it."""
+    diverged: Divergence | None = None
+    """Set if training ended in numbers that are not finite: then nothing was predicted."""
+    device_memory: Natural = 0
+    """Largest memory allocated on the accelerator, bytes; 0 on a CPU."""
+    waiting: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the training loop's time spent waiting for data."""
+    micro_batch: Count | None = None
+    """Examples that were in memory at once; None: the whole batch."""
+
+    def __post_init__(self) -> None:
+        if self.diverged is not None and not self.predictions:
+            return
+        if not self.labels or len(self.predictions) != len(self.labels):
+            raise ClaimsError(
+                f"result {self.run_id}: expected one prediction for each label and at least one,"
+                f" found {len(self.predictions)} predictions and {len(self.labels)} labels"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of scored examples."""
+        return len(self.labels)
+
+    @property
+    def correct(self) -> int:
+        """Number of examples whose predicted class is the label; 0 for a run that diverged."""
+        return sum(p == y for p, y in zip(self.predictions, self.labels, strict=not self.diverged))
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1 accuracy in percent, from integer counts.
+
+        Raises:
+            ClaimsError: the run diverged, so there is none.
+        """
+        if self.diverged is not None:
+            raise ClaimsError(f"run {self.run_id}: expected predictions, found none: {self.diverged}")
+        return 100 * self.correct / self.n
+
+    @property
+    def predictions_sha256(self) -> str:
+        """Digest of the predicted classes, comma separated."""
+        return digest_of(self.predictions)
+
+    @property
+    def labels_sha256(self) -> str:
+        """Digest of the labels, comma separated."""
+        return digest_of(self.labels)
+
+
+def digest_of(classes: tuple[int, ...]) -> str:
+    """Return the sha256 of class numbers written in decimal, comma separated."""
+    return hashlib.sha256(",".join(map(str, classes)).encode()).hexdigest()

@@ -1,0 +1,204 @@
+"""The cost of one run on one card: FLOPs, hours, memory, and what would make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from harness.core.errors import ClaimsError
+from harness.core.specs import Checkpoint, Family, Recipe
+from harness.cost.cards import Card, cards
+from harness.cost.flops import activations, work
+from harness.cost.networks import Network, network
+
+UTILISATION: Mapping[Family, float] = MappingProxyType(
+    {"vit": 0.45, "hybrid": 0.30, "bit": 0.30, "convnext": 0.30, "other": 0.30}
+)
+"""Share of a card's peak that a run is assumed to reach, until measured: the project's goal for ViT-L/16, and two
+thirds of it for networks with convolutions, whose norms and small products keep a card waiting."""
+RECOMPUTING = 4 / 3
+"""Time of a training step with activation checkpointing: the forward pass, a third of the work, is done twice."""
+CONTEXT = 1_000_000_000
+"""Bytes assumed for the driver's context and the libraries' workspaces."""
+RESERVE = 0.1
+"""Share of a card's memory that is left free: the allocator's fragments, and whatever else is on the card."""
+EVALUATION_BATCH = 256
+"""Images at once in an evaluation, where memory allows (harness/training/torch/evaluation.py)."""
+SMALL = 4
+"""Where not even so many images fit, the backend computes activations twice (harness/training/torch/memory.py)."""
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be computed: everything about a run that its cost depends on."""
+
+    checkpoint: Checkpoint
+    recipe: Recipe
+    """Resolved: with its steps. The learning rate does not matter."""
+    test: int
+    """Scored examples."""
+    classes: int
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a run takes on a card."""
+
+    fixed: int
+    """For any micro-batch: weights, gradients, momentum, averages, converted weights, the context."""
+    per_image: int
+
+    def at(self, images: int) -> int:
+        """Return the bytes with so many images in memory at once."""
+        return self.fixed + images * self.per_image
+
+    def largest(self, memory: int, batch: int) -> int | None:
+        """Return the largest micro-batch that fits: a power of two, or the whole batch; None if not even one image.
+
+        Args:
+            memory: bytes of the card.
+            batch: effective batch size.
+        """
+        sizes = [batch, *(2**power for power in range(batch.bit_length() - 1, -1, -1) if 2**power < batch)]
+        return next((size for size in sizes if self.at(size) <= (1 - RESERVE) * memory), None)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run costs; None: unknown, and the notes say why."""
+
+    train_flops: int | None = None
+    test_flops: int | None = None
+    hours: float | None = None
+    """Of computing, at the assumed utilisation; loading and starting are not in it."""
+    least_memory: int | None = None
+    """Bytes that the run takes with one image in memory at once."""
+    micro_batch: int | None = None
+    """Largest power of two (or the whole batch) that fits the card."""
+    memory: int | None = None
+    """Bytes with that micro-batch; with one image where it does not fit."""
+    checkpointing: bool = False
+    """Activations are computed twice, because too few images would fit otherwise."""
+    fits: bool | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def flops(self) -> int | None:
+        """FLOPs in all."""
+        return None if self.train_flops is None or self.test_flops is None else self.train_flops + self.test_flops
+
+
+def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path | None = None) -> Cost:
+    """Return what a run costs on a card. Nothing is fetched or computed.
+
+    Args:
+        job: what is to be computed.
+        card: the card; None: FLOPs and memory only.
+        home: the home folder, where counts are kept; None: counted in this process.
+        cache: where downloads lie, for a checkpoint whose architecture only its file tells.
+    """
+    try:
+        if job.recipe.steps is None:
+            raise ClaimsError(f"recipe {job.recipe.id}: expected its steps, found it unresolved; resolve it first")
+        of = network(job.checkpoint, cache)
+        training, testing = work(of, job.recipe.resolution, home), work(of, job.recipe.side, home)
+        need = needs(job, of, home=home)
+    except ClaimsError as error:
+        return Cost(notes=(f"unknown cost: {error}",))
+    train_flops = job.recipe.steps * job.recipe.batch_size * training.train_flops(job.classes)
+    test_flops = job.test * testing.test_flops(job.classes)
+    if card is None:
+        return Cost(train_flops, test_flops, least_memory=need.at(1), memory=need.at(1))
+    images = min(job.test, EVALUATION_BATCH) if job.recipe.evaluates_only else job.recipe.batch_size
+    micro_batch = need.largest(card.memory, images)
+    checkpointing = False
+    notes: list[str] = []
+    if not job.recipe.evaluates_only and (micro_batch or 0) < min(SMALL, images):
+        saving = needs(job, of, checkpointing=True, home=home)
+        if (found := saving.largest(card.memory, images)) is not None:
+            need, micro_batch, checkpointing = saving, found, True
+            notes.append("fits with activation checkpointing: each step takes a third longer")
+    if micro_batch is None:
+        notes.append(would_fit(job, of, card, need, home))
+    rate, said = card.rate(job.recipe.precision)
+    notes += [said] if said else []
+    if rate is None:
+        notes.append(f"unknown hours: the table of cards has no rates of {card.title}")
+        hours = None
+    else:
+        slower = RECOMPUTING if checkpointing else 1.0
+        hours = (slower * train_flops + test_flops) / (rate * UTILISATION[job.checkpoint.family]) / HOUR
+    return Cost(
+        train_flops,
+        test_flops,
+        hours,
+        least_memory=need.at(1),
+        micro_batch=micro_batch,
+        memory=need.at(micro_batch or 1),
+        checkpointing=checkpointing,
+        fits=micro_batch is not None,
+        notes=tuple(notes),
+    )
+
+
+def needs(
+    job: Job, of: Network, *, checkpointing: bool = False, lower: bool | None = None, home: Path | None = None
+) -> Need:
+    """Return the memory that a run takes on a card.
+
+    Weights, gradients, momentum and averaged weights are float32 (momentum as the recipe says); what a step keeps is
+    followed on the meta device. An evaluation keeps weights and the activations of a few layers.
+
+    Args:
+        job: what is to be computed.
+        of: its network.
+        checkpointing: with activation checkpointing.
+        lower: in half precision; None: as the recipe says.
+        home: where counts are kept.
+
+    Raises:
+        ClaimsError: the network does not take the resolution.
+    """
+    recipe = job.recipe
+    low = recipe.precision != "float32" if lower is None else lower
+    held = work(of, recipe.resolution, home).with_head(job.classes)
+    test = activations(of, recipe.side, training=False, lower=low, home=home)
+    if recipe.evaluates_only:
+        return Need(CONTEXT + 4 * held + test.fixed, test.per_image)
+    step = activations(
+        of,
+        recipe.resolution,
+        training=True,
+        lower=low,
+        checkpointing=checkpointing,
+        dropout=recipe.dropout,
+        home=home,
+    )
+    momentum = {"float32": 4, "bfloat16": 2}[recipe.momentum_dtype] if recipe.momentum else 0
+    state = held * (4 + 4 + momentum + (4 if recipe.polyak else 0))
+    # The evaluation after it finds its own number of images; one must fit.
+    evaluation = test.fixed + test.per_image - step.per_image
+    return Need(CONTEXT + state + max(step.fixed, evaluation), step.per_image)
+
+
+def would_fit(job: Job, of: Network, card: Card, need: Need, home: Path | None = None) -> str:
+    """Return one line: what a run that does not fit a card takes, and what would make it fit.
+
+    A smaller micro-batch and activation checkpointing were tried already: they are automatic.
+    """
+    least = min(need.at(1), needs(job, of, checkpointing=True, home=home).at(1))
+    line = f"does not fit {card.title}: takes {least / 1e9:.1f} GB with one image at a time, checkpointed"
+    ways = []
+    if job.recipe.precision == "float32":
+        lowered = [needs(job, of, checkpointing=saving, lower=True, home=home) for saving in (False, True)]
+        if any(each.largest(card.memory, 1) for each in lowered):
+            ways.append("a recipe in bfloat16 or float16")
+    larger = sorted((each for each in cards().values() if each.memory * (1 - RESERVE) >= least), key=lambda c: c.memory)
+    if larger:
+        ways.append(f"a card with more memory, such as {larger[0].id} ({larger[0].memory / 1e9:.0f} GB)")
+    if not ways:
+        return f"{line}; no card of the table holds it"
+    return f"{line}; would fit: {', or '.join(ways)}"

@@ -1,0 +1,23 @@
+"""The examples of a run, whatever its dataset is."""
+
+from __future__ import annotations
+
+from harness.core.specs import Run
+from harness.data.download.dataset import at_hand
+from harness.data.paths import decoded
+from harness.data.pinned import load_real
+from harness.data.readers import synthetic
+from harness.data.registry import of_dataset
+from harness.data.splits import Data, select
+
+
+def load(run: Run) -> Data:
+    """Return what a run trains on and what it is scored on, after checking that they are the bytes it names.
+
+    Raises:
+        ClaimsError: the dataset is not here and can't be had, is damaged, or has other bytes.
+    """
+    if run.dataset.reader in synthetic.READERS:
+        return select(synthetic.load(run.dataset), run)
+    entry = of_dataset(run.dataset)
+    return load_real(run, entry, at_hand(entry), decoded())

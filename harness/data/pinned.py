@@ -1,0 +1,276 @@
+"""A real dataset as a run needs it: the same bytes as the first time, decoded once, memory-mapped.
+
+The authors publish no digest of every form of a dataset, so the digests of what is read first are pinned, and a
+later difference is an error. A user's own images are never pinned: they are looked at every time instead. Digests are
+of encoded images and labels in order: the same for the same images in a folder, a tar, a zip or a table, and known
+without decoding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import ClaimsError
+from harness.core.paths import held, write_atomic
+from harness.core.progress import width
+from harness.core.specs import Dataset, Recipe, Run, build
+from harness.data.examples import Examples
+from harness.data.pixel_cache import PixelCache, cached
+from harness.data.preprocess import Resize
+from harness.data.published_splits import Parts
+from harness.data.readers.imagenet import name_of
+from harness.data.registry import Entry, load_parts
+from harness.data.splits import Data, Split, held_out, trained_on
+
+NUMBERED = "numbered"
+"""The key, beside those of the parts, of whether test images are in the order of ImageNet's image numbers."""
+
+
+def parts_of(train: bool) -> tuple[str, ...]:
+    """Return the parts that a run's identity names: those that it may read."""
+    return ("train", "test") if train else ("test",)
+
+
+def pinned(name: str, folder: Path) -> dict[str, str]:
+    """Return what is pinned of a dataset: each part's digest; empty if it was never read.
+
+    Raises:
+        ClaimsError: the pins can't be read.
+    """
+    path = folder / "pins" / f"{name}.json"
+    try:
+        return {str(part): str(digest) for part, digest in dict(json.loads(path.read_bytes())).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise ClaimsError(f"{path}: expected pinned digests, found: {error}; remove it to pin anew") from None
+
+
+def pin(name: str, found: Mapping[str, str], folder: Path) -> None:
+    """Compare digests with those of the first time, and keep those of parts that were not read before.
+
+    Raises:
+        ClaimsError: they differ, or the pins can't be read.
+    """
+    path = folder / "pins" / f"{name}.json"
+    with held(path.parent / f"{name}.lock"):
+        known = pinned(name, folder)
+        for part, digest in found.items():
+            if known.get(part, digest) != digest:
+                raise ClaimsError(
+                    f"{name}: expected the {part} images with digest {known[part][:16]}..., pinned at the first read,"
+                    f" found {digest[:16]}...; restore them, or remove {path} to accept these"
+                )
+        if not found.keys() <= known.keys():
+            write_atomic(path, json.dumps({**known, **found}, indent=1, sort_keys=True).encode())
+
+
+def digest(contents: Mapping[str, str], train: bool) -> str:
+    """Return the digest of a dataset's parts that stands for its bytes in a run's identity."""
+    lines = "".join(f"{part} {contents[part]}\n" for part in parts_of(train))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def read_and_pin(entry: Entry, root: Path, folder: Path, train: bool) -> dict[str, str]:
+    """Read a dataset's parts, whose digests are then pinned. Nothing is decoded.
+
+    Args:
+        entry: what it must hold.
+        root: the folder or archive that holds it.
+        folder: where decoded images and pins lie.
+        train: whether the training part is asked for, too.
+
+    Raises:
+        ClaimsError: missing, incomplete, damaged, or other images than before.
+    """
+    parts = load_parts(entry if train else evaluated(entry), root)
+    found = {}
+    for part in parts_of(train):
+        examples = part_of(parts, part)
+        with bar(len(examples), f"reading {entry.id}, {part} part") as on_image:
+            found[part] = examples.content(on_image)
+    found[NUMBERED] = is_numbered(parts.test)
+    pin(entry.id, found, folder)
+    return found
+
+
+def look(entry: Entry, root: Path, folder: Path, train: bool) -> tuple[Entry, dict[str, str]]:
+    """Return a user's own dataset as it is now: with the numbers of images found, and each part's digest.
+
+    Every file's size and times are looked at; images are read again only where these have changed since the last look.
+
+    Args:
+        entry: what it must hold at least.
+        root: the folder or archive that holds it.
+        folder: where looks are remembered, in `looks/`.
+        train: whether the training part is asked for, too.
+
+    Raises:
+        ClaimsError: missing, incomplete or damaged.
+    """
+    parts = load_parts(entry if train else evaluated(entry), root)
+    found = {}
+    for part in parts_of(train):
+        examples = part_of(parts, part)
+        note = folder / "looks" / f"{examples.stamp}.json"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found[part] = str(json.loads(note.read_bytes())["content"])
+        if part not in found:
+            with bar(len(examples), f"reading {entry.id}, {part} part") as on_image:
+                found[part] = examples.content(on_image)
+            with contextlib.suppress(ClaimsError):  # what can't be remembered is read again
+                write_atomic(note, json.dumps({"content": found[part], "where": examples.where}).encode())
+    found[NUMBERED] = is_numbered(parts.test)
+    counted = replace(entry, test=len(parts.test))
+    return replace(counted, train=len(part_of(parts, "train"))) if train else counted, found
+
+
+def is_numbered(test: Examples) -> str:
+    """Return "true" if test images are in the order of ImageNet's image numbers, else "false"."""
+    return "true" if test.names == tuple(map(name_of, range(1, len(test) + 1))) else "false"
+
+
+def evaluated(entry: Entry) -> Entry:
+    """Return an entry of which only the test part is asked for."""
+    return replace(entry, train=0, pool=None)
+
+
+def part_of(parts: Parts, name: str) -> Examples:
+    """Return one part by name, which must be there."""
+    found = parts.train if name == "train" else parts.test
+    assert found is not None  # load_parts counted it
+    return found
+
+
+def spec_of(entry: Entry, sha256: str, train: bool, in_order: bool = False) -> Dataset:
+    """Return the spec of a real dataset for runs that train on it, or that only evaluate.
+
+    Args:
+        entry: what it must hold.
+        sha256: the digest of the parts that such runs use.
+        train: whether they train.
+        in_order: whether test images are in the order of ImageNet's image numbers.
+    """
+    return Dataset(
+        id=entry.id,
+        classes=entry.classes,
+        train=entry.train if train else 0,
+        test=entry.test,
+        reader=entry.reader,
+        sha256=sha256,
+        dev_fraction=entry.dev_fraction,
+        title=entry.title,
+        citation=entry.citation,
+        protocol=entry.protocol,
+        numbered=in_order,
+        path=entry.path if entry.in_no_table else "",
+    )
+
+
+def train_rule(recipe: Recipe, raw: bool) -> Resize | None:
+    """Return how training images are stored, so that every step finds them as small as its crop allows.
+
+    None, as decoded, for images of one small size (CIFAR) and for Inception crops, which take a part of the whole.
+    """
+    if raw or recipe.crop == "inception":
+        return None
+    return Resize("square", recipe.train_resize or recipe.resolution)
+
+
+def test_rule(recipe: Recipe, raw: bool) -> Resize | None:
+    """Return how scored images are stored: resized as the recipe tests them; as they are if of one small size."""
+    if raw:
+        return None
+    side = recipe.side if recipe.test_resize == "square" else math.floor(recipe.side / recipe.test_crop_share)
+    values = {"interpolation": recipe.test_interpolation, "antialias": recipe.test_antialias}
+    return build(Resize, {"to": recipe.test_resize, "side": side, **values}, f"recipe {recipe.id}: test resize")
+
+
+def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
+    """Return what a run trains on and is scored on, decoded now or taken from the cache; only what it needs.
+
+    Args:
+        run: its dataset names the bytes, its recipe how images are stored.
+        entry: what the dataset must hold.
+        root: the folder or archive that holds it.
+        folder: where decoded images and pins lie.
+
+    Raises:
+        ClaimsError: missing, incomplete, damaged, other images than the run names, or no room on the disk.
+    """
+    recipe = run.recipe
+    parts = load_parts(evaluated(entry) if recipe.evaluates_only else entry, root)
+    found = {}
+    trained = scored = None
+    if not recipe.evaluates_only:
+        examples = part_of(parts, "train")
+        rules = train_rule(recipe, examples.raw), test_rule(recipe, examples.raw)
+        cache = decoded(entry, "train", examples, folder, rules[0])
+        found["train"] = cache.content
+        trained = split_of(cache)
+        if run.split == "dev":
+            held = held_out(len(examples), run)
+            if rules[0] == rules[1]:
+                scored = trained.take(held)
+            else:  # resized for testing from the images themselves, not from what is stored for training
+                scored = split_of(decoded(entry, "dev", examples.take(held), folder, rules[1]))
+    if scored is None:
+        cache = decoded(entry, "test", parts.test, folder, test_rule(recipe, parts.test.raw))
+        found |= {"test": cache.content, NUMBERED: is_numbered(parts.test)}
+        scored = split_of(cache)
+    check_bytes(run, entry, found, root, folder)
+    return Data(scored.take_none() if trained is None else trained_on(trained, run), scored)
+
+
+def check_bytes(run: Run, entry: Entry, found: Mapping[str, str], root: Path, folder: Path) -> None:
+    """Raise unless what was read is what the run names; a part that was not read is as it was pinned."""
+    train = bool(run.dataset.train)
+    if entry.own:
+        known = look(entry, root, folder, train)[1] | dict(found)
+    else:
+        pin(entry.id, found, folder)
+        known = pinned(entry.id, folder)
+    if not known.keys() >= set(parts_of(train)):
+        known = read_and_pin(entry, root, folder, train)
+    if digest(known, train) != run.dataset.sha256:
+        raise ClaimsError(
+            f"{entry.id}: expected the images that run {run.id} names, digest {run.dataset.sha256[:16]}..., found"
+            f" {digest(known, train)[:16]}... in {root}; restore them, or start a run on these"
+        )
+
+
+def split_of(cache: PixelCache) -> Split:
+    """Return cached images as a split: one array where they have one size."""
+    return Split(cache.array() if cache.one_size else cache, cache.labels)
+
+
+def decoded(entry: Entry, part: str, examples: Examples, folder: Path, rule: Resize | None) -> PixelCache:
+    """Return a part's decoded images; a progress bar on a terminal while they are decoded."""
+    with bar(len(examples), f"decoding {entry.id}, {part} part") as on_image:
+        return cached(examples, folder, rule, on_image)
+
+
+@contextlib.contextmanager
+def bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Give a function that shows how many images are done, on a terminal; nothing appears before the first."""
+    from tqdm import tqdm
+
+    shown: list[tqdm[Any]] = []
+
+    def on_image(done: int) -> None:
+        if not shown:
+            shown.append(tqdm(total=total, desc=what, unit="image", disable=None, **width()))
+        shown[0].update(done - shown[0].n)
+
+    try:
+        yield on_image
+    finally:
+        for each in shown:
+            each.close()

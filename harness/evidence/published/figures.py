@@ -1,0 +1,218 @@
+"""Figures that others measured and published: figures.json and sources.toml, validated, cached, searchable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from harness.core.errors import ClaimsError, unknown
+from harness.core.specs import STRICT, Count, build
+from harness.core.text import read_text
+from harness.core.toml import FOLDER, read_toml
+
+FIGURES = FOLDER / "published" / "figures.json"
+SOURCES = FOLDER / "published" / "sources.toml"
+
+TEST_EXAMPLES: Mapping[str, int | None] = MappingProxyType(
+    {
+        "imagenet": 50_000,  # ILSVRC-2012 validation set, Russakovsky et al. 2015
+        "imagenet_real": 46_837,  # the validation images that have a ReaL label, Beyer et al. 2020
+        "cifar10": 10_000,  # Krizhevsky 2009
+        "cifar100": 10_000,  # Krizhevsky 2009
+        "pets": 3_669,  # Parkhi et al. 2012, test split
+        "flowers102": 6_149,  # Nilsback and Zisserman 2008, test split
+        "vtab1k": None,  # a mean of 19 test sets (Zhai et al. 2019): no one n
+    }
+)
+"""Number of test examples of each dataset; None: only a spread over seeds says how sure a figure is."""
+
+VTAB_MEAN = "mean_top1_19_tasks"
+"""The metric that stands for top-1 accuracy on vtab1k: its mean over the 19 tasks."""
+
+Recipe = Literal["paper", "code", "notebook", "short", "evaluate", "other"]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Source:
+    """One publication: a paper, a file at a revision of a repository, or a post in a thread."""
+
+    id: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    title: Name
+    url: Annotated[str, Field(pattern=r"^https://")]
+    kind: Literal["paper", "repo", "thread"]
+    recipe: Recipe
+    """What its figures were made with, unless a figure says otherwise."""
+    tables: Annotated[tuple[tuple[Name, Annotated[str, Field(pattern=r"^[\w.-]*$")]], ...], Field(min_length=1)]
+    """(name of the table in the source, its name in publication ids) pairs."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Figure:
+    """One published accuracy and all that its publication says about it."""
+
+    source: str
+    """Id of the source."""
+    table: str
+    """Where in the source it stands."""
+    model: Name
+    """The name that the source gives the model."""
+    architecture: Name
+    """The same in the names that claims use, e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16"."""
+    family: Literal["vit", "bit", "hybrid", "convnext", "other"]
+    pretrain: Literal["ImageNet-1k", "ImageNet-21k", "JFT-300M"]
+    """What it was pre-trained on."""
+    variant: Name
+    """Which release of the weights: "orig", "augreg", "sam", ..."""
+    dataset: str
+    metric: Literal[
+        "top1",
+        "top5",
+        "top1_1shot",
+        "top1_5shot",
+        "mean_top1_19_tasks",
+        "mean_top1_natural",
+        "mean_top1_specialized",
+        "mean_top1_structured",
+    ]
+    value: Percent
+    """As published, percent: the mean or median where several runs were made."""
+    resolution: Count | None = None
+    """Side of the test input in pixels; None: not stated."""
+    setting: str = ""
+    """What tells it from the other figures of that model in that table, apart from the resolution,
+    e.g. "7 epochs" of pre-training, "dropout 0.1"."""
+    recipe: Recipe | None = None
+    """What it was made with; None: the recipe of its source."""
+    seeds: Count | None = None
+    """Number of runs behind the value; None: not stated."""
+    std: Annotated[float, Field(ge=0)] | None = None
+    """Standard deviation over the runs, percentage points."""
+    range: tuple[Percent, Percent] | None = None
+    """Smallest and largest value of the runs, percent."""
+    centre: Literal["mean", "median"] | None = None
+    """What the value is of the runs; None: the mean, or the only run."""
+    over: str = ""
+    """What the range spans, where that is not the runs behind this one value."""
+    scored: Count | None = None
+    """Number of test examples scored, where that is not the whole test set."""
+    notes: str = ""
+    url: Annotated[str, Field(pattern=r"^https://")] | None = None
+    """Address of the table; None: that of the source."""
+
+    def __post_init__(self) -> None:
+        if self.std is not None and self.range is not None:
+            raise ValueError("a figure has a std or a range, not both; keep the one published")
+        if self.range is not None and not self.range[0] <= self.value <= self.range[1]:
+            raise ValueError(f"expected the value within its range, found {self.value:g} and {list(self.range)}")
+
+
+def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str, Source]]:
+    """Return the figures and sources of two files, checked against each other.
+
+    Args:
+        figures: JSON, a list of records, one per line; record 1 is the first.
+        sources: TOML, one table for each source.
+
+    Raises:
+        ClaimsError: a file that does not parse, an unknown key, a bad value, or an unknown source, table or dataset.
+    """
+    known = _read_sources(sources)
+    slugs = {source.id: dict(source.tables) for source in known.values()}
+    listed = _read_figures(figures)
+    for number, figure in enumerate(listed, start=1):
+        where = f"{figures.name} record {number}"
+        if figure.source not in known:
+            raise unknown("source", figure.source, known, where)
+        if figure.table not in slugs[figure.source]:
+            raise unknown(f"table of {figure.source}", figure.table, slugs[figure.source], where)
+        if figure.dataset not in TEST_EXAMPLES:
+            raise unknown("dataset", figure.dataset, TEST_EXAMPLES, where)
+    return listed, known
+
+
+@cache
+def _shipped() -> tuple[tuple[Figure, ...], Mapping[str, Source]]:
+    return read(FIGURES, SOURCES)
+
+
+def load() -> tuple[Figure, ...]:
+    """Return all figures, in the order of the file."""
+    return _shipped()[0]
+
+
+def sources() -> Mapping[str, Source]:
+    """Return the sources by id, in the order of the file."""
+    return _shipped()[1]
+
+
+def find(
+    architecture: str | None = None,
+    pretrain: str | None = None,
+    variant: str | None = None,
+    dataset: str | None = None,
+    source: str | None = None,
+    metric: str = "top1",
+) -> tuple[Figure, ...]:
+    """Return the figures that match all that is given; None matches everything.
+
+    On vtab1k "top1" means the mean top-1 accuracy over its 19 tasks.
+
+    Raises:
+        ClaimsError: a name that no figure has, with the nearest one that exists.
+    """
+    wanted = {
+        "architecture": architecture,
+        "pretrain": pretrain,
+        "variant": variant,
+        "dataset": dataset,
+        "source": source,
+        "metric": metric,
+    }
+    given = {key: value for key, value in wanted.items() if value is not None}
+    for key, value in given.items():
+        existing = {getattr(figure, key) for figure in load()}
+        if value not in existing:
+            raise unknown(key, value, existing)
+    return tuple(
+        figure
+        for figure in load()
+        if all(getattr(figure, key) == value for key, value in given.items() if key != "metric")
+        and (figure.metric == metric or (metric == "top1" and figure.metric == VTAB_MEAN))
+    )
+
+
+def _read_sources(path: Path) -> Mapping[str, Source]:
+    found: dict[str, Source] = {}
+    for key, table in read_toml(path).items():
+        if not isinstance(table, dict):
+            raise ClaimsError(f"{path.name}: expected one table for each source, found the key {key!r} outside of one")
+        found[key] = build(Source, {"id": key, **table}, f"{path.name} [{key}]")
+    return MappingProxyType(found)
+
+
+def _read_figures(path: Path) -> tuple[Figure, ...]:
+    try:
+        records = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ClaimsError(f"{path.name}: expected JSON, found: {error}; correct that line") from None
+    if not isinstance(records, list):
+        raise ClaimsError(f"{path.name}: expected a list of records, found {type(records).__name__}")
+    try:
+        # One validator for the whole list: building one for each record would take seconds.
+        return TypeAdapter(tuple[Figure, ...]).validate_python(records)
+    except ValidationError as error:
+        index = int(error.errors()[0]["loc"][0])
+        where = f"{path.name} record {index + 1}"
+        if not isinstance(records[index], dict):
+            raise ClaimsError(f"{where}: expected an object, found {records[index]!r}") from None
+        build(Figure, records[index], where)
+        raise

@@ -1,0 +1,183 @@
+"""The runs that questions put to the released checkpoints need, before anything is fetched or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from harness.catalog.checkpoints import here as file_here
+from harness.catalog.datasets import unpinned_dataset
+from harness.catalog.recipes import with_rate
+from harness.core.claim import Close
+from harness.core.errors import ClaimsError
+from harness.core.specs import BACKENDS, Backend, Checkpoint, Recipe, Run
+from harness.cost.plan import PlannedRun, Purpose
+from harness.data.download.dataset import state
+from harness.data.paths import location
+from harness.data.registry import Entry
+from harness.evidence.lr_search import best_rate
+from harness.evidence.released.pipeline_check import checks, trial_of
+from harness.evidence.released.trial import DEVELOPMENT_SEED, Material, Trial, grid, material, runs, trial
+from harness.fetch import settings
+from harness.judging.judge import BOTH, Question
+from harness.runs.store import Store
+
+
+def planned(questions: Iterable[Question], seeds: int, store: Store) -> list[PlannedRun]:
+    """Return every run that questions need on released checkpoints, checks first, as far as can be known.
+
+    Args:
+        questions: of any source; those of other sources, and what was never released, need none.
+        seeds: of final runs.
+        store: where results lie; what is there is marked stored.
+    """
+    first: list[PlannedRun] = []
+    rest: list[PlannedRun] = []
+    for question in questions:
+        trials = list(trials_of(question))
+        for backend in BACKENDS:
+            if question.backend not in (backend, BOTH):
+                continue
+            book = _Book(question, backend, store)
+            for family in sorted({each.checkpoint.family for each in trials if not each.recipe.evaluates_only}):
+                if (check := checks().get(family)) is not None:
+                    first += book.final(trial_of(check), (0,), "pipeline check")
+            for each in trials:
+                rest += book.searches(each) if each.searches else []
+                rest += book.final(each, each.seeds(seeds))
+    return first + rest
+
+
+def trials_of(question: Question) -> Iterator[Trial]:
+    """Return the trials that a question needs; none where it can't be measured whatever is here."""
+    hypothesis = question.hypothesis
+    if question.kind != "gpu" or not question.detail:
+        return
+    try:
+        found = [trial(contender, hypothesis.on, question.detail) for contender in hypothesis.contenders]
+    except ClaimsError:  # no such checkpoint or recipe: the verdict says so
+        return
+    if any(each.checkpoint.never_released for each in found):
+        return
+    if isinstance(hypothesis, Close) and found[0].recipe.id not in dict(hypothesis.within):
+        return
+    yield from found
+
+
+def at_hand(questions: Iterable[Question], seeds: int, store: Store, backends: Collection[str]) -> list[Run]:
+    """Return the runs that could be computed at once, checks first: all they need is here, their learning rate known.
+
+    Args:
+        questions: as for `planned`.
+        seeds: of final runs.
+        store: where results lie; a grid that is stored has chosen its rate.
+        backends: the frameworks that compute in this session.
+    """
+    first: dict[str, Run] = {}
+    rest: dict[str, Run] = {}
+    for question in questions:
+        trials = list(trials_of(question))
+        for backend in BACKENDS:
+            if question.backend not in (backend, BOTH) or backend not in backends:
+                continue
+            book = _Book(question, backend, store)
+            for family in {each.checkpoint.family for each in trials if not each.recipe.evaluates_only} & set(checks()):
+                first |= {run.id: run for run in book.known(trial_of(checks()[family]), (0,))}
+            for each in trials:
+                rest |= {run.id: run for run in book.known(each, each.seeds(seeds))}
+    return list((first | rest).values())
+
+
+class _Book:
+    """Writes down the runs of one question on one framework."""
+
+    def __init__(self, question: Question, backend: Backend, store: Store):
+        self.question = question
+        self.backend = backend
+        self.store = store
+
+    def searches(self, of: Trial) -> list[PlannedRun]:
+        """Return the runs of a trial's grid."""
+        found = material_here(of)
+        known = grid(of, found, self.backend) if found else {}
+        return [
+            self._row(of, with_rate(of.recipe, rate), "learning-rate search", DEVELOPMENT_SEED, known.get(rate))
+            for rate in of.recipe.learning_rate_grid
+        ]
+
+    def final(self, of: Trial, seeds: Sequence[int], purpose: Purpose = "final") -> list[PlannedRun]:
+        """Return the final runs of a trial."""
+        found = material_here(of)
+        rate = self._chosen(of, found) if found and of.searches else None
+        known: tuple[Run | None, ...] = (None,) * len(seeds)
+        if found and (rate is not None or not of.searches):
+            known = runs(of, found, rate, tuple(seeds), self.backend)
+        return [self._row(of, of.recipe, purpose, seed, run) for seed, run in zip(seeds, known, strict=True)]
+
+    def known(self, of: Trial, seeds: Sequence[int]) -> Iterable[Run]:
+        """Return a trial's next runs: its grid, or the final ones once that has chosen; none if material is missing."""
+        found = material_here(of)
+        if found is None:
+            return ()
+        rate = self._chosen(of, found) if of.searches else None
+        if of.searches and rate is None:
+            return grid(of, found, self.backend).values()
+        return runs(of, found, rate, tuple(seeds), self.backend)
+
+    def _chosen(self, of: Trial, found: Material) -> float | None:
+        """Return the learning rate that a grid already stored has chosen."""
+        results = {rate: self.store.get(run) for rate, run in grid(of, found, self.backend).items()}
+        if None in results.values():
+            return None
+        return best_rate({rate: r.accuracy if r and not r.diverged else None for rate, r in results.items()})
+
+    def _row(self, of: Trial, recipe: Recipe, purpose: Purpose, seed: int, run: Run | None) -> PlannedRun:
+        stored = run is not None and self.store.path(run.id).exists()
+        no_data = "" if stored else lacking_data(of.entry)
+        return PlannedRun(
+            claim=self.question.claim.id,
+            checkpoint=of.checkpoint,
+            dataset=of.entry.id,
+            test=unpinned_dataset(of.entry).dev if purpose == "learning-rate search" else of.entry.test,
+            classes=of.entry.classes,
+            recipe=recipe,
+            purpose=purpose,
+            hypotheses=(self.question.hypothesis.id,),
+            seed=seed,
+            backend=self.backend,
+            run_id=run.id if run else "",
+            stored=stored,
+            reason="" if stored else lacking_weights(of.checkpoint) or no_data,
+            fetches_weights=not no_data,
+        )
+
+
+@cache
+def _material(of: Trial, home: Path) -> Material | None:
+    del home
+    try:
+        return material(of, fetch=False)
+    except ClaimsError:
+        return None
+
+
+def material_here(of: Trial) -> Material | None:
+    """Return a trial's material if all of it is here; looked up once in a process."""
+    return _material(of, settings().cache)
+
+
+def lacking_weights(found: Checkpoint) -> str:
+    """Return why a checkpoint's weights can't be had from here; "" if they can."""
+    chosen = settings()
+    lacks = chosen.offline and not found.file and file_here(found, chosen.cache) is None
+    return "needs weights, and --offline is set" if lacks else ""
+
+
+def lacking_data(entry: Entry) -> str:
+    """Return why a dataset's images can't be had from here; "" if they can."""
+    chosen = settings()
+    where, why = state(entry, location(entry.folder))
+    if where == "by hand":
+        return f"needs data: {why}"
+    return "needs data, and offline is set" if chosen.offline and where != "here" else ""

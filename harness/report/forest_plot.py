@@ -1,0 +1,198 @@
+"""The forest plot of a claim: every estimate with its interval, in percentage points, as inline SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.core.claim import Verdict
+from harness.report.labels import GROUPS, LOOKS, backend, backends, base, group, group_order, interval, signed, stated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# One unit of the drawing is one CSS pixel at full width.
+WIDTH = 1080
+LABELS, FIGURES = 440, 200
+LINE, ROW, HEADER = 15, 9, 24
+TITLE, AXIS, GAP = 30, 46, 14
+WRAP = 62
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vit-claims",
+    "font.family": "sans-serif",
+    "font.size": 12,
+    "figure.dpi": 72,
+    "axes.linewidth": 1,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a panel: a source's name, or one verdict's estimate."""
+
+    y: float
+    label: str
+    verdict: Verdict | None
+    number: int = -1
+    """Counts the verdicts of the whole figure, for the ids of its marks."""
+
+
+def drawable(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts that have an estimate to draw."""
+    return [verdict for verdict in verdicts if verdict.estimate is not None]
+
+
+def forest(claim: str, verdicts: Sequence[Verdict]) -> str:
+    """Return the `<svg>` element of a claim's forest plot, or "" if no verdict has an estimate.
+
+    There is one panel per group of sources, each with its own axis: published differences are a
+    tenth of the micro study's. Marks carry ids: `<claim>-interval-<k>`, `-estimate-<k>`, `-tolerance-<k>`,
+    k counting the drawn verdicts. The same verdicts give the same bytes.
+    """
+    drawn = drawable(verdicts)
+    if not drawn:
+        return ""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    panels = layout(drawn)
+    height = sum(panel_height(entries) for _, entries in panels)
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # The browser's fonts draw the text; a glyph that matplotlib's own font lacks does not matter.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+")
+        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
+        FigureCanvasSVG(figure)
+        top = 0.0
+        for name, entries in panels:
+            plot_height = panel_height(entries) - TITLE - AXIS
+            bottom = 1 - (top + TITLE + plot_height) / height
+            box = (LABELS / WIDTH, bottom, (WIDTH - LABELS - FIGURES) / WIDTH, plot_height / height)
+            draw_panel(figure.add_axes(box), name, entries, plot_height)
+            top += panel_height(entries)
+        output = io.StringIO()
+        nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(output, format="svg", metadata=nothing, transparent=True)
+    return inline(output.getvalue(), claim, len(drawn))
+
+
+def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[Entry]]]:
+    """Return the panels, by group of sources, with the vertical place of every line in pixels."""
+    panels = []
+    number = 0
+    for name in sorted({group(verdict.source) for verdict in verdicts}, key=group_order):
+        members = [verdict for verdict in verdicts if group(verdict.source) == name]
+        entries: list[Entry] = []
+        y = 0.0
+        for source in sorted({base(verdict.source) for verdict in members}):
+            several = len(backends([verdict for verdict in members if base(verdict.source) == source])) > 1
+            if source != name:
+                entries.append(Entry(y + HEADER / 2, source, None))
+                y += HEADER
+            for verdict in members:
+                if base(verdict.source) == source:
+                    words = stated(verdict) + (f" [{backend(verdict) or 'torch'}]" if several else "")
+                    label = "\n".join(textwrap.wrap(words, WRAP, max_lines=3, placeholder=" …"))
+                    tall = LINE * (label.count("\n") + 1) + ROW
+                    entries.append(Entry(y + tall / 2, label, verdict, number))
+                    y += tall
+                    number += 1
+        panels.append((name, entries))
+    return panels
+
+
+def bottom_of(entries: Sequence[Entry]) -> float:
+    """Return where the last line of a panel ends, in pixels from its top."""
+    last = entries[-1]
+    return last.y + (LINE * (last.label.count("\n") + 1) + ROW) / 2
+
+
+def panel_height(entries: Sequence[Entry]) -> float:
+    """Return a panel's height in pixels with its title and axis."""
+    return TITLE + bottom_of(entries) + AXIS + GAP
+
+
+def draw_panel(axes: Axes, name: str, entries: Sequence[Entry], height: float) -> None:
+    """Draw the lines of one group of sources; y runs downwards in pixels."""
+    axes.set_ylim(height, 0)
+    axes.set_xlim(*limits([entry.verdict for entry in entries if entry.verdict]))
+    axes.set_yticks([])
+    axes.patch.set_visible(False)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color("#57606a")
+    axes.tick_params(axis="x", colors="#24292f", length=4)
+    axes.grid(axis="x", color="#d8dee4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.axvline(0, color="#24292f", linewidth=1.2, zorder=1)
+    axes.set_xlabel("difference in percentage points", fontsize=12, color="#24292f")
+    place(axes, -LABELS, -18, GROUPS.get(name, name), weight="bold", size=14)
+    for entry in entries:
+        if entry.verdict is None:
+            place(axes, -LABELS, entry.y, entry.label, weight="bold", color="#57606a")
+        else:
+            draw_verdict(axes, entry, entry.verdict)
+
+
+def draw_verdict(axes: Axes, entry: Entry, verdict: Verdict) -> None:
+    """Draw one verdict: its label, tolerance, interval, estimate and figures."""
+    look = LOOKS[verdict.verdict]
+    estimate = verdict.estimate
+    assert estimate is not None
+    place(axes, -LABELS, entry.y, entry.label)
+    if verdict.tolerance is not None:
+        from matplotlib.patches import Rectangle
+
+        corner = (-verdict.tolerance, entry.y - 9)
+        axes.add_patch(Rectangle(corner, 2 * verdict.tolerance, 18, facecolor="#dbe4ee", edgecolor="#8c9bab",
+                                 linewidth=0.8, zorder=1.5, gid=f"tolerance-{entry.number}"))  # fmt: skip
+    if verdict.low is not None and verdict.high is not None:
+        axes.plot([verdict.low, verdict.high], [entry.y, entry.y], color=look.color, linewidth=2, marker="|",
+                  markersize=9, markeredgewidth=2, zorder=2, gid=f"interval-{entry.number}")  # fmt: skip
+    axes.plot([estimate], [entry.y], marker=look.marker, markersize=8, color=look.color, linestyle="none", zorder=3,
+              markerfacecolor="white" if look.hollow else look.color, markeredgecolor=look.color,
+              markeredgewidth=1.5 if look.hollow else 0.5, gid=f"estimate-{entry.number}")  # fmt: skip
+    figures = f"{look.symbol} {signed(estimate)} {interval(verdict.low, verdict.high, signs=True)}"
+    place(axes, WIDTH - LABELS - FIGURES + 14, entry.y, figures.rstrip(), color=look.color)
+
+
+def place(axes: Axes, x: float, y: float, text: str, *, color: str = "#24292f", **font: Any) -> None:
+    """Write text at x pixels from the left of the axes and y pixels from their top."""
+    across = x / (WIDTH - LABELS - FIGURES)
+    # parse_math: a dollar sign in a name is a dollar sign.
+    axes.text(across, y, text, transform=axes.get_yaxis_transform(), va="center", ha="left", color=color,
+              parse_math=False, linespacing=1.15, **font)  # fmt: skip
+
+
+def limits(verdicts: Sequence[Verdict]) -> tuple[float, float]:
+    """Return the ends of an axis that holds zero and every estimate, interval and tolerance."""
+    values = [0.0]
+    for verdict in verdicts:
+        values += [value for value in (verdict.estimate, verdict.low, verdict.high) if value is not None]
+        if verdict.tolerance is not None:
+            values += [-verdict.tolerance, verdict.tolerance]
+    low, high = min(values), max(values)
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def inline(svg: str, claim: str, drawn: int) -> str:
+    """Return matplotlib's SVG as an element of a page: scalable, described, its ids its own."""
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "_", claim)
+
+    def own(tag: re.Match[str]) -> str:
+        # Two figures of one page would share ids such as axes_1, and a browser resolves #id to the first.
+        named = re.sub(r'(\sid=")', rf"\1{prefix}-", tag[0])
+        return re.sub(r'(xlink:href="#|url\(#)', rf"\1{prefix}-", named)
+
+    svg = re.sub(r"<[^>]*>", own, svg[svg.index("<svg") :])
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    label = f"Forest plot of {drawn} estimates with their intervals; the table below holds the same figures"
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -1,0 +1,132 @@
+"""history.jsonl: every verdict appended as it comes, so that a killed session still has a report.
+
+Each line is {"verdict": {...}} or {"claim": {...}}. A session that is killed may leave half a line. The next
+one closes it with a mark that `json.dumps` never writes (it holds a raw tab), so that a torn line is told from
+a damaged one for ever.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.core.claim import Claim, Verdict
+from harness.core.errors import ClaimsError
+from harness.core.paths import make_folder
+from harness.core.text import text_of
+from harness.report.serialise import check_finite, decode, parse, to_values
+
+TORN = b"\t<torn>\n"
+
+
+class History:
+    """The open history of one session: append and flush."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.file: BinaryIO | None = None
+
+    def append(self, record: Claim | Verdict) -> None:
+        """Append one record and hand it to the operating system.
+
+        Raises:
+            ClaimsError: a figure is not finite, or the file can't be written.
+        """
+        kind = "claim" if isinstance(record, Claim) else "verdict"
+        line = json.dumps({kind: to_values(record)}).encode() + b"\n"
+        try:
+            if self.file is None:
+                self.file = self._open()
+            # One write of one line in append mode: two sessions in one folder do not mix their lines.
+            written = self.file.write(line)
+            fault = "" if written == len(line) else f"only {written} of {len(line)} bytes fitted"
+        except OSError as error:
+            fault = str(error.strerror)
+        if fault:
+            self.close()  # so that the next append marks what may be half a line
+            raise ClaimsError(
+                f"{self.path}: expected to append a {kind}, found: {fault};"
+                " free some space or choose another --report-dir"
+            )
+
+    def _open(self) -> BinaryIO:
+        make_folder(self.path.parent)
+        file: BinaryIO = self.path.open("ab+", buffering=0)
+        end = file.seek(0, 2)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                file.write(TORN)
+        return file
+
+    def close(self) -> None:
+        """Close the file; a later append opens it again."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What was appended to a history after a byte offset."""
+
+    records: tuple[Claim | Verdict, ...]
+    end: int
+    """Offset after the last whole line: where the next reading starts."""
+    notes: tuple[str, ...]
+    """One line for each torn line."""
+
+
+def read(path: Path, start: int = 0) -> Tail:
+    """Return the records of a history from byte `start` on.
+
+    A start that is not the beginning of a line (the file was replaced) reads the whole file.
+
+    Raises:
+        ClaimsError: a whole line is damaged, with its number, or the file can't be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Tail((), 0, ())
+    except OSError as error:
+        raise ClaimsError(f"{path}: expected a history of verdicts, found: {error.strerror}; move it away") from None
+    if start > len(content) or (start and content[start - 1 : start] != b"\n"):
+        start = 0
+    records: list[Claim | Verdict] = []
+    notes: list[str] = []
+    first = content.count(b"\n", 0, start) + 1
+    for number, line in enumerate(io.BytesIO(content[start:]), start=first):
+        where = f"{path}:{number}"
+        torn = not line.endswith(b"\n") or line.endswith(TORN)
+        try:
+            if line.strip():
+                records.append(read_line(line.removesuffix(TORN), where))
+        except ClaimsError:
+            if not torn:
+                raise
+            notes.append(f"{where}: the line was cut off when its session was killed; judge that hypothesis again")
+    end = start + content[start:].rfind(b"\n") + 1
+    return Tail(tuple(records), end, tuple(notes))
+
+
+def read_line(line: bytes, where: str) -> Claim | Verdict:
+    """Return the record of one line.
+
+    Raises:
+        ClaimsError: it is not {"verdict": {...}} or {"claim": {...}}.
+    """
+    try:
+        values = parse(text_of(line), where)
+    except UnicodeDecodeError:
+        raise ClaimsError(f"{where}: expected UTF-8, found other bytes; remove the line") from None
+    check_finite(values, where)
+    match values:
+        case {"verdict": dict(record)} if len(values) == 1:
+            return decode(Verdict, json.dumps(record), where)
+        case {"claim": dict(record)} if len(values) == 1:
+            return decode(Claim, json.dumps(record), where)
+    raise ClaimsError(f'{where}: expected {{"verdict": ...}} or {{"claim": ...}}, found other keys; remove the line')

@@ -1,0 +1,192 @@
+"""verdicts.json: the latest verdict for each (claim, hypothesis, source), kept from session to session."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.core.claim import Claim, Verdict
+from harness.core.errors import ClaimsError
+from harness.core.paths import held, write_atomic
+from harness.core.specs import build
+from harness.core.text import read_text
+from harness.report import verdict_log
+from harness.report.labels import natural, order
+from harness.report.serialise import check_finite, parse, to_values
+
+FORMAT = 1
+VERDICTS_FILE = "verdicts.json"
+HISTORY_FILE = "history.jsonl"
+
+Key = tuple[str, str, str]
+CLAIM_ID = re.compile(r"[a-z0-9_]+")
+
+
+@dataclass
+class Book:
+    """All that a report knows: claims, their latest verdicts, and how much of the history is in them."""
+
+    claims: dict[str, Claim] = field(default_factory=dict)
+    verdicts: dict[Key, Verdict] = field(default_factory=dict)
+    history_bytes: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What a reader must be told about the record itself, one line each."""
+
+    def add(self, records: Iterable[Claim | Verdict]) -> None:
+        """Take in records in the order they were made: of two verdicts with one key the later dated stays.
+
+        A laptop's NOT RUN says nothing new, so it does not take the place of what was measured elsewhere before.
+        """
+        for record in records:
+            if isinstance(record, Claim):
+                self.claims[record.id] = record
+                continue
+            if not CLAIM_ID.fullmatch(record.claim):
+                # It names files (tables/<claim>.csv) and places on the page.
+                raise ClaimsError(
+                    f"verdict on {record.hypothesis!r}: expected a claim id of a-z, 0-9 and _,"
+                    f" found {record.claim!r}; mend or remove the record"
+                )
+            made = moment(record)
+            before = self.verdicts.get(record.key)
+            if before is None or (says(record), made) >= (says(before), moment(before)):
+                self.verdicts[record.key] = record
+
+    def keep_stated(self, stated: Mapping[str, Iterable[str]]) -> None:
+        """Drop verdicts of collected claims whose hypotheses are no longer stated, and note it.
+
+        Args:
+            stated: claim id -> ids of all hypotheses the claim states. Claims not in it keep all verdicts.
+        """
+        kept = {claim: set(hypotheses) for claim, hypotheses in stated.items()}
+        gone = [key for key in self.verdicts if key[0] in kept and key[1] not in kept[key[0]]]
+        for key in gone:
+            del self.verdicts[key]
+        for claim in sorted({key[0] for key in gone}):
+            dropped = sorted({key[1] for key in gone if key[0] == claim})
+            shown = "; ".join(dropped[:3]) + (f"; and {len(dropped) - 3} more" if len(dropped) > 3 else "")
+            self.notes.append(f"{claim}: dropped the verdicts on what the claim no longer states: {shown}")
+
+    def sorted(self) -> list[Verdict]:
+        """Return the verdicts in the report's order, whatever the order they came in."""
+        return sorted(self.verdicts.values(), key=order)
+
+    def claim_ids(self) -> list[str]:
+        """Return the ids of all claims that are known or that verdicts name, claim2 before claim10."""
+        return sorted({*self.claims, *(verdict.claim for verdict in self.verdicts.values())}, key=natural)
+
+
+def says(verdict: Verdict) -> bool:
+    """Return whether a verdict says something of the hypothesis, and not only that it was not looked at."""
+    return verdict.verdict != "NOT RUN"
+
+
+def moment(verdict: Verdict) -> datetime:
+    """Return when a verdict was made; an undated one is older than all others, a bare time is UTC."""
+    if not verdict.date:
+        return datetime.min.replace(tzinfo=UTC)
+    try:
+        made = datetime.fromisoformat(verdict.date)
+    except ValueError:
+        raise ClaimsError(
+            f"verdict on {verdict.hypothesis!r} ({verdict.source}): expected an ISO 8601 date,"
+            f" found {verdict.date!r}; mend or remove the record"
+        ) from None
+    return made if made.tzinfo else made.replace(tzinfo=UTC)
+
+
+def load(folder: Path) -> Book:
+    """Return verdicts.json merged with the history lines that are newer than it. Writes nothing.
+
+    Raises:
+        ClaimsError: a file is damaged: one line that names the file and the place.
+    """
+    book = read_verdicts(folder / VERDICTS_FILE)
+    tail = verdict_log.read(folder / HISTORY_FILE, book.history_bytes)
+    book.add(tail.records)
+    book.history_bytes = tail.end
+    book.notes.extend(tail.notes)
+    return book
+
+
+def read_verdicts(path: Path) -> Book:
+    """Return the book in verdicts.json, an empty one if there is no such file.
+
+    Raises:
+        ClaimsError: unreadable, not JSON (with the line), an unknown format or a bad record (with its number).
+    """
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        return Book()
+    except UnicodeDecodeError:
+        raise ClaimsError(f"{path}: expected UTF-8 JSON, found other bytes; move the file away") from None
+    except OSError as error:
+        raise ClaimsError(f"{path}: expected a file of verdicts, found: {error.strerror}; move it away") from None
+    values = parse(text, str(path))
+    check_finite(values, str(path))
+    found = values.get("format") if isinstance(values, dict) else type(values).__name__
+    if not isinstance(values, dict) or found != FORMAT:
+        raise ClaimsError(
+            f"{path}: expected format {FORMAT}, found {found!r}; move the file away, nothing was overwritten"
+        )
+    offset = values.get("history_bytes")
+    if type(offset) is not int or offset < 0:
+        raise ClaimsError(f"{path}: history_bytes: expected a number of bytes, found {offset!r}; set it to 0")
+    book = Book(history_bytes=offset)
+    book.add(build(Claim, item, where) for item, where in items(values, "claims", path))
+    book.add(build(Verdict, item, where) for item, where in items(values, "verdicts", path))
+    return book
+
+
+def items(values: dict[str, Any], key: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the records under a key, each with a name of its place for messages."""
+    listed = values.get(key)
+    if not isinstance(listed, list):
+        raise ClaimsError(f"{path}: {key}: expected a list, found {type(listed).__name__}; move the file away")
+    for number, item in enumerate(listed, start=1):
+        where = f"{path}: {key} record {number}"
+        if not isinstance(item, dict):
+            raise ClaimsError(f"{where}: expected an object, found {type(item).__name__}; mend or remove it")
+        yield item, where
+
+
+def save(folder: Path, book: Book) -> None:
+    """Write verdicts.json whole or not at all, one record per line.
+
+    Raises:
+        ClaimsError: it can't be written; the file that was there stays.
+    """
+    claims = ",\n".join(json.dumps(to_values(book.claims[name])) for name in sorted(book.claims, key=natural))
+    verdicts = ",\n".join(json.dumps(to_values(verdict)) for verdict in book.sorted())
+    text = (
+        f'{{"format": {FORMAT},\n"history_bytes": {book.history_bytes},\n'
+        f'"claims": [\n{claims}\n],\n"verdicts": [\n{verdicts}\n]}}\n'
+    )
+    write_atomic(folder / VERDICTS_FILE, text.encode())
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against other sessions that end at the same moment.
+
+    Raises:
+        ClaimsError: another session holds it for more than a minute.
+    """
+    from filelock import Timeout
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder / ".lock", timeout=60))
+        except Timeout:
+            raise ClaimsError(
+                f"{folder}: expected to merge the verdicts, found that another session has held {folder / '.lock'}"
+                " for a minute; run `python -m harness report` when it has ended"
+            ) from None
+        yield

@@ -1,0 +1,82 @@
+"""Run in, result out: from the store if it is there, else computed, under the run's lock, and stored."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+from harness.core.errors import NotStored, NotWritten
+from harness.core.specs import Result, Run
+from harness.runs.store import Store
+from harness.training.api import Execution, backend, environment, first_process
+from harness.training.resume import discard
+
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of ru_maxrss, which is kibibytes on Linux and bytes on macOS."""
+
+
+def measure(run: Run, store: Store, execution: Execution | None = None) -> Result:
+    """Return a run's result, computing and storing it if need be.
+
+    Raises:
+        harness.runs.store.Busy: another process is computing it.
+        NotStored: it can't be stored; the error has the result.
+        ClaimsError: its checkpoint or data are not the pinned bytes.
+    """
+    stored = store.get(run)
+    if stored is not None:
+        return stored
+    if not first_process():
+        return compute(run, execution or Execution())  # its share of what the first process stores
+    with store.lock(run):
+        # It may have been stored between the look and the lock.
+        stored = store.get(run)
+        if stored is None:
+            chosen = execution or Execution()
+            stored = compute(run, chosen)
+            try:
+                store.put(run, stored)
+            except NotWritten as error:
+                raise NotStored(str(error), stored) from None
+            discard(chosen.folder, run.id)
+        return stored
+
+
+def as_classes(run: Run, predictions: list[int]) -> tuple[int, ...]:
+    """Return predicted outputs of the head as classes of the run's dataset.
+
+    An output that stands for none of its classes becomes a number above all of them, so that it equals no label:
+    the number of classes plus the output's.
+    """
+    if not run.outputs:
+        return tuple(predictions)
+    classes = {output: number for number, output in enumerate(run.outputs)}
+    return tuple(classes.get(output, run.dataset.classes + output) for output in predictions)
+
+
+def compute(run: Run, execution: Execution) -> Result:
+    """Fine-tune and predict, whatever is stored."""
+    from harness.catalog.checkpoints import file_of, is_released
+    from harness.data.load import load
+    from harness.models.load import weights_of
+    from harness.training.devices import card_name
+
+    start = time.perf_counter()
+    weights = weights_of(run.checkpoint, file_of(run.checkpoint), is_released(run.checkpoint))
+    data = load(run)
+    outcome = backend(run.backend)(run, weights, data, execution)
+    return Result(
+        run_id=run.id,
+        predictions=as_classes(run, outcome.predictions.tolist()),
+        labels=tuple(data.test.labels.tolist()),
+        loss_history=outcome.losses,
+        seconds=time.perf_counter() - start + outcome.earlier,
+        images_per_second=outcome.images_per_second,
+        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT,
+        environment=(*environment(run.backend), ("device", card_name(execution.device, run.backend))),
+        diverged=outcome.diverged,
+        device_memory=outcome.device_memory,
+        waiting=outcome.waiting,
+        micro_batch=outcome.micro_batch,
+    )

@@ -1,0 +1,173 @@
+"""Results on disk: content-addressed, append-only, atomic, each entry with its own digest.
+
+`runs/<2 hex>/<run id>.json` holds the result and, for people, what the run was. A lock per run lets
+exactly one of many processes compute it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from harness.core.errors import ClaimsError
+from harness.core.paths import held, make_folder, write_atomic
+from harness.core.specs import Result, Run, build
+
+FORMAT = 1
+
+
+class Busy(Exception):
+    """Another process is computing the run."""
+
+
+class Store:
+    """The results under one home folder.
+
+    Args:
+        home: the folder.
+        say: told in one line of a damaged entry.
+    """
+
+    def __init__(self, home: Path, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)):
+        self.home = home
+        self.say = say
+
+    @property
+    def work(self) -> Path:
+        """The folder for states to resume from, histories of runs, and what was found out about this machine."""
+        return self.home / "work"
+
+    def path(self, run_id: str) -> Path:
+        """Return where the entry of a run lies, whether or not it exists."""
+        return self.home / "runs" / run_id[:2] / f"{run_id}.json"
+
+    def get(self, run: Run) -> Result | None:
+        """Return the stored result, or None. A damaged entry is moved aside, said, and counts as none.
+
+        Raises:
+            ClaimsError: the home folder can't be read.
+        """
+        path = self.path(run.id)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ClaimsError(
+                f"{path}: expected a stored result, found: {error.strerror}; choose another --home"
+            ) from None
+        try:
+            return decode(content, run, str(path))
+        except ClaimsError as damage:
+            aside = make_folder(self.home / "damaged") / f"{run.id}.{hashlib.sha256(content).hexdigest()[:8]}.json"
+            # Another process may have found the same damage first.
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(aside)
+            self.say(f"{damage}; moved aside to {aside}, the run will be computed again")
+            return None
+
+    def load(self, run_id: str) -> tuple[Run, Result] | None:
+        """Return a stored run with its result by the run's id, or None.
+
+        Raises:
+            ClaimsError: the entry is damaged, or of another version of the project.
+        """
+        path = self.path(run_id)
+        try:
+            content = path.read_bytes()
+            run = build(Run, json.loads(content)["run"], str(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ClaimsError(f"{path}: expected a stored result, found a damaged one; compute it again") from None
+        if run.id != run_id:
+            raise ClaimsError(f"{path}: expected a run of this version, found one of another; compute it again")
+        return run, decode(content, run, str(path))
+
+    def computed(self, run_id: str) -> str:
+        """Return when a stored run was computed: UTC, ISO 8601; "" if it is not stored."""
+        try:
+            moment = self.path(run_id).stat().st_mtime
+        except OSError:
+            return ""
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+    def put(self, run: Run, result: Result) -> None:
+        """Store a result.
+
+        Raises:
+            ClaimsError: the result is not of this run, does not score the whole split, or can't be written.
+        """
+        if result.run_id != run.id:
+            raise ClaimsError(f"store: expected the result of run {run.id}, found one of run {result.run_id}")
+        check_size(run, result)
+        write_atomic(self.path(run.id), encode(run, result))
+
+    @contextlib.contextmanager
+    def lock(self, run: Run) -> Iterator[None]:
+        """Hold the run's lock while computing it; never wait for it.
+
+        Raises:
+            Busy: another process holds it.
+            ClaimsError: the home folder can't be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.home / "locks" / f"{run.id}.lock", timeout=0))
+            except Timeout:
+                raise Busy(run.id) from None
+            yield
+
+
+def check_size(run: Run, result: Result) -> None:
+    """Raise unless the result scores every example of the test set (or of the dev split), or the run diverged."""
+    if result.diverged is not None:
+        return
+    expected = run.dataset.test if run.split == "test" else run.dataset.dev
+    if result.n != expected:
+        raise ClaimsError(
+            f"run {run.id} ({run.label}): expected {expected} scored examples, found {result.n}; nothing was stored"
+        )
+
+
+def encode(run: Run, result: Result) -> bytes:
+    """Return the entry's bytes: the digest, the result, and the run in words."""
+    payload = {"result": dataclasses.asdict(result), "run": dataclasses.asdict(run)}
+    return json.dumps({"format": FORMAT, "sha256": digest(payload), **payload}, separators=(",", ":")).encode()
+
+
+def digest(payload: dict[str, Any]) -> str:
+    """Return the sha256 of a payload's canonical JSON."""
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def decode(content: bytes, run: Run, where: str) -> Result:
+    """Return the result that an entry's bytes hold.
+
+    Raises:
+        ClaimsError: damaged, of another format, or of another run.
+    """
+    try:
+        entry = json.loads(content)
+        payload = {"result": entry["result"], "run": entry["run"]}
+        expected, found_format = entry["sha256"], entry["format"]
+    except (ValueError, KeyError, TypeError):
+        raise ClaimsError(f"{where}: expected a stored result, found damaged JSON ({len(content):,} bytes)") from None
+    if found_format != FORMAT:
+        raise ClaimsError(f"{where}: expected format {FORMAT}, found {found_format!r}")
+    if digest(payload) != expected:
+        raise ClaimsError(f"{where}: expected digest {expected}, found {digest(payload)}: the entry is damaged")
+    result = build(Result, entry["result"], where)
+    if result.run_id != run.id:
+        raise ClaimsError(f"{where}: expected the result of run {run.id}, found {result.run_id}")
+    check_size(run, result)
+    return result

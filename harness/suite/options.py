@@ -1,0 +1,173 @@
+"""The suite's command line options: which values they take, and which of them do something for what is selected."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from harness.core.errors import ClaimsError
+from harness.evidence.questions import GPU, Asking
+from harness.judging.judge import FEWEST_SEEDS
+from harness.suite.selection import Selected, computes_nothing, selects_gpu
+
+MOST_HOURS = 12.0
+DEFAULTS: dict[str, Any] = {
+    "--home": None,
+    "--report-dir": "reports",
+    "--jobs": None,
+    "--backend": "torch",
+    "--recipe": "notebook",
+    "--seeds": 3,
+    "--device": "auto",
+    "--compile": False,
+    "--strict-verdicts": False,
+    "--plan": False,
+    "--card": None,
+    "--price-per-hour": None,
+    "--max-gpu-hours": MOST_HOURS,
+}
+"""What holds where an option is not given; pytest keeps None then, so that it is known which were given."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the suite's options."""
+    add = parser.getgroup("vit-claims", "claims and their verdicts").addoption
+    add(
+        "--home",
+        metavar="DIR",
+        help="where runs, downloads and locks lie (default: $VIT_CLAIMS_HOME, else the user cache)",
+    )
+    add("--report-dir", metavar="DIR", help="where the report goes, relative to rootdir (reports)")
+    add("--jobs", type=int, metavar="N", help="processes that compute runs (default: one per core)")
+    add(
+        "--backend",
+        choices=("torch", "jax", "both"),
+        help="framework that computes runs; both: each, and whether they agree (torch)",
+    )
+    add(
+        "--recipe",
+        metavar="NAME",
+        help="-m gpu: whose recipes released checkpoints are fine-tuned by: notebook (the course's), paper, code,"
+        " short-500, short-1000, or any recipe (notebook)",
+    )
+    add("--seeds", type=int, metavar="N", help="-m gpu: seeds of the final runs (3)")
+    add(
+        "--device",
+        choices=("auto", "cpu"),
+        help="-m gpu: auto asks for an accelerator; cpu computes without one, very slowly (auto)",
+    )
+    add("--compile", action="store_true", default=None, help="-m gpu: compile models (torch.compile)")
+    add(
+        "--strict-verdicts",
+        action="store_true",
+        default=None,
+        help="INCONCLUSIVE and NOT RUN fail, for a nightly that must not go green by doing nothing",
+    )
+    add(
+        "--plan",
+        action="store_true",
+        default=None,
+        help="compute nothing: print what the gpu evidence needs and costs, and write plan.json to the report folder",
+    )
+    add(
+        "--card",
+        metavar="NAME",
+        help="--plan, --max-gpu-hours: estimate for a card, e.g. h100, a100, rtx4090, t4 (the one at hand)",
+    )
+    add("--price-per-hour", type=float, metavar="X", help="--plan: of the card, in any currency, for the plan's sum")
+    add(
+        "--max-gpu-hours",
+        type=float,
+        metavar="H",
+        help=f"-m gpu: refuse a session that would take longer on the card ({MOST_HOURS:g})",
+    )
+
+
+def given(config: pytest.Config, name: str) -> bool:
+    """Return whether an option was given on the command line or in the configuration file."""
+    return config.getoption(name, None) is not None
+
+
+def option(config: pytest.Config, name: str) -> Any:
+    """Return an option's value, its default where it was not given."""
+    # A conftest.py that pytest finds while it collects is too late to add options: none can have been given.
+    value = config.getoption(name, None)
+    return DEFAULTS[name] if value is None else value
+
+
+def asking_of(config: pytest.Config) -> Asking:
+    """Return what the options ask of the sources that measure."""
+    return Asking(option(config, "--backend"), option(config, "--recipe"))
+
+
+def require_values(config: pytest.Config) -> None:
+    """Refuse values that no session can use.
+
+    Raises:
+        ClaimsError: with the option, what it takes and what was found.
+    """
+    for name in ("--jobs", "--seeds"):
+        if given(config, name) and option(config, name) < 1:
+            raise ClaimsError(f"{name}: expected at least 1, found {option(config, name)}")
+    if 1 < option(config, "--seeds") < FEWEST_SEEDS:
+        raise ClaimsError(
+            f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {option(config, '--seeds')}: with fewer than"
+            f" {FEWEST_SEEDS} the examples of one run are compared, and the others would be computed for nothing"
+        )
+    for name in ("--report-dir", "--home"):
+        if given(config, name) and not option(config, name).strip():
+            raise ClaimsError(f"{name}: expected a folder, found nothing; name one or leave the option out")
+    for name, unit, top in (("--max-gpu-hours", "hours", math.inf), ("--price-per-hour", "a price", 1e300)):
+        if given(config, name) and not 0 <= option(config, name) <= top:  # nan is in no interval
+            raise ClaimsError(f"{name}: expected {unit} from 0 on, found {option(config, name):g}")
+    if given(config, "--card"):
+        from harness.cost.cards import card
+
+        card(option(config, "--card"))
+    if given(config, "--recipe"):
+        asking_of(config).require()
+
+
+def require_used(config: pytest.Config, selected: Selected) -> None:
+    """Refuse options that do nothing for what is selected: whoever gave them expects something of them.
+
+    Raises:
+        ClaimsError: with the option, what it is for and what was found.
+    """
+    if not selected.tests or config.option.collectonly:
+        return
+    plans = bool(option(config, "--plan"))
+    computes = selects_gpu(config) and GPU in selected.kinds and not plans
+    found = " and ".join(sorted(selected.kinds)) or "no claims"
+    measured = GPU in selected.kinds or "micro" in selected.kinds
+    rules = {
+        "--plan": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
+        "--recipe": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
+        "--seeds": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
+        "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
+        "--compile": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
+        "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
+        "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--jobs": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--card": (
+            plans or (computes and given(config, "--max-gpu-hours")),
+            "--plan, or -m gpu with --max-gpu-hours",
+            "neither; add --plan",
+        ),
+        "--price-per-hour": (plans, "--plan", "none; add --plan"),
+    }
+    for name, (used, expected, instead) in rules.items():
+        if given(config, name) and not used:
+            raise ClaimsError(f"{name} does nothing here: expected {expected}, found {instead}, or leave out {name}")
+    if given(config, "--compile") and option(config, "--backend") == "jax":
+        raise ClaimsError(
+            "--compile does nothing here: expected the backend torch, found jax, which always compiles;"
+            " leave out --compile"
+        )
+
+
+def asks_for_gpu(config: pytest.Config, selected: Selected) -> bool:
+    """Return whether a session asks for the released checkpoints by name, and has tests of them to compute."""
+    return selects_gpu(config) and GPU in selected.kinds and not computes_nothing(config)

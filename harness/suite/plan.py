@@ -1,0 +1,94 @@
+"""`--plan`: what a session would compute and cost, before anything is paid; and the limit on what it may cost."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.core.errors import ClaimsError
+from harness.core.paths import write_atomic
+from harness.judging.judge import Question
+from harness.suite.options import asks_for_gpu, given, option
+from harness.suite.selection import Selected, questions_of, report_folder
+from harness.suite.session import SESSION
+
+if TYPE_CHECKING:
+    from harness.cost.plan import Plan
+
+FILE = "plan.json"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Plan in this process, whatever -n says."""
+    if option(config, "--plan"):
+        for name, value in (("numprocesses", None), ("dist", "no"), ("tx", [])):
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Print the plan in the place of running tests."""
+    config = session.config
+    if not option(config, "--plan") or config.option.collectonly or session.testsfailed or not session.items:
+        return None
+    try:
+        found = plan_of(config, questions_of(session.items))
+        folder = report_folder(config)
+        from harness.cost.plan import to_json
+        from harness.cost.table import text
+
+        write_atomic(folder / FILE, to_json(found).encode())
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
+    terminal: Any = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None:
+        terminal.write_line("")
+        for line in text(found, terminal._tw.fullwidth).splitlines():
+            terminal.write_line(line)
+        terminal.write_line(f"plan: {folder / FILE}")
+    return True
+
+
+def is_limited(config: pytest.Config, selected: Selected) -> bool:
+    """Return whether a session computes on a card whose hours can be estimated."""
+    on_card = option(config, "--device") != "cpu" or given(config, "--card")
+    return asks_for_gpu(config, selected) and on_card
+
+
+def refuse_dear(config: pytest.Config, questions: Sequence[Question]) -> None:
+    """Refuse a session that would take more GPU hours than allowed.
+
+    Raises:
+        ClaimsError: with how many hours it would take, and what to do.
+    """
+    from harness.cost.plan import require_within
+
+    found = plan_of(config, questions)
+    require_within(found, option(config, "--max-gpu-hours"))
+    if found.unknown:
+        line = f"--max-gpu-hours does not cover {found.unknown} runs, whose hours on this card are unknown; pass"
+        line += f" --max-gpu-hours {option(config, '--max-gpu-hours'):g} --card NAME to estimate for a known card"
+        warnings.warn(pytest.PytestWarning(line), stacklevel=2)
+
+
+def plan_of(config: pytest.Config, questions: Sequence[Question]) -> Plan:
+    """Return the plan of questions on the card that is named, else on the one at hand."""
+    from harness.cost.cards import card, card_at_hand
+    from harness.cost.plan import plan
+    from harness.evidence.released.needed_runs import planned
+    from harness.fetch import settings
+
+    session = config.stash[SESSION]
+    name = option(config, "--card")
+    return plan(
+        planned(questions, session.seeds, session.executor.store),
+        card(name) if name else card_at_hand(),
+        home=session.means.home,
+        cache=settings().cache,
+        price_per_hour=option(config, "--price-per-hour"),
+    )

@@ -1,0 +1,314 @@
+"""The pytest side: markers, one question per test, and what a session needs once its claims are collected.
+
+Claims are recognised by what they state, wherever they lie: a session is one of claims if a test of a hypothesis is
+among those selected, which is known after the collection. Under pytest-xdist only the workers collect; each hands what
+it found to the controller in a file, for the controller refuses, limits and reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.claim import Claim, Hypothesis
+from harness.core.errors import ClaimsError
+from harness.core.launcher import require_single_process
+from harness.core.paths import VARIABLE as HOME
+from harness.core.paths import home, make_folder
+from harness.core.specs import BACKENDS
+from harness.evidence.questions import KINDS
+from harness.judging.judge import Question
+from harness.runs.executor import cores
+from harness.suite.options import add_options, asking_of, asks_for_gpu, option, require_used, require_values
+from harness.suite.selection import (
+    Selected,
+    computes_nothing,
+    decoded,
+    distributes,
+    identifier,
+    is_worker,
+    questions_in,
+    questions_of,
+    report_folder,
+)
+from harness.suite.session import SESSION, Means, Session
+from harness.training import accelerators
+from harness.training.api import Execution
+from harness.training.resume import saved
+
+STOPPED = pytest.StashKey[bool]()
+"""Whether a session was stopped before its end, as by Ctrl-C."""
+HANDOVER = pytest.StashKey[Path]()
+"""On xdist's controller: the folder in which workers leave what they selected."""
+REPORT = "vit-claims-report"
+"""The name of the plugin that writes the report."""
+FOLDER = "vit_claims_folder"
+"""The key under which a worker is told the folder."""
+pytest_plugins = [
+    "fixtures.checkpoints",
+    "fixtures.datasets",
+    "harness.suite.verdict_fixtures",
+    "harness.suite.plan",
+    "harness.suite.collecting",
+]
+
+MEANING = {
+    "published": "judged on figures that others measured and published; seconds, no network",
+    "micro": "judged by fine-tuning the embedded tiny checkpoints; minutes on a laptop CPU",
+    "gpu": "judged by the paper's released checkpoints and datasets; needs an accelerator",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the suite's options."""
+    add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, check the options and set up the session."""
+    for kind in KINDS:
+        config.addinivalue_line("markers", f"{kind}: {MEANING[kind]}")
+    place = home(option(config, "--home"))
+    os.environ[HOME] = str(place)  # for all that looks for data and pins, here and in the processes started from here
+    with usage_errors():
+        require_values(config)
+    config.stash[SESSION] = Session(asking_of(config), lambda: outside_capture(config))
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn bad input into a usage error of pytest: one line and exit code 4."""
+    try:
+        yield
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where to leave what it selects."""
+    stash = node.config.stash
+    if HANDOVER not in stash:
+        stash[HANDOVER] = Path(tempfile.mkdtemp(prefix="vit-claims-"))
+    node.workerinput[FOLDER] = str(stash[HANDOVER])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Get ready for the claims that were selected, or refuse to judge them; a worker leaves that to its controller."""
+    config = session.config
+    if session.testsfailed and not config.option.continue_on_collection_errors:
+        return  # pytest says what could not be collected
+    selected = Selected(questions_of(session.items), len(session.items))
+    if not is_worker(config):
+        with usage_errors():
+            get_ready(session, selected)
+        return
+    handover: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    if FOLDER not in handover:
+        return  # no claims were selected, for they are refused there
+    try:
+        if selected.questions:
+            start(config, selected)
+    except ClaimsError as error:
+        selected = Selected(selected.questions, selected.tests, str(error))
+    (Path(handover[FOLDER]) / str(handover["workerid"])).write_bytes(selected.encoded())
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """Get ready for the claims that a worker has selected: all of them select the same."""
+    config = node.config
+    session = config.pluginmanager.getplugin("session")
+    if config.pluginmanager.has_plugin(REPORT):
+        return
+    file = config.stash[HANDOVER] / node.workerinput["workerid"]
+    with usage_errors():
+        selected = decoded(file.read_bytes()) if file.exists() else Selected()
+        get_ready(session, selected)
+
+
+def get_ready(session: pytest.Session, selected: Selected) -> None:
+    """Check that selected claims can be judged as asked, and start what judges and reports them.
+
+    Args:
+        session: of this process.
+        selected: what it, or each of its workers, collected.
+
+    Raises:
+        ClaimsError: they can't.
+    """
+    config = session.config
+    require_used(config, selected)
+    if not selected.questions or config.option.collectonly:
+        return
+    start(config, selected)
+    if selected.problem:
+        raise ClaimsError(selected.problem)
+    if computes_nothing(config):
+        return
+    from harness.suite.plan import is_limited, refuse_dear  # a plugin: pytest prepares its import
+
+    if is_limited(config, selected):
+        refuse_dear(config, selected.questions)
+    try:
+        make_folder(config.stash[SESSION].means.home)
+    except ClaimsError as error:
+        raise ClaimsError(f"--home: {error}") from None
+    from harness.suite.report_plugin import ReportPlugin, start_page
+
+    report = ReportPlugin(config, report_folder(config), asks_for_gpu(config, selected))
+    config.pluginmanager.register(report, REPORT)
+    start_page(session, report)
+
+
+def start(config: pytest.Config, selected: Selected) -> None:
+    """Give the session what it computes with, and plan every run that the selected tests need.
+
+    Raises:
+        ClaimsError: a launcher started this process, recipes or tables can't be used, or there is no accelerator.
+    """
+    require_single_process()
+    session = config.stash[SESSION]
+    session.asking.require()
+    session.start(means(config, asks_for_gpu(config, selected)))
+    if not computes_nothing(config) and not distributes(config):
+        session.plan(selected.questions)
+
+
+def means(config: pytest.Config, asked: bool) -> Means:
+    """Return what a session computes with.
+
+    Args:
+        config: with the options.
+        asked: whether it computes runs on released checkpoints.
+
+    Raises:
+        ClaimsError: it does, and there is no accelerator to compute on.
+    """
+    on_worker = is_worker(config)
+    device, backend = option(config, "--device"), option(config, "--backend")
+    wanted = BACKENDS if backend == "both" else (backend,)
+    chosen: tuple[str, ...] = ()
+    refuses: dict[str, str] = {}
+    if not asked:
+        refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
+    elif device == "auto":
+        chosen = accelerators.visible(choosing=on_worker)
+        if not chosen and "torch" in wanted:
+            refuses["torch"] = "PyTorch finds no accelerator here"
+        if "jax" in wanted and not accelerators.jax_has_one():
+            refuses["jax"] = "JAX finds no accelerator here"
+        elif "jax" in wanted:
+            chosen = chosen or ("0",)  # one that only JAX can use
+        if set(refuses) == set(wanted):
+            raise ClaimsError(
+                f"-m gpu: expected an accelerator, found none ({'; '.join(refuses.values())}); run it on a machine with"
+                " a GPU, or see what it would cost there with --plan --card h100"
+            )
+    if on_worker and chosen:
+        # One accelerator for each worker; before CUDA starts in this process.
+        number = int(re.sub(r"\D", "", config.workerinput["workerid"]) or 0)  # type: ignore[attr-defined]
+        chosen = (chosen[number % len(chosen)],)
+        os.environ[accelerators.VARIABLE] = chosen[0]
+    # A process that pytest-forked starts for one test ends without stopping processes of its own.
+    alone = on_worker or bool(config.getoption("--forked", False))
+    return Means(
+        home=home(option(config, "--home")),
+        jobs=0 if alone else option(config, "--jobs") or cores(),
+        accelerators=chosen,
+        refuses=tuple(refuses.items()),
+        fetches=set(refuses) != set(wanted),
+        execution=Execution(compile=option(config, "--compile")),
+        seeds=option(config, "--seeds"),
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt() -> None:
+    """Let the session end after Ctrl-C: a second one would stop the report half-way, with a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Note that the session was stopped."""
+    session.config.stash[STOPPED] = exitstatus == pytest.ExitCode.INTERRUPTED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the processes that compute runs; say where a session that was stopped goes on."""
+    if HANDOVER in config.stash:
+        shutil.rmtree(config.stash[HANDOVER], ignore_errors=True)
+    if SESSION not in config.stash or not config.stash[SESSION].started:
+        return
+    executor = config.stash[SESSION].executor
+    executor.close()
+    if config.stash.get(STOPPED, False) and not is_worker(config):
+        left = sum(bool(saved(states)) for states in (executor.store.work / "states").glob("*"))
+        if left:
+            runs = f"{left} unfinished run{'s' * (left > 1)}"
+            print(f"stopped: the state of {runs} is saved; the same command goes on from there", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def outside_capture(config: pytest.Config) -> Iterator[None]:
+    """Give the terminal back for a while, e.g. to a progress bar."""
+    manager: Any = config.pluginmanager.getplugin("capturemanager")
+    with manager.global_and_fixture_disabled() if manager else contextlib.nullcontext():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Show bad input that a claim file meets while it is imported as one line, without a traceback."""
+    report = yield
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, ClaimsError):
+        report.longrepr = str(call.excinfo.value)
+    return report
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test per (hypothesis, source of evidence) of a function that states hypotheses."""
+    stated: tuple[Claim, tuple[Hypothesis, ...]] | None = getattr(metafunc.function, "stated", None)
+    if stated is None:
+        return
+    claim, hypotheses = stated
+    if is_worker(metafunc.config) and FOLDER not in metafunc.config.workerinput:  # type: ignore[attr-defined]
+        raise pytest.Collector.CollectError(
+            f"{metafunc.module.__file__}: expected the plugin harness.suite.plugin in the process that hands out the"
+            " tests, found it in the workers only; add -p harness.suite.plugin"
+        )
+    session = metafunc.config.stash[SESSION]
+    try:
+        asked = questions_in(metafunc.module, claim, session.asking)
+    except ClaimsError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    session.state(claim, asked)
+    metafunc.parametrize("question", [parameter(q) for q in asked if q.hypothesis in hypotheses])
+
+
+def parameter(question: Question) -> Any:
+    """Return the test parameter of a question: its id starts with the source, its marks say what is recorded."""
+    marks = [getattr(pytest.mark, question.kind)]
+    if question.recorded:
+        from harness.suite.verdict_fixtures import Refuted, Unsettled
+
+        name, reason = question.recorded
+        # `raises` keeps crashes red and any other verdict a failure.
+        expected = Refuted if name == "REFUTED" else Unsettled
+        marks.append(pytest.mark.xfail(reason=f"recorded as {name}: {reason}", raises=expected, strict=True))
+    return pytest.param(question, id=identifier(question), marks=marks)

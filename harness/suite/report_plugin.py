@@ -1,0 +1,249 @@
+"""The report as a part of a pytest session: verdicts in as tests report, the page and the tables out at its end."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.claim import Claim, Verdict
+from harness.core.errors import ClaimsError
+from harness.core.paths import write_atomic
+from harness.evidence.questions import GPU
+from harness.report import export, page, terminal
+from harness.report.markup import tag
+from harness.report.page_rows import badge
+from harness.report.serialise import decode
+from harness.report.verdict_log import History
+from harness.report.verdict_store import HISTORY_FILE, Book, Key, load, locked, save
+from harness.suite.whole_page import whole_page
+
+PAGE = "report.html"
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a report folder before anything is judged for it.
+
+    Raises:
+        ClaimsError: it can't be written, or holds a damaged record: nothing is overwritten.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ClaimsError(
+            f"--report-dir: expected a folder that can be written, found {folder}: {error.strerror};"
+            " choose another --report-dir"
+        ) from None
+    load(folder)
+
+
+def start_page(session: pytest.Session, report: ReportPlugin) -> None:
+    """Start pytest-html's page, for it starts with the session, which did not know then that it would judge claims.
+
+    Without pytest-html the page has the verdicts alone, and the report says so.
+    """
+    config = session.config
+    html_plugin = config.pluginmanager.getplugin("html")
+    if html_plugin is None:
+        report.notes.append(
+            "pytest-html is not loaded, so the page has no list of tests; verdicts, tables and history are as always"
+        )
+        return
+    from pytest_html.basereport import BaseReport
+    from pytest_metadata.plugin import metadata_key
+
+    # pytest-html puts the environment into the page as markup, and can't do without one.
+    config.stash[metadata_key] = escape(dict(config.stash.get(metadata_key, {})))
+    if not config.pluginmanager.has_plugin("metadata"):
+        report.notes.append("pytest-metadata is not loaded, so the page does not describe the environment")
+    for page_of_all in [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, BaseReport)]:
+        config.pluginmanager.unregister(page_of_all)
+    config.option.htmlpath = config.option.htmlpath or str(report.folder / PAGE)
+    config.option.self_contained_html = True
+    before = config.pluginmanager.get_plugins()
+    html_plugin.pytest_configure(config)
+    for started in config.pluginmanager.get_plugins() - before:
+        if isinstance(started, BaseReport):
+            started.pytest_sessionstart(session)
+            started.pytest_collection_finish(session)
+
+
+class ReportPlugin:
+    """Collects the verdicts that test reports carry and writes the report; lives on the xdist controller.
+
+    A test report carries `user_properties` ("verdict", JSON), ("claim", JSON) and ("stated", JSON list of the
+    claim's hypothesis ids): xdist ships them from the workers.
+
+    Raises:
+        ClaimsError: the folder can't be written, or holds a damaged record.
+    """
+
+    def __init__(self, config: pytest.Config, folder: Path, asks_for_gpu: bool = False):
+        require_writable(folder)
+        self.config = config
+        self.asks_for_gpu = asks_for_gpu
+        """Whether the released checkpoints were asked for by name, to be computed."""
+        self.folder = folder
+        self.history = History(folder / HISTORY_FILE)
+        self.book = Book()
+        self.fresh: set[Key] = set()
+        self.stated: dict[str, list[str]] = {}
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
+        self.written = True
+        """Whether the page could be written."""
+        self._verdicts: dict[str, Verdict] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the verdict of a test from the first of its reports that carries one."""
+        carried = dict(report.user_properties)
+        if "verdict" not in carried or report.nodeid in self._verdicts:
+            return
+        verdict = decode(Verdict, str(carried["verdict"]), report.nodeid)
+        claim = decode(Claim, str(carried["claim"]), report.nodeid)
+        self._verdicts[report.nodeid] = verdict
+        self.notes += [str(text) for name, text in report.user_properties if name == "note"]
+        for line in (str(text) for name, text in report.user_properties if name == "problem"):
+            self._problem(line)
+        self.fresh.add(verdict.key)
+        self.book.add([claim, verdict])
+        try:
+            if claim.id not in self.stated:
+                self.history.append(claim)
+            self.history.append(verdict)
+        except ClaimsError as error:
+            self._problem(str(error))
+        self.stated[claim.id] = json.loads(str(carried["stated"]))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write verdicts.json and the tables, then let pytest-html write its page.
+
+        The innermost wrapper: the terminal's own still says how the session went when the page can't be written.
+        """
+        self._write_record()
+        try:
+            with whole_page(self.config):
+                yield
+            if not self.config.pluginmanager.has_plugin("html"):
+                write_atomic(self.page, page.document(page.section(self.book, self.fresh, self.problems)).encode())
+        except ClaimsError as error:
+            self.written = False
+            self._problem(str(error))
+        except OSError as error:
+            self.written = False
+            self._problem(
+                f"{self.page}: expected to write the page, found: {error.strerror};"
+                " free some space or choose another --report-dir, then run again"
+            )
+        if (self.problems or self.nothing_judged()) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if not self.config.pluginmanager.has_plugin("terminalreporter"):
+            for line in [*map("Note: {}".format, self.notes), *map("Problem: {}".format, self.problems)]:
+                print(line, file=sys.stderr)
+
+    @property
+    def page(self) -> Path:
+        """The file of the page."""
+        return Path(getattr(self.config.option, "htmlpath", None) or self.folder / PAGE)
+
+    def nothing_judged(self) -> str:
+        """Return that nothing was judged of the released checkpoints that were asked for, and why; else "".
+
+        What was never released needs no session to be known, and is no judgement of this one.
+        """
+        of_gpu = [one for one in self._verdicts.values() if one.source.partition("/")[0] == GPU]
+        idle = [one for one in of_gpu if one.verdict == "NOT RUN"]
+        judged = any(one.verdict not in ("NOT RUN", "NOT VERIFIABLE") for one in self._verdicts.values())
+        if not self.asks_for_gpu or not idle or judged:
+            return ""
+        ((reason, count),) = Counter(one.reason for one in idle).most_common(1)
+        most = f"{count} of them: " if len(idle) > 1 else ""
+        return f"nothing was judged: {len(idle)} of {len(of_gpu)} gpu questions are NOT RUN, {most}{reason}"
+
+    def _write_record(self) -> None:
+        self.history.close()
+        try:
+            with locked(self.folder):
+                merged = load(self.folder)
+                # What the history could not take is only here.
+                merged.add([*self.book.claims.values(), *self.book.verdicts.values()])
+                merged.keep_stated(self.stated)
+                self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.book.verdicts.get(key)}
+                self.book = merged
+                save(self.folder, merged)
+                export.write(self.folder, merged)
+        except ClaimsError as error:
+            self._problem(str(error))
+
+    def _problem(self, line: str) -> None:
+        # A full disk is said once, not once for each verdict.
+        if line not in self.problems:
+            self.problems.append(line)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the table of verdicts and where the report is."""
+        terminalreporter.section("verdicts")
+        if idle := self.nothing_judged():
+            terminalreporter.write_line(idle, red=True)
+            terminalreporter.write_line("")
+        for line in terminal.table(self.book, self.fresh):
+            terminalreporter.write_line(line)
+        for note in self.notes:
+            terminalreporter.write_line(f"Note: {note}")
+        for problem in self.problems:
+            terminalreporter.write_line(f"Problem: {problem}", red=True)
+        terminalreporter.write_line("")
+        if self.written:
+            terminalreporter.write_line(f"report: {self.page}")
+        else:
+            terminalreporter.write_line("report: no page was written; what was there before is as it was")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_report_title(self, report: Any) -> None:
+        """Name the page."""
+        report.title = page.TITLE
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Put the claims section on the page; its style sheet moves it to the top."""
+        prefix.append(page.VIEWPORT)
+        prefix.append(page.section(self.book, self.fresh, self.problems))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Add a column for the verdict."""
+        cells.insert(1, '<th class="sortable" data-column-type="verdict">Verdict</th>')
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
+        """Escape the test's id, which pytest-html does not, and show its verdict."""
+        cells[1] = tag("td", report.nodeid, class_="col-testId")
+        verdict = self._verdicts.get(report.nodeid)
+        cells.insert(1, tag("td", badge(verdict) if verdict else "", class_="col-verdict"))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
+        """Keep the page small: what passed, or ended as its verdict says, needs no log beside the verdict."""
+        if not report.failed:
+            data.clear()
+
+
+def escape(value: Any) -> Any:
+    """Return plain values with every text in them escaped for HTML."""
+    if isinstance(value, dict):
+        return {escape(key): escape(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [escape(item) for item in value]
+    return html.escape(value) if isinstance(value, str) else value

@@ -1,0 +1,140 @@
+"""What one pytest session shares: its home, its executor, what it asks, and the hypotheses it knows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.core.claim import Claim
+from harness.core.specs import BACKENDS, Result, Run
+from harness.evidence.questions import Asking, runs_of
+from harness.evidence.released.runner import NotComputed
+from harness.judging.judge import Question
+from harness.runs.executor import Executor
+from harness.runs.store import Store
+from harness.training.api import Execution
+
+Capture = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a session computes with."""
+
+    home: Path
+    """Where results lie."""
+    jobs: int
+    """Worker processes for the CPU; 0 computes in this process (an xdist worker)."""
+    accelerators: tuple[str, ...] = ()
+    """What CUDA_VISIBLE_DEVICES calls them."""
+    refuses: tuple[tuple[str, str], ...] = ()
+    """(backend, why its runs on released checkpoints are not computed) pairs; what is stored is still judged."""
+    fetches: bool = False
+    """Whether weights and data that are not here are fetched: only where they will be computed with."""
+    execution: Execution | None = None
+    seeds: int = 3
+    """Of final runs on released checkpoints."""
+
+
+class Session:
+    """State of a session of the suite, kept in the config's stash; the interface for obtaining results (gpu.lab.Lab).
+
+    Args:
+        asking: what it asks of the sources that measure.
+        outside_capture: gives a context in which the terminal can be written to.
+    """
+
+    means: Means
+    """What it computes with, once `start` was called."""
+    executor: Executor
+
+    def __init__(self, asking: Asking, outside_capture: Capture):
+        self.notes: list[str] = []
+        """What the store had to say since the last verdict, one line each."""
+        self.asking = asking
+        self.outside_capture = outside_capture
+        self._stated: dict[str, dict[str, None]] = {}
+
+    def start(self, means: Means) -> None:
+        """Get ready to judge: only a session that has claims among its tests does."""
+        self.means = means
+        self.executor = Executor(Store(means.home, self.notes.append), means.jobs, means.accelerators, means.execution)
+
+    @property
+    def started(self) -> bool:
+        """Whether it judges claims."""
+        return hasattr(self, "executor")
+
+    def state(self, claim: Claim, questions: Sequence[Question]) -> None:
+        """Remember what a claim states, in one or more files, whether or not this session's selection judges it."""
+        self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
+
+    def stated(self, claim: Claim) -> str:
+        """Return the ids of a claim's hypotheses as a JSON list."""
+        return json.dumps(list(self._stated[claim.id]))
+
+    def plan(self, questions: Sequence[Question]) -> None:
+        """Tell the executor every run that the selected questions need, so that no core waits."""
+        self.executor.plan(runs_of(questions))
+        if self.fetches:
+            from harness.evidence.released.needed_runs import at_hand
+
+            computed = set(BACKENDS) - dict(self.means.refuses).keys()
+            self.executor.plan(at_hand(questions, self.seeds, self.executor.store, computed))
+
+    @property
+    def seeds(self) -> int:
+        """Seeds of the final runs on released checkpoints."""
+        return self.means.seeds
+
+    @property
+    def fetches(self) -> bool:
+        """Whether weights and data that are not here are fetched."""
+        return self.means.fetches
+
+    def give(self, runs: Sequence[Run]) -> list[Result]:
+        """Return the results of runs, with a progress bar while they are computed.
+
+        Raises:
+            NotComputed: one is not stored, and this session does not compute it.
+        """
+        refused = dict(self.means.refuses)
+        reasons = [refused[run.backend] for run in runs if not run.checkpoint.shipped and run.backend in refused]
+        if reasons:
+            stored = self.executor.stored(runs)
+            if stored is None:
+                raise NotComputed(reasons[0])
+            return stored
+        with self._progress():
+            return self.executor.results(runs)
+
+    @contextlib.contextmanager
+    def _progress(self) -> Iterator[None]:
+        # A bar on a terminal only: nothing in logs, nothing from xdist workers.
+        if not self.executor.jobs or not sys.__stderr__ or not self.executor.pending:
+            yield
+            return
+        from tqdm import tqdm
+
+        with self.outside_capture():
+            done, total = self.executor.counts
+            bar = tqdm(
+                desc="runs", initial=done, total=total, unit="run", disable=None, leave=False, file=sys.__stderr__
+            )
+            with bar:
+
+                def progress(done: int, total: int, label: str) -> None:
+                    bar.set_postfix_str(label, refresh=False)
+                    bar.update(done - bar.n)
+
+                self.executor.progress = progress
+                yield
+
+
+SESSION = pytest.StashKey[Session]()

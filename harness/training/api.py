@@ -1,0 +1,112 @@
+"""What a framework does for the harness: fine-tune a checkpoint and predict the scored examples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from harness.core.specs import Divergence, Run
+
+if TYPE_CHECKING:  # a stored result is looked up without numpy
+    import numpy as np
+    import numpy.typing as npt
+
+    from harness.data.splits import Data
+
+Weights: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
+"""A checkpoint in its official npz layout: key to array."""
+EVALUATION_BATCH = 256
+"""Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run says of itself after a step."""
+
+    step: int
+    """Counted from 0."""
+    loss: float
+    learning_rate: float
+    images_per_second: float = 0.0
+    """Over the last steps."""
+    device_memory: int = 0
+    """Largest memory allocated on the accelerator so far, bytes."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How to compute a run: what may differ from machine to machine and is not part of its identity."""
+
+    device: str = "cpu"
+    """"cpu", "cuda" or "cuda:N"."""
+    micro_batch: int | None = None
+    """Examples of a batch that are in memory at once; None: the whole batch on a CPU, found by trying elsewhere."""
+    compile: bool = False
+    """Compile the model (torch.compile); jax always does."""
+    folder: Path | None = None
+    """Where states to resume from, the history of the run and micro-batches that fitted lie; None: nothing is kept."""
+    save_every: float = 600.0
+    """Seconds between saved states."""
+    on_step: Callable[[Progress], None] | None = None
+    """Called after every step."""
+    on_images: Callable[[int, int], None] | None = None
+    """Called while scored examples are predicted, with how many are and how many there are."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What fine-tuning and prediction gave."""
+
+    predictions: npt.NDArray[np.int64]
+    """The predicted class of every scored example, shape (N,); empty if the run diverged."""
+    losses: tuple[float, ...]
+    images_per_second: float
+    """Training images per second of wall time of the loop; of evaluation where nothing is trained."""
+    diverged: Divergence | None = None
+    device_memory: int = 0
+    """Largest memory allocated on the accelerator, bytes."""
+    waiting: float = 0.0
+    """Share of the training loop's time spent waiting for data."""
+    micro_batch: int | None = None
+    """Examples that were in memory at once; None: the whole batch."""
+    earlier: float = 0.0
+    """Seconds of the training loop in earlier processes, which were interrupted or killed."""
+
+
+def first_process() -> bool:
+    """Return whether this process is the one that stores and tells: the first of those that compute a run together."""
+    return os.environ.get("RANK", "0") == "0"  # set by `accelerate launch`
+
+
+class FineTune(Protocol):
+    """A backend: weights and data in, predictions out."""
+
+    def __call__(self, run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
+        """Fine-tune on the train part of `data` as the run's recipe says, and predict its test part."""
+
+
+def backend(name: str) -> FineTune:
+    """Return a backend by name; its framework is imported now."""
+    if name == "jax":
+        from harness.training.jax import engine as jax_engine
+
+        return jax_engine.fine_tune
+    from harness.training.torch import engine as pytorch
+
+    return {"torch": pytorch.fine_tune}[name]
+
+
+def environment(name: str) -> tuple[tuple[str, str], ...]:
+    """Return (name, version) pairs of what a backend computes with."""
+    import platform
+    from importlib.metadata import version
+
+    packages = {"torch": ("torch", "timm"), "jax": ("jax", "jaxlib", "flax", "optax")}[name]
+    return (
+        ("python", platform.python_version()),
+        ("machine", platform.machine()),
+        *((package, version(package)) for package in ("vit-claims", "numpy", *packages)),
+    )

@@ -1,0 +1,173 @@
+"""The predicted class of every scored example, in JAX."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from flax import linen as nn
+from jax import Array
+
+from harness.core.errors import TooLittleMemory
+from harness.core.specs import Recipe
+from harness.data.preprocess import check_inputs, crop_box, resized, test_rule
+from harness.data.rng import Indices
+from harness.data.splits import Split
+from harness.data.stored_pixels import limits, stored_image
+from harness.models.architectures import Architecture
+from harness.models.flax import build
+from harness.models.flax.build import Params
+from harness.training.api import EVALUATION_BATCH
+from harness.training.jax.device import Machine
+from harness.training.jax.inputs import Pixels, scales, whole
+from harness.training.jax.memory import attempted
+from harness.training.outcome import NOT_YET, UNDECIDED
+
+
+@lru_cache(maxsize=64)
+def classifier(network: nn.Module) -> Any:
+    """Return the compiled function of (params, inputs (N, side, side, C)) that gives the predicted classes (N,)."""
+
+    def classes(params: Params, inputs: Array) -> Array:
+        images = jnp.repeat(inputs, 3, axis=-1) if inputs.shape[-1] == 1 else inputs
+        logits = build.apply(network, params, images)
+        return jnp.where(jnp.isfinite(logits).all(axis=1), jnp.argmax(logits, axis=1), UNDECIDED)
+
+    return jax.jit(classes)
+
+
+def evaluate(
+    params: Params,
+    architecture: Architecture,
+    split: Split,
+    recipe: Recipe,
+    machine: Machine,
+    where: str,
+    on_images: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
+
+    UNDECIDED where logits are not finite.
+
+    In batches of EVALUATION_BATCH, the last one filled up with its last example, whose predictions are dropped; on
+    an accelerator they are computed in smaller parts if memory is short.
+
+    Args:
+        params: on the machine's devices.
+        architecture: theirs.
+        split: the scored examples.
+        recipe: test size and precision.
+        machine: where to compute.
+        where: the checkpoint, for messages.
+        on_images: called with the number of examples predicted, and of all.
+
+    Raises:
+        ClaimsError: memory is too small for one image; images smaller than the crop.
+    """
+    dtype: build.Dtype = "bfloat16" if recipe.precision == "bfloat16" else "float32"
+    classify = classifier(build.network(architecture, dtype=dtype, folded=True))
+    folded = build.fold(params, architecture)
+    devices = len(machine.devices)
+    size = batch = -(-EVALUATION_BATCH // devices) * devices
+    proven = not machine.accelerated
+    predictions = np.full(len(split), NOT_YET, np.int64)
+    computing: deque[tuple[int, Any]] = deque()
+
+    def take() -> None:
+        start, parts = computing.popleft()
+        found = np.concatenate([np.asarray(part) for part in parts])[: len(split) - start]
+        predictions[start : start + len(found)] = found
+        if on_images is not None:
+            on_images(start + len(found), len(split))
+
+    for start, inputs in test_inputs(split, recipe, machine, batch):
+        if start == 0:
+            check_inputs(inputs, where, *limits(recipe))
+        attempt = partial(_parts, classify, folded, inputs, machine=machine)
+        # What fitted once fits again, and need not be waited for.
+        while (found := attempt(size) if proven else attempted(partial(attempt, size))) is None:
+            if size == devices:
+                raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
+            size = -(-size // (2 * devices)) * devices
+        proven = True
+        computing.append((start, found))
+        if len(computing) > 1:  # the device computes one batch while the next one is prepared
+            take()
+    while computing:
+        take()
+    if (predictions == NOT_YET).any():
+        raise AssertionError("an example was not predicted")
+    return predictions
+
+
+def _parts(classify: Any, params: Params, inputs: Any, size: int, machine: Machine) -> list[Array]:
+    """Return the classes of a batch, computed `size` images at a time; the last part is filled up."""
+    if size == len(inputs):
+        return [classify(params, jax.device_put(inputs, machine.shared_out))]
+    parts = []
+    for start in range(0, len(inputs), size):
+        rows = np.minimum(np.arange(start, start + size), len(inputs) - 1)
+        found = classify(params, jax.device_put(inputs[rows], machine.shared_out))
+        parts.append(found[: len(inputs) - start])
+    return parts
+
+
+def test_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> Iterator[tuple[int, Any]]:
+    """Give (number of the first example, inputs (batch, side, side, C)) of batch after batch, prepared ahead.
+
+    The last one is filled up with its last example. Images that are stretched to a square without antialiasing are
+    sampled on the device; others are resized by threads, each as preprocess.resized does it.
+    """
+    rule = test_rule(recipe)
+    plain = recipe.test_resize == "square" and recipe.test_interpolation == "bilinear" and not recipe.test_antialias
+    pixels = Pixels(split, recipe, machine) if plain else None
+    here = None if machine.accelerated else pixels  # no device to leave the stretching to
+
+    def rows_of(start: int) -> Indices:
+        return np.minimum(np.arange(start, start + batch), len(split) - 1)
+
+    def prepare(start: int) -> Any:
+        rows = rows_of(start)
+        if here is not None:
+            return here.stretched(rows, recipe.side)
+        if pixels is not None:
+            return pixels.prepare(rows, whole(pixels.heights[rows], pixels.widths[rows], recipe.side))
+        kept = [one(int(example)) for example in rows[: len(split) - start]]
+        return np.stack(kept + kept[-1:] * (batch - len(kept)))
+
+    def one(example: int) -> npt.NDArray[np.float32]:
+        levels = resized(stored_image(split, example), rule.resize)
+        if rule.crop == "none":
+            return levels
+        box = crop_box(rule, levels.shape[0], levels.shape[1], np.zeros(0, np.uint64))
+        return levels[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    def done(prepared: Any) -> Any:
+        if here is not None:
+            return prepared
+        if pixels is not None:
+            return pixels.read(prepared, np.arange(batch))
+        shift, scale = scales(recipe.mean, recipe.std)
+        return ((prepared - shift) / scale).astype(np.float32)
+
+    workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
+    starts = list(range(0, len(split), batch))
+    with ThreadPoolExecutor(workers, "test inputs") as pool:
+        futures: deque[Future[Any]] = deque(pool.submit(prepare, start) for start in starts[: workers + 1])
+        try:
+            for number, start in enumerate(starts):
+                prepared = futures.popleft().result()
+                if number + workers + 1 < len(starts):
+                    futures.append(pool.submit(prepare, starts[number + workers + 1]))
+                yield start, done(prepared)
+        finally:
+            for future in futures:
+                future.cancel()

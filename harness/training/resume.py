@@ -1,0 +1,137 @@
+"""Where saved states of unfinished runs lie, and how a signal ends a run so that one is saved."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from harness.core.errors import ClaimsError
+from harness.core.specs import Run
+
+KEPT = 2
+"""States kept of a run: the newest may be damaged."""
+NAME = re.compile(r"^step-(\d{9})$")
+
+
+@dataclass(eq=False, kw_only=True)
+class Progressed:
+    """What a training has behind it, whatever the framework."""
+
+    losses: list[float] = field(default_factory=list)
+    """Of the steps done."""
+    seconds: float = 0.0
+    """Spent in the loop, in earlier processes, too."""
+    waiting: float = 0.0
+    """Seconds of these spent waiting for data."""
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return len(self.losses)
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM came; the run's state is saved. Says so in one line."""
+
+
+def stopped(run: Run, steps: int) -> Interrupted:
+    """Return what a run that a signal stopped after some steps raises."""
+    return Interrupted(f"{run.label}: stopped after {steps:,} step{'s' * (steps != 1)}, state saved; run it again")
+
+
+def folder_of(folder: Path, run_id: str) -> Path:
+    """Return where the states of a run lie under an execution's folder."""
+    return folder / "states" / run_id
+
+
+def name_of(step: int) -> str:
+    """Return a state's name, without suffix: `step` updates are done."""
+    return f"step-{step:09}"
+
+
+def saved(states: Path) -> list[Path]:
+    """Return what is saved of a run, newest first."""
+    found = [path for path in states.glob("step-*") if NAME.match(path.stem)]
+    return sorted(found, key=lambda path: path.stem, reverse=True)
+
+
+def newest(states: Path, load: Callable[[Path], None]) -> bool:
+    """Load the newest saved state that is sound; tell whether there was one.
+
+    A damaged one is said on stderr and left for the next save to remove.
+
+    Args:
+        states: where they are.
+        load: raises ClaimsError, and changes nothing, if a state is damaged.
+    """
+    for path in saved(states):
+        try:
+            load(path)
+            return True
+        except ClaimsError as damage:
+            print(f"{damage}; an earlier state is taken, if there is one", file=sys.stderr)
+    return False
+
+
+def unsaved(path: Path, found: object) -> None:
+    """Say on stderr that a state could not be saved."""
+    print(f"{path}: expected to save the state, found: {found}; training goes on without it", file=sys.stderr)
+
+
+def prune(states: Path) -> None:
+    """Remove all but the newest states of a run, and what killed processes left half-written."""
+    for old in (*saved(states)[KEPT:], *states.glob(".*")):
+        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+
+
+def discard(folder: Path | None, run_id: str) -> None:
+    """Remove a run's saved states: its result is stored."""
+    if folder is not None:
+        shutil.rmtree(folder_of(folder, run_id), ignore_errors=True)
+
+
+class Interruption:
+    """Whether a signal has asked the run to end after the step at hand."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+
+@contextlib.contextmanager
+def interruption(catch: bool) -> Iterator[Interruption]:
+    """Note SIGINT and SIGTERM instead of dying of them; a second one acts as it would have.
+
+    Args:
+        catch: False where nothing could be saved: signals then do what they always do.
+    """
+    found = Interruption()
+    if not catch or threading.current_thread() is not threading.main_thread():
+        yield found
+        return
+    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in old.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def note(number: int, _: FrameType | None) -> None:
+        found.signal = number
+        restore()
+
+    for number in old:
+        signal.signal(number, note)
+    try:
+        yield found
+    finally:
+        restore()

@@ -1,0 +1,69 @@
+"""Fine-tuning and prediction in PyTorch."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from harness.core.errors import TooLittleMemory
+from harness.core.specs import Run
+from harness.data.splits import Data
+from harness.training.api import Execution, Outcome, Weights
+from harness.training.outcome import tested, untested
+from harness.training.torch.device import Machine, machine
+from harness.training.torch.evaluation import evaluate
+from harness.training.torch.loop import Loop
+from harness.training.torch.memory import free
+from harness.training.torch.network import at_side, faster_format, network
+
+
+def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
+    """Fine-tune a checkpoint as its run's recipe says and predict every scored example.
+
+    The paper's way (appendix B.1.1): SGD with momentum, linear warm-up, cosine decay, gradients clipped at a global
+    norm, a zero-initialised head, positional embeddings interpolated to the recipe's resolution; every field of the
+    recipe changes it. A recipe without steps only predicts, with the checkpoint's own head.
+
+    Args:
+        run: what to compute.
+        weights: the checkpoint's arrays, already checked.
+        data: uint8 images; the train part is trained on, the test part predicted.
+        execution: device, split of the batch, folder, progress callback.
+
+    Raises:
+        harness.training.resume.Interrupted: a signal came; the state is saved, the same run goes on from it.
+        ClaimsError: the device is missing, or too small for one example; weights or images do not fit the recipe.
+    """
+    here = machine(execution.device, run.recipe)
+    if here.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(here.device)  # an earlier run's
+    try:
+        return _fine_tune(run, weights, data, execution, here)
+    except torch.OutOfMemoryError as error:
+        lacking = str(error).splitlines()[0]
+    finally:
+        if here.accelerated:
+            free()  # for JAX, and other processes: PyTorch would keep it
+    # Outside the handler: the error's traceback holds the network.
+    raise TooLittleMemory(
+        f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
+        f" little ({lacking}); choose a card with more memory or a smaller network"
+    )
+
+
+def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:
+    torch.manual_seed(run.seed)
+    recipe = run.recipe
+    model = network(run, weights).to(here.device)
+    side = recipe.side if recipe.evaluates_only else recipe.resolution
+    memory_format = faster_format(model, 3, side, here)
+    trained = None
+    if not recipe.evaluates_only:
+        trained = Loop(model, data.train, run, execution, here, memory_format).train()
+        if trained.diverged is not None:
+            return untested(trained, here.memory())
+        model = at_side(model, run, weights).to(here.device, memory_format=memory_format)  # type: ignore[call-overload]
+    start = time.perf_counter()
+    predictions = evaluate(model, data.test, recipe, here, run.checkpoint.id, memory_format, execution.on_images)
+    return tested(run, trained, len(data.train), predictions, time.perf_counter() - start, here.memory())

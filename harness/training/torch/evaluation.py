@@ -1,0 +1,192 @@
+"""The predicted class of every scored example."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.core.errors import TooLittleMemory
+from harness.core.specs import Recipe
+from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
+from harness.data.rng import Words
+from harness.data.splits import Split
+from harness.data.stored_pixels import limits, one_size, stored_image, stored_images
+from harness.models.torch.folding import folded
+from harness.training.api import EVALUATION_BATCH
+from harness.training.outcome import NOT_YET, UNDECIDED
+from harness.training.torch.device import Coming, Machine
+from harness.training.torch.inputs import laid_out, normalised
+from harness.training.torch.memory import attempted
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    machine: Machine,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    batch: int = EVALUATION_BATCH,
+) -> npt.NDArray[np.int64]:
+    """Return the predicted class of every image, shape (N,), the last partial batch included.
+
+    UNDECIDED where logits are not finite.
+
+    Args:
+        model: put into evaluation mode.
+        images: (N, C, H, W) float32, normalised.
+        machine: its device and precision.
+        memory_format: of the model's weights.
+        batch: images at once.
+    """
+    if model.training:
+        model.eval()
+    return classes(model, images, machine, memory_format, batch).cpu().numpy()
+
+
+def classes(
+    model: nn.Module, images: Tensor, machine: Machine, memory_format: torch.memory_format, batch: int
+) -> Tensor:
+    """Return what `predict` returns, on the device, which may still be computing it."""
+    parts = []
+    for part in images.split(batch):
+        inputs = laid_out(part.to(machine.device, non_blocking=True), memory_format)
+        logits = model(inputs)
+        parts.append(logits.argmax(dim=1).where(logits.isfinite().all(dim=1), UNDECIDED))
+    return torch.cat(parts)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    machine: Machine,
+    where: str,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    on_images: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Return the predicted class of every example of a split, shape (N,), each predicted exactly once.
+
+    UNDECIDED where logits are not finite.
+
+    In batches of EVALUATION_BATCH, which on an accelerator are computed in smaller parts if memory is short;
+    several processes take turns at the batches.
+
+    Args:
+        model: on the machine's device; put into evaluation mode.
+        split: the scored examples.
+        recipe: test size and precision.
+        machine: where to compute.
+        where: the checkpoint, for messages.
+        memory_format: of the model's weights.
+        on_images: called with the number of examples begun, and of all.
+
+    Raises:
+        ClaimsError: memory is too small for one image; images smaller than the crop.
+    """
+    model.eval()
+    predictions = torch.full((len(split),), NOT_YET, dtype=torch.int64)
+    starts = range(machine.rank * EVALUATION_BATCH, len(split), machine.world * EVALUATION_BATCH)
+    size = EVALUATION_BATCH
+    coming = Coming(machine, lag=1)  # the device computes one batch while the next one is prepared
+
+    def take(found: list[tuple[int, Tensor]]) -> None:
+        for start, part in found:
+            predictions[start : start + len(part)] = part
+
+    with folded(model), machine.autocast(), contextlib.closing(test_inputs(split, recipe, starts, machine)) as batches:
+        for start, images in zip(starts, batches, strict=True):
+            if start == starts[0]:
+                check_inputs(images, where, *limits(recipe))
+            attempt = partial(classes, model, images, machine, memory_format)
+            while (found := attempted(partial(attempt, size))) is None:
+                if size == 1:
+                    raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
+                size = math.ceil(size / 2)
+            take(coming.add(start, found))
+            if on_images is not None:
+                on_images(min(start + EVALUATION_BATCH, len(split)), len(split))
+        take(coming.due())
+    if machine.world > 1:
+        shared = predictions.to(machine.device)
+        torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+        predictions = shared.cpu()
+    if (predictions == NOT_YET).any():
+        raise AssertionError("an example was not predicted")
+    return predictions.numpy()
+
+
+def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -> Generator[Tensor]:
+    """Give the inputs (n, C, side, side) of the batches that begin at `starts`, the next ones prepared ahead.
+
+    Images of one size are resized on the device, a batch at once; others by threads, each as it is.
+    """
+    rule = test_rule(recipe)
+    same = one_size(split)
+
+    def prepare(start: int) -> Tensor:
+        examples = range(start, min(start + EVALUATION_BATCH, len(split)))
+        if same:
+            return torch.from_numpy(stored_images(split, examples.start, examples.stop)).movedim(3, 1)
+        return torch.from_numpy(np.stack([_cropped(stored_image(split, one), rule) for one in examples])).movedim(3, 1)
+
+    def pinned(start: int) -> Tensor:
+        return prepare(start).pin_memory() if machine.device.type == "cuda" else prepare(start)
+
+    def done(stored: Tensor) -> Tensor:
+        levels = stored.to(machine.device, non_blocking=True).to(torch.float32)
+        return normalised(resized_batch(levels, rule) if same else levels, recipe)
+
+    workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
+    with ThreadPoolExecutor(workers, "test inputs") as pool:
+        futures = [pool.submit(pinned, start) for start in starts[: workers + 1]]
+        try:
+            for number in range(len(starts)):
+                stored = futures.pop(0).result()
+                if number + workers + 1 < len(starts):
+                    futures.append(pool.submit(pinned, starts[number + workers + 1]))
+                yield done(stored)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def resized_batch(levels: Tensor, rule: Preprocessing) -> Tensor:
+    """Return images of one size, levels (N, C, H, W) float32, resized and cropped: preprocess.resized of each."""
+    size = tuple(levels.shape[2:])
+    if rule.resize is not None and rule.resize.size(size[0], size[1]) != size:
+        resize = rule.resize
+        to = resize.size(size[0], size[1])
+        levels = functional.interpolate(
+            levels, size=to, mode=resize.interpolation, align_corners=False, antialias=resize.antialias
+        )
+        if resize.interpolation == "bicubic":
+            levels = levels.clamp(0, 255)
+    if rule.crop == "none":
+        return levels
+    box = crop_box(rule, levels.shape[2], levels.shape[3], _NO_WORDS)
+    return levels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+_NO_WORDS: Words = np.zeros(0, np.uint64)
+
+
+def _cropped(image: npt.NDArray[np.uint8], rule: Preprocessing) -> npt.NDArray[Any]:
+    """Return an image's levels in the size of the input, a view and a quarter of the bytes if stored in its size."""
+    as_stored = rule.resize is None or rule.resize.size(*image.shape[:2]) == image.shape[:2]
+    levels: npt.NDArray[Any] = image if as_stored else resized(image, rule.resize)
+    if rule.crop == "none":
+        return levels
+    box = crop_box(rule, levels.shape[0], levels.shape[1], _NO_WORDS)
+    return levels[box.top : box.top + box.height, box.left : box.left + box.width]

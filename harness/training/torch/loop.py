@@ -1,0 +1,266 @@
+"""The training loop: the recipe's steps, whatever memory, processes and interruptions make of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.core.errors import ClaimsError
+from harness.core.specs import Divergence, Run
+from harness.data.augment import dropout_seed
+from harness.data.splits import Split
+from harness.training.api import Execution, Progress
+from harness.training.lr_schedule import learning_rate
+from harness.training.metric_log import History, Meter
+from harness.training.micro_batches import Remembered, available
+from harness.training.outcome import Trained, divergence
+from harness.training.resume import Interruption, folder_of, interruption, stopped
+from harness.training.torch.device import Coming, Machine
+from harness.training.torch.feed import Batch, Feed
+from harness.training.torch.inputs import laid_out
+from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
+from harness.training.torch.network import batch_normalised
+from harness.training.torch.optimiser import Average, optimiser
+from harness.training.torch.state import Training, restore, save
+
+LAG = 4
+"""Steps after which an accelerator's loss is looked at: it computes on while the loss comes over."""
+WORTH = 30.0
+"""Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
+
+
+class Loop:
+    """One run's training.
+
+    Args:
+        model: on the machine's device.
+        split: the training examples.
+        run: recipe and seed.
+        execution: split of the batch, folder, progress callback.
+        machine: where to compute.
+        memory_format: of weights and inputs.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Split,
+        run: Run,
+        execution: Execution,
+        machine: Machine,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ):
+        self.model, self.split, self.run, self.execution, self.machine = model, split, run, execution, machine
+        self.memory_format = memory_format
+        self.recipe, self.steps = run.recipe, run.recipe.steps or 0
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        average = Average(model, run.recipe.polyak) if run.recipe.polyak else None
+        self.training = Training(model, optimiser(run.recipe, self.parameters), average, machine.scaler)
+        self.forward: Any = torch.compile(model) if execution.compile else model
+        self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
+        self.losses = Coming(machine, LAG)
+        self.meter = Meter()
+        self.diverged: Divergence | None = None
+        self.stop = self.save = False
+        """Whether a signal asked some process to stop, and whether the state is to be saved now.
+
+        Several processes learn both from what the steps report, each with the same step: they look at the losses
+        on the way when the state is saved, and none may end a step earlier than another.
+        """
+        self.saved = 0.0
+        whole = batch_normalised(model)
+        if whole and machine.world > 1:
+            raise ClaimsError(
+                f"{run.checkpoint.id}: expected one process for a network with batch normalisation, which is over the"
+                f" whole batch, found {machine.world}; start one"
+            )
+        own = len(range(machine.rank, run.recipe.batch_size, machine.world))
+        self.remembered = Remembered(execution.folder, run, machine.card())
+        self.known = None if execution.micro_batch or whole else self.remembered.get(own)
+        size, checkpointing = self.known or (execution.micro_batch, False)
+        if whole and size is not None and size < own:
+            raise ClaimsError(f"{run.checkpoint.id}: {MicroBatch.WHOLE}, found a micro-batch of {size}; leave it out")
+        self.micro = MicroBatch(model, own, size, checkpointing, whole)
+
+    def train(self) -> Trained:
+        """Do the steps that are left, the model in place; return what there is to say of all.
+
+        Raises:
+            Interrupted: a signal came; the state is saved.
+            ClaimsError: not even one example fits into memory.
+        """
+        training = self.training
+        if self.states is not None:
+            restore(self.states, self.run.id, training)
+        self.first = training.step
+        self.begun, self.earlier = time.perf_counter(), (training.seconds, training.waiting)
+        self.model.train()
+        self.history = History(self.execution.folder if self.machine.rank == 0 else None, self.run.id, self.first)
+        try:
+            with Feed(self.split, self.run, self.machine, self.first) as self.feed:
+                with interruption(self.states is not None) as asked:
+                    self._steps(asked)
+                self._settle()
+                if self.save:
+                    self._save()
+        finally:
+            self.history.close()
+        training.optimiser.zero_grad()  # evaluation has a use for the memory
+        if training.average is not None and self.diverged is None:
+            training.average.apply()
+        share = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
+        micro = None if self.micro.size == self.micro.batch else self.micro.size
+        return Trained(tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
+
+    def _steps(self, asked: Interruption) -> None:
+        self.saved = time.monotonic()
+        for step in range(self.first, self.steps):
+            self._step(step, self.feed.batch(step), asked)
+            if self.diverged is not None:
+                return
+            if self.machine.world == 1:
+                self.stop, self.save = bool(asked), self._due(step)
+            if self.stop or self.save:
+                self._save()
+            if self.diverged is not None:  # a loss that was still on the way
+                return
+            if self.stop:
+                raise stopped(self.run, step + 1)
+
+    def _due(self, step: int) -> bool:
+        """Tell whether it is time to save the state, once this step is done."""
+        every = self.execution.save_every
+        return time.monotonic() - self.saved >= (every if step + 1 < self.steps else min(every, WORTH))
+
+    def _settle(self) -> None:
+        """Look at the losses that are still on the way, and at the clock."""
+        self._look(self.losses.due())
+        self.training.seconds = self.earlier[0] + time.perf_counter() - self.begun
+        self.training.waiting = self.earlier[1] + self.feed.waiting
+
+    def _save(self) -> None:
+        self._settle()
+        if self.states is not None and self.machine.rank == 0 and self.diverged is None:
+            save(self.states, self.run.id, self.training)
+        self.save, self.saved = False, time.monotonic()
+
+    def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
+        free = not (self.known or self.execution.micro_batch or self.micro.whole)
+        if step == self.first and self.machine.accelerated and free:
+            self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.machine.device)
+        elif step == self.first and not (self.machine.accelerated or self.execution.micro_batch):
+            self._fit_cpu(batch)
+        parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
+        self._remember()
+        if self.machine.world == 1:
+            if self.machine.accelerated:
+                reported = torch.stack(parts).sum()[None]
+            else:
+                reported = torch.tensor([sum(map(float, parts))], dtype=torch.float64)
+        else:
+            loss = torch.stack(parts).sum()
+            due = self.machine.rank == 0 and self._due(step)
+            if due:
+                self.saved = time.monotonic()  # asked for once
+            reported = torch.stack([loss, *loss.new_tensor([float(bool(asked)), float(due)])])
+            self.machine.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
+        self._look(self.losses.add(step, reported))
+        if self.diverged is None:
+            self._update(step)
+
+    def _gradient(self, step: int, batch: Batch, n: int, forward: Any = None) -> list[Tensor]:
+        """Compute the gradient of the first n of this process' examples; return the parts' shares of the loss.
+
+        The gradient is that of the whole batch however memory splits it: each part's mean loss counts by its share.
+        """
+        forward = forward or self.forward
+        if self.recipe.dropout:
+            torch.manual_seed(dropout_seed(self.run.seed, step, self.machine.rank))
+        self.training.optimiser.zero_grad()
+        losses = []
+        for start, stop in self.micro.parts(n):
+            inputs, targets = batch.part(start, stop)
+            with self.machine.autocast():
+                loss = mean_loss(forward(laid_out(inputs, self.memory_format)), targets) * (
+                    (stop - start) / len(batch.index)
+                )
+            (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
+            losses.append(loss.detach())
+        return losses
+
+    def _fit_cpu(self, batch: Batch) -> None:
+        """Split the batch where it would take more than the memory there is: the kernel kills without a word.
+
+        The micro study's networks are too small for that, and their results are the same to the bit everywhere. A
+        network with batch normalisation takes the whole batch, and a trial would change its running statistics.
+        """
+        if self.run.checkpoint.shipped or self.micro.whole:
+            return
+
+        def forward(n: int) -> Tensor:
+            inputs, targets = batch.part(0, n)
+            with self.machine.autocast():
+                return mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
+
+        self.micro.size = fitting_on_cpu(forward, len(batch), available())
+        self.known = (self.micro.size, self.micro.checkpointing)  # found anew each time: memory comes and goes
+
+    def _tried(self, step: int, batch: Batch, n: int) -> None:
+        # Not compiled: numbers of examples that are never trained on would be compiled, too, and for any number.
+        self._gradient(step, batch, n, self.model)
+        self.training.optimiser.zero_grad()
+
+    def _remember(self) -> None:
+        found = (self.micro.size, self.micro.checkpointing)
+        if self.execution.micro_batch or found == self.known or self.machine.rank:
+            return
+        if self.machine.accelerated or self.known or found != (self.micro.batch, False):
+            self.remembered.put(self.micro)
+            self.known = found
+
+    def _update(self, step: int) -> None:
+        """Clip, set the rate, update the weights and their average."""
+        optimiser, scaler = self.training.optimiser, self.machine.scaler
+        if scaler is not None:
+            scaler.unscale_(optimiser)
+        if self.recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(self.recipe, step)
+        if scaler is None:
+            optimiser.step()
+        else:  # gradients that overflowed when scaled change nothing but the scale
+            scaler.step(optimiser)
+            scaler.update()
+        if self.training.average is not None:
+            self.training.average.update()
+
+    def _look(self, due: list[tuple[int, Tensor]]) -> None:
+        """Take what steps reported, in order: the first loss that is not finite ends the run."""
+        for step, reported in due:
+            loss, *flags = reported.tolist()
+            if self.diverged is not None:
+                return
+            if flags:
+                self.stop, self.save = self.stop or bool(flags[0]), self.save or bool(flags[1])
+            if not math.isfinite(loss):
+                self.diverged = divergence(self.run, len(self.split), step)
+                return
+            rate = learning_rate(self.recipe, step)
+            self.training.losses.append(loss)
+            progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.machine.memory())
+            self.history.note(progress, last=step == self.steps - 1)
+            if self.execution.on_step is not None:
+                self.execution.on_step(progress)
+
+
+def mean_loss(logits: Tensor, targets: list[tuple[float, Tensor]]) -> Tensor:
+    """Return the mean cross-entropy of logits (N, classes) with labels (N,), or of shares of several labels each."""
+    if len(targets) == 1:
+        return functional.cross_entropy(logits, targets[0][1])
+    return torch.stack([share * functional.cross_entropy(logits, labels) for share, labels in targets]).sum()

@@ -1,0 +1,129 @@
+"""Records of what is known against a hypothesis: read whole or refused in one line."""
+
+import pytest
+
+from harness.core.claim import Better, Claim, Contender, Known
+from harness.core.errors import ClaimsError
+from harness.core.expected import recorded
+
+
+def read(tmp_path, text):
+    (tmp_path / "expected.toml").write_text(text)
+    return recorded(str(tmp_path / "test_claim9.py"))
+
+
+def test_records_reach_their_hypotheses(tmp_path):
+    records = read(tmp_path, '[test_claim9."A (X) > B (X) on d"]\nmicro = "REFUTED: A 1, B 2"\n[other]\n')
+    assert records == {"A (X) > B (X) on d": {"micro": Known("REFUTED", "A 1, B 2")}}
+    claim = Claim(id="c", title="t", quote="q", source="s")
+
+    @claim.hypotheses([Better(Contender("A", "X"), than=Contender("B", "X"), on=on) for on in "de"], records)
+    def test(hypothesis, judge):
+        judge(hypothesis)
+
+    first, second = test.stated[1]
+    assert dict(first.known)["micro"].verdict == "REFUTED"
+    assert second.known == ()
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('[test_claim9."h"]\nmicro = "REFUTED"', "expected \"VERDICT: reason with figures\", found 'REFUTED'"),
+        (
+            '[test_claim9."h"]\nmicro = "REPRODUCED: fine"',
+            "Input should be 'REFUTED' or 'INCONCLUSIVE', found 'REPRODUCED'",
+        ),
+        ("[test_claim9]\nh = 3", "expected lines SOURCE"),
+        ("[test_claim9", "expected.toml: expected TOML, found"),
+    ],
+)
+def test_malformed_records_are_one_line(tmp_path, text, message):
+    with pytest.raises(ClaimsError, match=message) as caught:
+        read(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_record_of_the_claims_names_a_stated_hypothesis():
+    import importlib
+    import tomllib
+    from pathlib import Path
+
+    import claims
+
+    folder = Path(claims.__file__).parent
+    for module_name, records in tomllib.loads((folder / "expected.toml").read_text()).items():
+        module = importlib.import_module(f"claims.{module_name}")
+        stated = {h.id for f in vars(module).values() if hasattr(f, "stated") for h in f.stated[1]}
+        assert set(records) <= stated
+
+
+CLAIM_FILE = """
+from harness.core.claim import Better, Claim, Contender
+from harness.core.expected import recorded
+
+CLAIM = Claim(id="c", title="t", quote="q", source="s")
+A, B = Contender("ViT-B/16", "ImageNet-21k", "augreg", 384), Contender("ViT-B/32", "ImageNet-21k", "augreg", 384)
+
+
+@CLAIM.hypotheses([Better(A, than=B, on="imagenet")], recorded(__file__))
+def test_better(hypothesis, judge):
+    judge(hypothesis)
+
+
+class TestMore:
+    @CLAIM.hypotheses([Better(B, than=A, on="imagenet")], recorded(__file__))
+    def test_worse(self, hypothesis, judge):
+        judge(hypothesis)
+"""
+FIRST, SECOND = (
+    f"ViT-B/{a} (ImageNet-21k, augreg, 384 px) > ViT-B/{b} (ImageNet-21k, augreg, 384 px) on imagenet"
+    for a, b in ((16, 32), (32, 16))
+)
+RECORD = '= "REFUTED: A 1, B 2"'
+
+
+def asked(tmp_path, known):
+    """Return the questions of a claim file with records beside it."""
+    import importlib.util
+
+    from harness.evidence.questions import Asking
+    from harness.suite.selection import questions_in
+
+    (tmp_path / "test_mine.py").write_text(CLAIM_FILE)
+    (tmp_path / "expected.toml").write_text(known)
+    spec = importlib.util.spec_from_file_location("test_mine", tmp_path / "test_mine.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return questions_in(module, module.CLAIM, Asking())
+
+
+def test_records_of_what_is_stated_are_taken(tmp_path):
+    known = "\n".join(
+        f'[test_mine."{name}"]\n"published/timm" {RECORD}\n"gpu/paper" {RECORD}\n"gpu/notebook@jax" {RECORD}'
+        for name in (FIRST, SECOND)
+    )
+    found = asked(tmp_path, known)
+    assert {q.hypothesis.id for q in found} == {FIRST, SECOND}
+    assert {q.source for q in found if q.recorded} == {"published/timm"}  # gpu/notebook is asked on PyTorch
+
+
+@pytest.mark.parametrize(
+    "known, message",
+    [
+        (
+            f'[test_mine."{FIRST.replace("B/16", "B/61")}"]\n"published/timm" {RECORD}',
+            r"expected.toml \[test_mine\]: .* test_mine.py states, found 'ViT-B/61 .*did you mean 'ViT-B/16 ",
+        ),
+        (f'[test_mine."{FIRST} "]\n"published/timm" {RECORD}', "did you mean 'ViT-B/16 "),
+        (f'[test_mien."{FIRST}"]\n"published/timm" {RECORD}', r"\[test_mien\]: .*\(did you mean 'test_mine'\?\)"),
+        (f'[test_mine."{FIRST}"]\n"published/tim" {RECORD}', "'published/tim'.*did you mean 'published/timm'"),
+        (f'[test_mine."{FIRST}"]\n"gpu/papre" {RECORD}', "unknown recipe 'papre' .*did you mean 'paper'"),
+        (f'[test_mine."{FIRST}"]\n"gpu" {RECORD}', "expected sources that judge it"),
+        (f'[test_mine."{FIRST}"]\n"published/timm@jaxx" {RECORD}', "unknown backend 'jaxx'"),
+    ],
+)
+def test_records_that_judge_nothing_are_one_line(tmp_path, known, message):
+    with pytest.raises(ClaimsError, match=message) as caught:
+        asked(tmp_path, known)
+    assert "\n" not in str(caught.value)

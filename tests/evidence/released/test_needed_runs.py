@@ -1,0 +1,57 @@
+"""What a session can begin with at once: no accelerator waits for another hypothesis' runs."""
+
+import pytest
+
+from harness.core.claim import Better, Claim, Contender
+from harness.core.specs import Result
+from harness.evidence.released.needed_runs import at_hand, planned
+from harness.judging.judge import Question
+from harness.runs.store import Store
+from tests.evidence.released.making import tables
+
+VIT, BIT, LOST = (Contender(name, "Small") for name in ("ViT-Tiny", "BiT-Tiny", "ViT-Lost"))
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    for name, place in (("TABLES", tables(tmp_path / "tables")), ("CACHE", tmp_path / "cache"), ("HOME", tmp_path)):
+        monkeypatch.setenv(f"VIT_CLAIMS_{name}", str(place))
+    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
+    return Store(tmp_path)
+
+
+def asked(protocol, *sides):
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    return [Question(claim, Better(a, than=b, on="stripes"), f"gpu/{protocol}", 0.05) for a, b in sides]
+
+
+def test_the_final_runs_of_all_that_is_here_each_once(store):
+    found = at_hand(asked("quick", (VIT, BIT), (BIT, VIT), (VIT, LOST)), 3, store, ["torch"])
+    assert sorted((run.checkpoint.id, run.seed) for run in found) == [
+        (name, seed) for name in ("tiny-bit", "tiny-vit") for seed in range(3)
+    ]
+    assert at_hand(asked("quick", (VIT, BIT)), 3, store, []) == []
+
+
+def test_a_grid_first_and_the_final_runs_once_it_has_chosen(store):
+    grid = at_hand(asked("searched", (VIT, BIT)), 3, store, ["torch"])
+    assert {run.split for run in grid} == {"dev"}
+    assert len(grid) == 4
+    for run in grid:
+        right = run.recipe.learning_rate == 0.1
+        labels = (0,) * run.dataset.dev
+        store.put(run, Result(run.id, tuple(int(not right) for _ in labels), labels, (), 1.0, 1.0, 1, ()))
+    final = at_hand(asked("searched", (VIT, BIT)), 3, store, ["torch"])
+    assert {(run.split, run.recipe.learning_rate) for run in final} == {("test", 0.1)}
+    assert len(final) == 6
+
+
+def test_weights_are_wanted_once_the_images_are_there(store, tmp_path):
+    def rows():
+        return [run for run in planned(asked("quick", (VIT, BIT)), 1, store) if run.dataset == "stripes"]
+
+    assert {(run.reason, run.fetches_weights) for run in rows()} == {("", True)}
+    images = tmp_path / "tables" / "stripes"
+    images.rename(tmp_path / "elsewhere")
+    assert rows()
+    assert all(run.reason.startswith("needs data") and not run.fetches_weights for run in rows())

@@ -1,0 +1,269 @@
+"""Runs on the cores at hand: each computed once, by whoever is free, and failures told where they belong."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.catalog.checkpoints import checkpoint
+from harness.catalog.datasets import dataset
+from harness.catalog.recipes import recipe
+from harness.core.errors import ClaimsError
+from harness.core.specs import Run
+from harness.runs.executor import Executor
+from harness.runs.store import Busy, Store
+from harness.training.resume import Interrupted, folder_of, saved
+
+
+def runs(count, **changed):
+    short = replace(recipe("micro"), **{"steps": 3, "batch_size": 8} | changed)
+    return [Run(checkpoint("micro-vit-l"), dataset("digits-5"), short, seed) for seed in range(count)]
+
+
+def broken_run():
+    good = runs(1)[0]
+    return replace(good, checkpoint=replace(good.checkpoint, sha256="0" * 64))
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_results_are_computed_stored_and_then_looked_up(tmp_path, jobs):
+    wanted = runs(3)
+    first = Executor(Store(tmp_path), jobs)
+    seen = []
+    first.progress = lambda done, total, label: seen.append((done, total))
+    try:
+        results = first.results(wanted)
+    finally:
+        first.close()
+    assert [result.run_id for result in results] == [run.id for run in wanted]
+    assert len({result.predictions for result in results}) > 1
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    again = Executor(Store(tmp_path), 0)
+    assert again.results(wanted) == results
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_failure_is_told_to_who_needs_the_run_and_to_nobody_else(tmp_path, jobs):
+    good, bad = runs(1), broken_run()
+    executor = Executor(Store(tmp_path), jobs)
+    executor.plan([bad, *good])
+    try:
+        assert executor.results(good)[0].run_id == good[0].id
+        with pytest.raises(ClaimsError, match="micro-vit-l: expected .* with sha256 0000000000000000"):
+            executor.results([bad])
+    finally:
+        executor.close()
+
+
+RACER = """
+import sys
+from pathlib import Path
+import harness.runs.run as measure
+from harness.runs.executor import Executor
+from harness.runs.store import Store
+from tests.runs.test_executor import runs
+
+compute = measure.compute
+
+def logged(run, execution):
+    with open(sys.argv[2], "a") as log:
+        log.write(run.id + "\\n")
+    return compute(run, execution)
+
+measure.compute = logged
+results = Executor(Store(Path(sys.argv[1])), 0).results(runs(6, steps=20))
+print(len(results))
+"""
+
+
+def test_of_many_processes_exactly_one_computes_a_run_and_none_waits_idle(tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", RACER, str(tmp_path / "home"), str(log)]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [racer.communicate(timeout=300)[0] for racer in racers] == ["6\n"] * 3
+    assert sorted(log.read_text().split()) == sorted(run.id for run in runs(6, steps=20))
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_while_a_run_is_computed_elsewhere_the_others_are_computed_here(tmp_path, jobs):
+    store, wanted = Store(tmp_path), runs(3)
+    executor = Executor(store, jobs)
+    with ThreadPoolExecutor(1) as pool:
+        with store.lock(wanted[0]):
+            future = pool.submit(executor.results, wanted)
+            deadline = time.monotonic() + 300
+            while any(store.get(run) is None for run in wanted[1:]) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert store.get(wanted[0]) is None
+            assert not future.done()
+            assert all(store.get(run) is not None for run in wanted[1:])
+        assert len(future.result(timeout=300)) == 3
+    executor.close()
+
+
+ORPHAN = """
+import sys, time
+from pathlib import Path
+from harness.runs.executor import Executor
+from harness.runs.store import Store
+from tests.runs.test_executor import runs
+
+executor = Executor(Store(Path(sys.argv[1])), 1)
+
+def tell(*_):
+    print([pid for pool in executor._pools.values() for pid in pool._processes][0], flush=True)
+    time.sleep(300)
+
+executor.progress = tell
+executor.results(runs(2))
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+ORPHAN_IN_A_RUN = """
+import sys, time
+from pathlib import Path
+from harness.runs.executor import Executor
+from harness.runs.store import Store
+from tests.runs.test_executor import runs
+
+executor = Executor(Store(Path(sys.argv[1])), 1)
+executor.plan(runs(1, steps=100_000))
+executor._submit()
+print([pid for pool in executor._pools.values() for pid in pool._processes][0], flush=True)
+time.sleep(300)
+"""
+
+
+def wait_for(done, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert done()
+
+
+def trains(home, run):
+    """Tell whether a run has done a step."""
+    history = home / "work" / "history" / f"{run.id}.jsonl"
+    return history.exists() and bool(history.read_text())
+
+
+def test_a_worker_whose_parent_is_killed_saves_its_run(tmp_path):
+    (wanted,) = runs(1, steps=100_000)
+    command = [sys.executable, "-c", ORPHAN_IN_A_RUN, str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    wait_for(lambda: trains(tmp_path, wanted), 120)
+    states = folder_of(tmp_path / "work", wanted.id)
+    assert not saved(states)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
+    assert saved(states)
+
+
+def test_after_a_signal_a_worker_begins_no_run_that_was_handed_to_it_already(tmp_path):
+    executor, wanted = Executor(Store(tmp_path), 1), runs(2, steps=100_000)
+    executor.plan(wanted)
+    executor._submit()
+    wait_for(lambda: trains(tmp_path, wanted[0]), 120)
+    ((worker,),) = [pool._processes for pool in executor._pools.values()]
+    os.kill(worker, signal.SIGINT)
+    with pytest.raises(Interrupted, match="state saved"):
+        executor._futures[wanted[0].id].result(timeout=60)
+    with pytest.raises(Interrupted, match="not begun"):
+        executor._futures[wanted[1].id].result(timeout=60)
+    executor.close()
+    assert not trains(tmp_path, wanted[1])
+
+
+def test_one_process_at_a_time_computes_on_an_accelerator(tmp_path):
+    first, second, other = (Executor(Store(tmp_path), 0, (card,)) for card in ("0", "0", "MIG-1/0/1"))
+    lane = first.lanes["accelerator"]
+    with first._device(lane) as device, other._device(other.lanes["accelerator"]):
+        assert device == "cuda"
+        with pytest.raises(Busy), second._device(lane):
+            pass
+        with second._device(second.lanes["cpu"]) as device:
+            assert device == "cpu"
+    with second._device(lane):
+        pass
+
+
+def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
+    executor = Executor(Store(tmp_path), 1)
+    wanted = runs(1, steps=100_000)
+    executor.progress = lambda *_: None
+
+    def kill_when_started(*_):
+        for process in [each for pool in executor._pools.values() for each in pool._processes.values()]:
+            with contextlib.suppress(ProcessLookupError):  # already killed in the round before
+                os.kill(process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr("harness.runs.executor.time.sleep", kill_when_started)
+    with pytest.raises(ClaimsError, match="a worker process was killed .* finished runs are kept"):
+        executor.results(wanted)
+    monkeypatch.undo()
+    executor.close()
+    assert list(tmp_path.glob("runs/**/*.json")) == []
+
+
+def test_after_a_killed_worker_the_session_goes_on(tmp_path):
+    executor, (long,), wanted = Executor(Store(tmp_path), 2), runs(1, steps=100_000), runs(3)
+    executor.plan([long])
+    executor._submit()
+    wait_for(lambda: trains(tmp_path, long), 120)
+    for process in next(iter(executor._pools.values()))._processes.values():
+        os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(ClaimsError, match="a worker process was killed"):
+        executor.results([long])
+    # What was being computed is not begun again beside what others need: it may be killed again.
+    assert [result.run_id for result in executor.results(wanted)] == [run.id for run in wanted]
+    assert long.id not in executor._futures
+    executor.close()
+
+
+@contextlib.contextmanager
+def no_room(size):
+    """No file can grow beyond `size` bytes, here and in processes started here: the kernel's own full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_result_that_can_t_be_stored_is_given_all_the_same_and_said_once(tmp_path, jobs):
+    wanted = runs(2)
+    expected = Executor(Store(tmp_path / "roomy"), 0).results(wanted)
+    executor = Executor(Store(tmp_path / "full"), jobs)
+    try:
+        with no_room(2000):
+            found = executor.results(wanted)
+    finally:
+        executor.close()
+    assert [result.predictions for result in found] == [result.predictions for result in expected]
+    assert len(executor.problems) == 1
+    assert "the result is not stored: " in executor.problems[0]
+    assert "found: File too large; nothing was stored, free some space" in executor.problems[0]
+    assert not list((tmp_path / "full").glob("runs/*/*"))

@@ -1,0 +1,43 @@
+"""A run's material is checked, and what may differ between machines changes neither its id nor what is stored."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.catalog.checkpoints import checkpoint, file_of
+from harness.core.errors import ClaimsError
+from harness.runs.run import measure
+from harness.runs.store import Store
+from harness.training.api import Execution
+from tests.runs.test_executor import broken_run, runs
+
+
+def test_how_the_batch_was_split_is_not_part_of_the_run(tmp_path):
+    (run,) = runs(1)
+    first = measure(run, Store(tmp_path), Execution(micro_batch=3))
+    assert measure(run, Store(tmp_path), Execution(micro_batch=None)) == first
+
+
+def test_the_result_says_what_it_is(tmp_path):
+    (run,) = runs(1)
+    steps = []
+    result = measure(run, Store(tmp_path), Execution(on_step=steps.append))
+    assert result.n == 797
+    assert {step.step: step.loss for step in steps}.items() <= dict(enumerate(result.loss_history)).items()
+    assert steps[-1].step == len(result.loss_history) - 1
+    assert dict(result.environment)["device"] == "cpu"
+    assert 0 < result.seconds < 300
+    assert result.images_per_second > 1
+    assert result.peak_memory > 100e6
+    assert dict(result.environment)["torch"].count(".") >= 2
+
+
+def test_other_weights_than_pinned_are_refused(tmp_path):
+    with pytest.raises(ClaimsError, match="expected .* with sha256 0000000000000000..., found .* restore the file"):
+        measure(broken_run(), Store(tmp_path))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_file_is_one_line():
+    with pytest.raises(ClaimsError, match="expected its weights in .*gone.npz, found: No such file"):
+        file_of(replace(checkpoint("micro-vit-l"), file="micro/checkpoints/gone.npz"))

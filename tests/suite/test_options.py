@@ -1,0 +1,130 @@
+"""Options that no session can use, or that do nothing for what is selected, are usage errors: one line, exit code 4."""
+
+import pytest
+from _pytest.config import _prepareconfig
+
+from harness.core.claim import Better, Claim, Contender
+from harness.core.errors import ClaimsError
+from harness.judging.judge import Question
+from harness.suite.options import require_used, require_values
+from harness.suite.selection import Selected, decoded
+from tests.suite.calling import LOAD, call, refused, write_claims
+
+CLAIM = Claim(id="mine", title="t", quote="q", source="s")
+HYPOTHESIS = Better(Contender("A", "X"), than=Contender("B", "X"), on="d")
+
+
+def parsed(*arguments):
+    return _prepareconfig([*LOAD, "-p", "no:cacheprovider", *arguments])
+
+
+def selected(*sources):
+    return Selected(tuple(Question(CLAIM, HYPOTHESIS, source, 0.05) for source in sources), len(sources))
+
+
+SOURCES = {"published": ("published/x",), "micro or published": ("published/x", "micro"), "gpu": ("gpu/notebook",)}
+ALL = ("published/x", "micro", "gpu/notebook")
+GPU = ("-m", "gpu", "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    "arguments, line",
+    [
+        (
+            ("-m", "published", "--recipe", "paper"),
+            "--recipe does nothing here: .* tests of the gpu evidence, found publi",
+        ),
+        (("-m", "published", "--seeds", "3"), "--seeds does nothing here"),
+        (("-m", "micro or published", "--recipe", "notebook"), "--recipe does nothing here"),
+        (("-m", "published", "--device", "cpu"), "--device does nothing here: .* add -m gpu"),
+        (("--device", "cpu"), "--device does nothing here"),
+        (("-m", "published", "--compile"), "--compile does nothing here"),
+        (("-m", "published", "--max-gpu-hours", "3"), "--max-gpu-hours does nothing here"),
+        (("-m", "published", "--backend", "jax"), "--backend does nothing here"),
+        (("-m", "published", "--jobs", "2"), "--jobs does nothing here"),
+        (("-m", "published", "--plan"), "--plan does nothing here"),
+        (("--card", "h100"), "--card does nothing here: expected --plan"),
+        ((*GPU, "--card", "h100"), "--card does nothing here: expected --plan"),
+        (("--price-per-hour", "3"), "--price-per-hour does nothing here: expected --plan"),
+        ((*GPU, "--backend", "jax", "--compile"), "--compile does nothing here: expected the backend torch"),
+    ],
+)
+def test_an_option_that_does_nothing_is_refused(arguments, line):
+    config = parsed(*arguments)
+    require_values(config)
+    with pytest.raises(ClaimsError, match=line) as caught:
+        require_used(config, selected(*SOURCES.get(config.option.markexpr, ALL)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments, line",
+    [
+        (("--plan", "--price-per-hour", "nan"), "--price-per-hour: expected a price from 0 on, found nan"),
+        (("--plan", "--price-per-hour", "inf"), "--price-per-hour: expected a price from 0 on, found inf"),
+        (("--plan", "--price-per-hour", "-1"), "--price-per-hour: expected a price from 0 on, found -1"),
+        (("--max-gpu-hours", "nan"), "--max-gpu-hours: expected hours from 0 on, found nan"),
+        (("--max-gpu-hours=-0.5",), "--max-gpu-hours: expected hours from 0 on, found -0.5"),
+        (("--report-dir=",), "--report-dir: expected a folder, found nothing"),
+        (("--report-dir", " "), "--report-dir: expected a folder, found nothing"),
+        (("--home=",), "--home: expected a folder, found nothing"),
+        (("--card", "h1000"), r"unknown card 'h1000' \(did you mean 'h100'\?\)"),
+        (("--card=",), "unknown card ''"),
+        (("--recipe", "papre"), r"unknown recipe 'papre' \(did you mean 'paper'\?\)"),
+        (("--seeds", "2"), "--seeds: expected 1, or 3 or more, found 2"),
+    ],
+)
+def test_a_value_that_no_session_can_use_is_refused(arguments, line):
+    with pytest.raises(ClaimsError, match=line) as caught:
+        require_values(parsed(*arguments))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments, sources",
+    [
+        (("--recipe", "paper", "--seeds", "5", "--jobs", "2", "--backend", "both"), ALL),
+        (("-m", "micro", "--jobs", "2", "--backend", "jax"), ("micro",)),
+        ((*GPU, "--card", "h100", "--max-gpu-hours", "0"), ("gpu/notebook",)),
+        ((*GPU, "--compile", "--max-gpu-hours", "inf"), ("gpu/notebook",)),
+        # --plan is added to the command that is planned.
+        ((*GPU, "--compile", "--max-gpu-hours", "3", "--plan", "--card", "t4", "--price-per-hour", "0"), ALL),
+        (("-m", "published", "--strict-verdicts", "--report-dir", "x"), ("published/x",)),
+        (("-m", "published", "--recipe", "paper", "--co"), ("published/x",)),
+        (("-m", "published", "--recipe", "paper"), ()),
+    ],
+)
+def test_an_option_that_does_something_is_taken(arguments, sources):
+    config = parsed(*arguments)
+    require_values(config)
+    require_used(config, selected(*sources))
+
+
+@pytest.mark.parametrize(
+    "arguments, line",
+    [
+        (("-m", "published", "--recipe", "paper"), "--recipe does nothing here"),
+        (("-m", "published", "--seeds", "3", "-n", "2"), "--seeds does nothing here"),
+        (("--card", "h1000"), "unknown card 'h1000'"),
+        (("--report-dir=",), "--report-dir: expected a folder"),
+    ],
+)
+def test_a_session_refuses_in_one_line(tmp_path, arguments, line):
+    write_claims(tmp_path)
+    done = call(tmp_path, *LOAD, "-q", *arguments)
+    assert refused(done, line), done.stdout + done.stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_selection_reaches_the_controller_whole():
+    assert decoded(selected(*ALL).encoded()) == selected(*ALL)
+    with pytest.raises(ClaimsError):
+        decoded(b"{")
+
+
+def test_recipes_and_seeds_reach_the_questions(tmp_path):
+    write_claims(tmp_path)
+    done = call(tmp_path, *LOAD, "-q", "-m", "not micro", "--recipe", "paper", "--seeds", "1", "--jobs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gpu/paper" in done.stdout
+    assert (tmp_path / "reports" / "report.html").exists()

@@ -1,0 +1,168 @@
+import dataclasses
+import html
+import re
+
+import pytest
+
+from claims import test_claim2
+from harness.evidence.questions import Asking, answer
+from harness.report.verdict_store import load
+from harness.suite.plugin import questions_in
+from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, book
+from tests.report.suite import CLAIMS, ROOT, record_of, run, write_suite
+
+LATER = "2026-05-05T05:05:05+00:00"
+
+
+def test_a_session_leaves_the_record_the_tables_and_the_page(finished):
+    folder, done = finished
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = {path.relative_to(folder / "reports").as_posix() for path in (folder / "reports").rglob("*")}
+    tables = {f"tables/{name}.{kind}" for name in ("claim1", "claim2", "summary") for kind in ("csv", "json")}
+    assert left == {"report.html", "verdicts.json", "history.jsonl", ".lock", "tables", *tables}
+    assert load(folder / "reports").verdicts == book().verdicts
+    assert load(folder / "reports").claims == book().claims
+
+
+def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
+    folder, done = finished
+    lines = done.stdout.splitlines()
+    heading = next(number for number, line in enumerate(lines) if line.startswith("claim "))
+    assert lines[heading + 1].split() == ["claim1", "published", "4", "-", "3", "-", "-", "now"]
+    assert f"report: {folder / 'reports' / 'report.html'}" in lines
+
+
+def test_the_page_is_one_file_that_holds_every_verdict(finished):
+    text = (finished[0] / "reports" / "report.html").read_text()
+    assert all(html.escape(one.reason) in text for one in book().sorted())
+    assert '<meta name="viewport"' in text  # a phone lays it out for its own width
+    assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
+
+
+def test_a_session_keeps_the_verdicts_that_it_does_not_judge_and_drops_the_unstated(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports").mkdir()
+    (folder / "reports" / "verdicts.json").write_bytes(record_of(finished[0]))
+    gone = f"{JFT_VIT} > {JFT_BIT} on pets"
+    done = run(folder, "test_claim1.py", "-k", "micro", DAY=LATER, UNSTATED=gone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before = {key: one for key, one in book().verdicts.items() if one.hypothesis != gone}
+    assert len(before) == len(book().verdicts) - 1
+    after = load(folder / "reports").verdicts
+    assert after == {
+        key: dataclasses.replace(one, date=LATER) if one.source == "micro" else one for key, one in before.items()
+    }
+    for name, group, judged in (
+        ("claim1", "published", DAY_1),
+        ("claim1", "micro", "now"),
+        ("claim2", "published", DAY_1),
+    ):
+        assert re.search(rf"^{name} +{group} .*  {judged[:10]}$", done.stdout, re.MULTILINE)
+    page = (folder / "reports" / "report.html").read_text()
+    assert f"15 verdicts kept from earlier sessions, the oldest of {DAY_1[:10]}." in page
+    assert f"claim1: dropped the verdicts on what the claim no longer states: {html.escape(gone)}" in page
+
+
+def said_in_one_line(done):
+    """Return the one line of a usage error."""
+    assert done.returncode == 4, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return lines[0]
+
+
+def test_a_file_in_the_way_of_the_folder_is_a_usage_error(tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports").write_text("mine")
+    line = said_in_one_line(run(folder, *CLAIMS))
+    assert "--report-dir: expected a folder that can be written" in line
+    assert (folder / "reports").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name, content", [("verdicts.json", '{"format": 1,'), ("history.jsonl", "hello\n")])
+def test_a_damaged_record_is_a_usage_error_and_stays(tmp_path, name, content):
+    folder = write_suite(tmp_path)
+    (folder / "reports").mkdir()
+    (folder / "reports" / name).write_text(content)
+    line = said_in_one_line(run(folder, *CLAIMS))
+    assert str(folder / "reports" / name) in line
+    assert (folder / "reports" / name).read_text() == content
+    assert [path.name for path in (folder / "reports").iterdir()] == [name]
+
+
+def test_a_full_disk_is_said_and_never_green(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports").mkdir()
+    before = record_of(finished[0])
+    (folder / "reports" / "verdicts.json").write_bytes(before)
+    (folder / "reports" / "report.html").write_text("the page of an earlier session")
+    done = run(folder, *CLAIMS, ROOM="5000", DAY=LATER)
+    assert done.returncode == 1, done.stdout + done.stderr
+    problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
+    places = [problem.split(": ")[1].rsplit("/")[-1] for problem in problems]
+    assert set(places) == {"history.jsonl", "verdicts.json", "report.html"}
+    assert all("free some space" in problem for problem in problems)
+    assert len(problems) < 6  # not one for each of nineteen verdicts
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert record_of(folder) == before
+    # Neither half a page nor a line that says there is one.
+    assert (folder / "reports" / "report.html").read_text() == "the page of an earlier session"
+    assert not list((folder / "reports").glob(".report.html*"))
+    assert "report: no page was written" in done.stdout
+    assert "Generated html report" not in done.stdout
+    # What came before the disk was full is in the history, and nothing is damaged.
+    kept = load(folder / "reports")
+    assert 0 < sum(one.date == LATER for one in kept.verdicts.values()) < len(book().verdicts)
+
+
+def test_verdicts_that_the_history_can_t_take_are_in_the_record(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports").mkdir()
+    history = (finished[0] / "reports" / "history.jsonl").read_bytes()
+    (folder / "reports" / "history.jsonl").write_bytes(3 * history)
+    done = run(folder, *CLAIMS, ROOM=str(2 * len(history)), DAY=LATER)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"Problem: {folder / 'reports' / 'history.jsonl'}: expected to append" in done.stdout
+    assert (folder / "reports" / "history.jsonl").read_bytes() == 3 * history
+    assert {one.date for one in load(folder / "reports").verdicts.values()} == {LATER}
+
+
+def test_two_workers_report_of_the_project_s_own_claims_what_the_evidence_says(tmp_path):
+    options = ("-n", "2", "--report-dir", str(tmp_path / "reports"), "--home", str(tmp_path / "home"))
+    done = run(ROOT, "claims/test_claim2.py", "-m", "published", "-k", "pets or cifar100", *options)
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # as recorded or not
+    assert "INTERNALERROR" not in done.stdout
+    asked = [
+        question
+        for question in questions_in(test_claim2, test_claim2.CLAIM, Asking())
+        if question.kind == "published" and question.hypothesis.on in ("pets", "cifar100")
+    ]
+    # None of a published figure is computed: no results to give.
+    expected = [dataclasses.replace(answer(question, list), date="") for question in asked]
+    found = load(tmp_path / "reports")
+    assert len(expected) >= 6
+    assert {key: dataclasses.replace(one, date="") for key, one in found.verdicts.items()} == {
+        one.key: one for one in expected
+    }
+    assert list(found.claims.values()) == [test_claim2.CLAIM]
+
+
+def test_nasty_names_reach_the_page_as_text(nasty):
+    folder, done = nasty
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    text = (folder / "reports" / "report.html").read_text()
+    assert "<img src=x" not in text
+    assert html.escape(NASTY) in text
+
+
+def test_a_folder_in_the_place_of_the_page_is_one_line(tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports" / "report.html").mkdir(parents=True)
+    done = run(folder, *CLAIMS)
+    assert done.returncode == 1, done.stdout + done.stderr
+    problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
+    assert len(problems) == 1
+    assert "report.html: expected to write the page, found: Is a directory" in problems[0]
+    assert load(folder / "reports").verdicts.keys() == book().verdicts.keys()
