@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.claim import Verdict, VerdictName
+from harness.core.source import DEFAULT_BACKEND, Source
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,19 @@ def dataset(verdict: Verdict) -> str:
 
 
 def group(source: str) -> str:
-    """Return the group of a source of evidence: the first part of KIND[/DETAIL][@BACKEND]."""
-    return re.split("[/@]", source, maxsplit=1)[0]
+    """Return the group of a source of evidence: its kind."""
+    return Source.parse(source).kind
 
 
 def base(source: str) -> str:
     """Return a source without its backend: "micro@jax" and "micro" are one source, computed twice."""
-    return source if group(source) == "published" else source.partition("@")[0]
+    return str(Source.parse(source).base)
 
 
 def backend(verdict: Verdict) -> str:
     """Return what computed a verdict's runs, as far as source and record say; "" if they do not."""
-    return verdict.source.removeprefix(base(verdict.source)).removeprefix("@") or verdict.backend
+    source = Source.parse(verdict.source)
+    return source.backend if source.measured and source.backend != DEFAULT_BACKEND else verdict.backend
 
 
 def backends(verdicts: Iterable[Verdict]) -> list[str]:
@@ -135,7 +137,7 @@ def order(verdict: Verdict) -> tuple[object, ...]:
         KINDS.index(verdict.kind),
         natural(verdict.hypothesis),
         verdict.hypothesis,  # two of one key must not mix their backends
-        backend_order(verdict.source.removeprefix(base(verdict.source)).removeprefix("@")),
+        backend_order(Source.parse(verdict.source).backend),
         verdict.source,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.claim import Side, Verdict
+from harness.core.source import Source
 from harness.report.labels import (
     BACKENDS,
     LOOKS,
@@ -241,7 +242,7 @@ def published_lines(verdict: Verdict, context: Context) -> list[Html]:
     lines = []
     for other in context.published.get((verdict.claim, verdict.hypothesis), ()):
         if other.estimate is not None:
-            where = other.source.removeprefix("published/")
+            where = Source.parse(other.source).detail
             lines.append(tag("div", tag("span", signed(other.estimate) + " pp", class_="nowrap"),
                              tag("span", f" {where}", class_="small"), class_="side"))  # fmt: skip
     return lines
