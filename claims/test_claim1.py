@@ -1,9 +1,9 @@
 """Claim 1 (section 4.2, table 2): after large-scale pre-training ViT outperforms state-of-the-art CNNs."""
 
 from harness.core.claim import Better, Claim, Close, Contender
-from harness.core.expected import recorded
+from harness.core.expected import expected
 
-KNOWN = recorded(__file__)
+EXPECTED = expected(__file__)
 CLAIM = Claim(
     id="claim1",
     title="ViT outperforms state-of-the-art CNNs after pre-training on large data",
@@ -30,26 +30,26 @@ TABLE_5_IMAGENET = {"imagenet": 85.15, "imagenet_real": 88.40}
 WITHIN = {"paper": 0.5, "code": 0.5, "evaluate": 0.5, "notebook": 1.0, "notebook-vit": 1.0}
 
 
-@CLAIM.hypotheses((Better(JFT[0], than=JFT[1], on=d) for d in (*IMAGENET, *TRANSFER, "vtab1k")), KNOWN)
+@CLAIM.hypotheses((Better(JFT[0], than=JFT[1], on=d) for d in (*IMAGENET, *TRANSFER, "vtab1k")), EXPECTED)
 def test_vit_outperforms_bit(hypothesis, judge):
     judge(hypothesis)
 
 
-@CLAIM.hypotheses((Better(PUBLIC_384[0], than=PUBLIC_384[1], on=d) for d in IMAGENET), KNOWN)
+@CLAIM.hypotheses((Better(PUBLIC_384[0], than=PUBLIC_384[1], on=d) for d in IMAGENET), EXPECTED)
 def test_vit_outperforms_bit_on_imagenet_with_public_pretraining(hypothesis, judge):
     judge(hypothesis)
 
 
-@CLAIM.hypotheses((Better(PUBLIC[0], than=PUBLIC[1], on=d) for d in TRANSFER), KNOWN)
+@CLAIM.hypotheses((Better(PUBLIC[0], than=PUBLIC[1], on=d) for d in TRANSFER), EXPECTED)
 def test_vit_outperforms_bit_with_public_pretraining(hypothesis, judge):
     judge(hypothesis)
 
 
-@CLAIM.hypotheses((Close(PUBLIC_384[0], to=v, on=d, within=WITHIN) for d, v in TABLE_5_IMAGENET.items()), KNOWN)
+@CLAIM.hypotheses((Close(PUBLIC_384[0], to=v, on=d, within=WITHIN) for d, v in TABLE_5_IMAGENET.items()), EXPECTED)
 def test_vit_accuracy_on_imagenet_is_as_published(hypothesis, judge):
     judge(hypothesis)
 
 
-@CLAIM.hypotheses((Close(PUBLIC[0], to=v, on=d, within=WITHIN) for d, v in TABLE_5.items()), KNOWN)
+@CLAIM.hypotheses((Close(PUBLIC[0], to=v, on=d, within=WITHIN) for d, v in TABLE_5.items()), EXPECTED)
 def test_vit_accuracy_is_as_published(hypothesis, judge):
     judge(hypothesis)

@@ -1,9 +1,9 @@
 """Claim 2 (section 4.3, figure 3, table 5): ViT improves with the size of the pre-training set."""
 
 from harness.core.claim import Better, Claim, Contender, Increasing
-from harness.core.expected import recorded
+from harness.core.expected import expected
 
-KNOWN = recorded(__file__)
+EXPECTED = expected(__file__)
 CLAIM = Claim(
     id="claim2",
     title="ViT improves with the size of the pre-training set",
@@ -22,7 +22,7 @@ def rising(architecture, sets=SETS):
     return tuple(Contender(architecture, pretrained_on) for pretrained_on in sets)
 
 
-@CLAIM.hypotheses((Increasing(rising("ViT-L/16"), on=d) for d in DATASETS), KNOWN)
+@CLAIM.hypotheses((Increasing(rising("ViT-L/16"), on=d) for d in DATASETS), EXPECTED)
 def test_vit_large_16_improves(hypothesis, judge):
     judge(hypothesis)
 
@@ -30,13 +30,13 @@ def test_vit_large_16_improves(hypothesis, judge):
 OTHER_SIZES = ("ViT-L/32", "ViT-B/16", "ViT-B/32")
 
 
-@CLAIM.hypotheses((Increasing(rising(a), on=d) for a in OTHER_SIZES for d in DATASETS), KNOWN)
+@CLAIM.hypotheses((Increasing(rising(a), on=d) for a in OTHER_SIZES for d in DATASETS), EXPECTED)
 def test_other_sizes_improve(hypothesis, judge):
     judge(hypothesis)
 
 
 # ViT-H/14 has no figures for ImageNet-1k.
-@CLAIM.hypotheses((Increasing(rising("ViT-H/14", SETS[1:]), on=d) for d in DATASETS), KNOWN)
+@CLAIM.hypotheses((Increasing(rising("ViT-H/14", SETS[1:]), on=d) for d in DATASETS), EXPECTED)
 def test_vit_huge_improves(hypothesis, judge):
     judge(hypothesis)
 
@@ -50,7 +50,7 @@ def test_vit_huge_improves(hypothesis, judge):
         for side in (224, 384)
         for d in ("imagenet", "imagenet_real")
     ),
-    KNOWN,
+    EXPECTED,
 )
 def test_augreg_improves(hypothesis, judge):
     judge(hypothesis)
@@ -61,7 +61,7 @@ def test_augreg_improves(hypothesis, judge):
 SAM = [(Contender(a, "ImageNet-21k"), Contender(a, "ImageNet-1k", "sam")) for a in ("ViT-L/16", *OTHER_SIZES)]
 
 
-@CLAIM.hypotheses((Better(large, than=sam, on=d) for large, sam in SAM for d in DATASETS), KNOWN)
+@CLAIM.hypotheses((Better(large, than=sam, on=d) for large, sam in SAM for d in DATASETS), EXPECTED)
 def test_released_in21k_beats_released_sam(hypothesis, judge):
     judge(hypothesis)
 
@@ -73,7 +73,7 @@ def test_released_in21k_beats_released_sam(hypothesis, judge):
         for a in ("BiT-R50x1", "BiT-R101x1", "BiT-R152x4")
         for d in DATASETS
     ),
-    KNOWN,
+    EXPECTED,
 )
 def test_bit_improves(hypothesis, judge):
     judge(hypothesis)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 
-from harness.core.errors import ClaimsError
+from harness.core.errors import ClaimsError, warn_renamed
 from harness.core.specs import STRICT, Sources, pairs
 
 VerdictName = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT VERIFIABLE", "NOT RUN"]
@@ -40,16 +41,26 @@ class Contender:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Known:
-    """What a source of evidence is recorded to say against a hypothesis; a change of it is a failure."""
+class Expected:
+    """The verdict that is on record against a hypothesis; another one from the same source is a failure."""
 
     verdict: Literal["REFUTED", "INCONCLUSIVE"]
     reason: str
     """With the figures."""
 
 
-Recorded = Annotated[tuple[tuple[str, Known], ...], BeforeValidator(pairs)]
-"""(source of evidence, record) pairs; a mapping in a claim file."""
+ExpectedBySource = Annotated[tuple[tuple[str, Expected], ...], BeforeValidator(pairs)]
+"""(source of evidence, expected verdict) pairs; a mapping in a claim file."""
+
+
+def known_as_expected(values: Any) -> Any:
+    """Read a hypothesis' argument `known` as `expected`, its name since; the old one is dropped after one version."""
+    named = values.kwargs if isinstance(values, ArgsKwargs) else values
+    if not isinstance(named, Mapping) or "known" not in named:
+        return values
+    warn_renamed("the argument known= of a hypothesis", "expected=")
+    renamed = {"expected" if key == "known" else key: value for key, value in named.items()}
+    return ArgsKwargs(values.args, renamed) if isinstance(values, ArgsKwargs) else renamed
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,8 +70,9 @@ class Better:
     a: Contender
     than: Contender
     on: str
-    known: Recorded = ()
-    """(source of evidence, record) pairs."""
+    expected: ExpectedBySource = ()
+
+    _renamed = model_validator(mode="before")(known_as_expected)
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -79,7 +91,9 @@ class Increasing:
 
     steps: Annotated[tuple[Contender, ...], Field(min_length=2)]
     on: str
-    known: Recorded = ()
+    expected: ExpectedBySource = ()
+
+    _renamed = model_validator(mode="before")(known_as_expected)
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -103,7 +117,9 @@ class Close:
     within: Annotated[tuple[tuple[str, float], ...], BeforeValidator(pairs)]
     """(recipe, tolerance in percentage points) pairs: the recipes under which the comparison
     means something. A run under any other recipe is not judged by it."""
-    known: Recorded = ()
+    expected: ExpectedBySource = ()
+
+    _renamed = model_validator(mode="before")(known_as_expected)
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -118,8 +134,8 @@ class Close:
 
 Hypothesis = Better | Increasing | Close
 
-Records = Mapping[str, Mapping[str, Known]]
-"""What is recorded against hypotheses: by hypothesis id, then by source of evidence."""
+ExpectedVerdicts = Mapping[str, Mapping[str, Expected]]
+"""The verdicts on record against hypotheses: by hypothesis id, then by source of evidence."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -133,15 +149,24 @@ class Claim:
     not_verifiable: Sources = ()
     """(what, why) pairs; `what` may name a pre-training set, e.g. "JFT-300M"."""
 
-    def hypotheses(self, stated: Iterable[Hypothesis], known: Records | None = None) -> Callable[[F], F]:
+    def hypotheses(
+        self,
+        stated: Iterable[Hypothesis],
+        expected: ExpectedVerdicts | None = None,
+        *,
+        known: ExpectedVerdicts | None = None,
+    ) -> Callable[[F], F]:
         """Return the decorator that states hypotheses of this claim for a test function to judge.
 
         Args:
             stated: the hypotheses.
-            known: what is recorded against them, by hypothesis id and source (harness.core.expected).
+            expected: the verdicts on record against them, by hypothesis id and source (harness.core.expected).
+            known: the old name of `expected`, read for one more version.
         """
-        records = {} if known is None else known
-        listed = tuple(replace(h, known=tuple(records[h.id].items())) if h.id in records else h for h in stated)
+        if known is not None:
+            warn_renamed("the argument known= of Claim.hypotheses", "expected=")
+        records = next((given for given in (expected, known) if given is not None), {})
+        listed = tuple(replace(h, expected=tuple(records[h.id].items())) if h.id in records else h for h in stated)
         if len({h.id for h in listed}) != len(listed):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
 
@@ -248,7 +273,7 @@ class Verdict:
     published: float | None = None
     """The paper's figure in percent where the hypothesis has one (Close)."""
     known: str = ""
-    """The recorded verdict, if one is recorded against the hypothesis."""
+    """The expected verdict, if one is on record against the hypothesis; records keep the field's old name."""
     date: str = ""
     """When it was judged, ISO 8601 with time zone."""
     backend: str = ""

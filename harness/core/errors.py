@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -94,3 +95,8 @@ def unknown(kind: str, found: str, known: Iterable[str], where: str = "") -> Cla
     return ClaimsError(
         f"{prefix}unknown {kind} {found!r}{nearest(found, names)}; expected one of: {shown or 'none exist'}"
     )
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn in one line that an old spelling was read, and say what to write."""
+    warnings.warn(f"{old} is now {new}; the old spelling is read for one more version", FutureWarning, stacklevel=3)

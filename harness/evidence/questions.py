@@ -84,7 +84,7 @@ def sources_of(claim: Claim, hypothesis: Hypothesis, judged: set[tuple[str, ...]
     # What was never released stays so whatever the framework and the recipe.
     never = never_released(claim, hypothesis) is not None
     sources += [GPU] if never else asking.sources(f"{GPU}/{asking.protocol}")
-    for name in dict(hypothesis.known):
+    for name in dict(hypothesis.expected):
         require_source(claim, hypothesis, name, sources)
     return sources
 

@@ -79,7 +79,7 @@ class Question:
 
         What is recorded of a source is expected of every framework, unless that framework has a record of its own.
         """
-        records = dict(self.hypothesis.known)
+        records = dict(self.hypothesis.expected)
         known = records.get(self.source)
         if known is None and self.backend != BOTH:
             known = records.get(self.source.partition("@")[0])

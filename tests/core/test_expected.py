@@ -1,20 +1,20 @@
-"""Records of what is known against a hypothesis: read whole or refused in one line."""
+"""Expected verdicts of hypotheses: read whole or refused in one line."""
 
 import pytest
 
-from harness.core.claim import Better, Claim, Contender, Known
+from harness.core.claim import Better, Claim, Contender, Expected
 from harness.core.errors import ClaimsError
-from harness.core.expected import recorded
+from harness.core.expected import expected, recorded
 
 
 def read(tmp_path, text):
     (tmp_path / "expected.toml").write_text(text)
-    return recorded(str(tmp_path / "test_claim9.py"))
+    return expected(str(tmp_path / "test_claim9.py"))
 
 
 def test_records_reach_their_hypotheses(tmp_path):
     records = read(tmp_path, '[test_claim9."A (X) > B (X) on d"]\nmicro = "REFUTED: A 1, B 2"\n[other]\n')
-    assert records == {"A (X) > B (X) on d": {"micro": Known("REFUTED", "A 1, B 2")}}
+    assert records == {"A (X) > B (X) on d": {"micro": Expected("REFUTED", "A 1, B 2")}}
     claim = Claim(id="c", title="t", quote="q", source="s")
 
     @claim.hypotheses([Better(Contender("A", "X"), than=Contender("B", "X"), on=on) for on in "de"], records)
@@ -22,8 +22,32 @@ def test_records_reach_their_hypotheses(tmp_path):
         judge(hypothesis)
 
     first, second = test.stated[1]
-    assert dict(first.known)["micro"].verdict == "REFUTED"
-    assert second.known == ()
+    assert dict(first.expected)["micro"].verdict == "REFUTED"
+    assert second.expected == ()
+
+
+def test_old_spellings_are_read_with_a_line_that_says_what_to_write(tmp_path):
+    record = {"micro": Expected("REFUTED", "A 1, B 2")}
+    (tmp_path / "known.toml").write_text('[test_claim9."A (X) > B (X) on d"]\nmicro = "REFUTED: A 1, B 2"\n')
+    with pytest.warns(FutureWarning, match="known.toml is now expected.toml"):
+        assert expected(str(tmp_path / "test_claim9.py")) == {"A (X) > B (X) on d": record}
+    (tmp_path / "known.toml").rename(tmp_path / "expected.toml")
+    with pytest.warns(FutureWarning, match="expected.recorded is now harness.core.expected.expected"):
+        records = expected(str(tmp_path / "test_claim9.py"))
+    a, b = Contender("A", "X"), Contender("B", "X")
+    with pytest.warns(FutureWarning, match="known= of a hypothesis is now expected="):
+        old = Better(a, than=b, on="d", known=record)
+    assert old == Better(a, than=b, on="d", expected=record)
+    claim = Claim(id="c", title="t", quote="q", source="s")
+    with pytest.warns(FutureWarning, match="known= of Claim.hypotheses is now expected="):
+        test = claim.hypotheses([Better(a, than=b, on="d")], known=records)(lambda: None)
+    assert test.stated[1] == (old,)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_new_file_is_read_before_an_old_one_beside_it(tmp_path):
+    (tmp_path / "known.toml").write_text("[test_claim9.h]\nmicro = 'REFUTED: old'\n")
+    assert read(tmp_path, "[test_claim9.h]\nmicro = 'REFUTED: new'\n")["h"]["micro"].reason == "new"
 
 
 @pytest.mark.parametrize(
@@ -66,13 +90,13 @@ CLAIM = Claim(id="c", title="t", quote="q", source="s")
 A, B = Contender("ViT-B/16", "ImageNet-21k", "augreg", 384), Contender("ViT-B/32", "ImageNet-21k", "augreg", 384)
 
 
-@CLAIM.hypotheses([Better(A, than=B, on="imagenet")], recorded(__file__))
+@CLAIM.hypotheses([Better(A, than=B, on="imagenet")], expected(__file__))
 def test_better(hypothesis, judge):
     judge(hypothesis)
 
 
 class TestMore:
-    @CLAIM.hypotheses([Better(B, than=A, on="imagenet")], recorded(__file__))
+    @CLAIM.hypotheses([Better(B, than=A, on="imagenet")], expected(__file__))
     def test_worse(self, hypothesis, judge):
         judge(hypothesis)
 """

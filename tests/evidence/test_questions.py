@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.claim import Better, Claim, Close, Contender, Increasing, Known
+from harness.core.claim import Better, Claim, Close, Contender, Expected, Increasing
 from harness.core.errors import ClaimsError
 from harness.evidence.micro.judge import SEEDS
 from harness.evidence.questions import questions, runs_of
@@ -63,6 +63,6 @@ def test_the_runs_of_a_micro_question_are_every_side_and_seed_once():
 
 
 def test_a_record_against_a_source_that_does_not_judge_is_refused():
-    known = {"published/nobody": Known("REFUTED", "r")}
-    with pytest.raises(ClaimsError, match=r"known names \['published/nobody'\], expected sources that judge it"):
-        questions(CLAIM, [Better(vit("JFT-300M"), than=bit("JFT-300M"), on="cifar10", known=known)])
+    on_record = {"published/nobody": Expected("REFUTED", "r")}
+    with pytest.raises(ClaimsError, match=r"sources that judge it, found \['published/nobody'\]; name one"):
+        questions(CLAIM, [Better(vit("JFT-300M"), than=bit("JFT-300M"), on="cifar10", expected=on_record)])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import scipy.stats
 
-from harness.core.claim import Better, Claim, Close, Contender, Increasing, Known
+from harness.core.claim import Better, Claim, Close, Contender, Expected, Increasing
 from harness.core.errors import ClaimsError
 from harness.core.specs import Result
 from harness.evidence.published.judge import answer, publications
@@ -159,4 +159,6 @@ def test_comparisons_of_each_kind():
 
 def test_a_hypothesis_stated_twice_is_refused():
     with pytest.raises(ClaimsError, match="c: a hypothesis is stated twice"):
-        CLAIM.hypotheses([Better(A, than=B, on="d"), Better(A, than=B, on="d", known={"micro": Known("REFUTED", "r")})])
+        CLAIM.hypotheses(
+            [Better(A, than=B, on="d"), Better(A, than=B, on="d", expected={"micro": Expected("REFUTED", "r")})]
+        )

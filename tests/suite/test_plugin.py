@@ -13,15 +13,15 @@ ROOT = Path(__file__).parents[2]
 
 CLAIM_FILE = """
 from harness.core.claim import Better, Claim, Contender
-from harness.core.expected import recorded
+from harness.core.expected import expected
 
 CLAIM = Claim(id="t", title="<b>t</b>", quote="q", source="s", not_verifiable={"JFT-300M": "never released"})
-KNOWN = recorded(__file__)
+EXPECTED = expected(__file__)
 K21 = "ImageNet-21k"
 B16, B32 = (Contender(name, K21, "augreg", 384) for name in ("ViT-B/16", "ViT-B/32"))
 
 
-@CLAIM.hypotheses([Better(B16, than=B32, on="imagenet"), Better(B32, than=B16, on="imagenet")], KNOWN)
+@CLAIM.hypotheses([Better(B16, than=B32, on="imagenet"), Better(B32, than=B16, on="imagenet")], EXPECTED)
 def test_sizes(hypothesis, judge):
     judge(hypothesis)
 
@@ -29,7 +29,7 @@ def test_sizes(hypothesis, judge):
 JFT = Contender("ViT-L/16", "JFT-300M"), Contender("BiT-R152x4", "JFT-300M")
 
 
-@CLAIM.hypotheses([Better(JFT[0], than=JFT[1], on="cifar10")], KNOWN)
+@CLAIM.hypotheses([Better(JFT[0], than=JFT[1], on="cifar10")], EXPECTED)
 def test_open(hypothesis, judge):
     judge(hypothesis)
 """
