@@ -25,7 +25,8 @@ from harness.core.paths import home, write_atomic
 from harness.core.specs import Run
 from harness.core.toml import FOLDER
 from harness.evidence.lr_search import RULE, best_rate
-from harness.evidence.micro.judge import DEVELOPMENT_SEEDS, stand_ins
+from harness.evidence.micro.gather import DEVELOPMENT_SEEDS
+from harness.evidence.micro.proxies import proxies
 from harness.runs.executor import cores, executor
 
 GRID = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=cores(), help="processes, one thread each (default: %(default)s)")
     parser.add_argument("--home", help="where results lie")
     options = parser.parse_args(arguments)
-    points = [(c, d, rate) for c in shipped() for d in stand_ins()["datasets"].values() for rate in GRID]
+    points = [(c, d, rate) for c in shipped() for d in proxies()["datasets"].values() for rate in GRID]
     found: dict[str, dict[str, dict[str, float]]] = {}
     with executor(home(options.home), options.jobs) as execute:
         for point in points:

@@ -149,6 +149,15 @@ class Claim:
     not_verifiable: Sources = ()
     """(what, why) pairs; `what` may name a pre-training set, e.g. "JFT-300M"."""
 
+    def why_not_verifiable(self, hypothesis: Hypothesis) -> str | None:
+        """Return why a hypothesis can't be measured on the paper's own material, or None."""
+        reasons = dict(self.not_verifiable)
+        for contender in hypothesis.contenders:
+            for name in (str(contender), contender.architecture, contender.pretrained_on):
+                if name in reasons:
+                    return f"{name}: {reasons[name]}"
+        return None
+
     def hypotheses(
         self,
         stated: Iterable[Hypothesis],

@@ -12,6 +12,7 @@ from harness.core.toml import read_toml
 FILE = "expected.toml"
 OLD_FILE = "known.toml"
 
+
 class ExpectedOf(dict[str, dict[str, Expected]]):
     """The expected verdicts of one claim file, with the file that they were read from."""
 
@@ -19,7 +20,6 @@ class ExpectedOf(dict[str, dict[str, Expected]]):
         super().__init__()
         self.path = path
         self.stem = stem
-
 
 
 def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
@@ -52,7 +52,7 @@ def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
 
 
 def require_files(records: ExpectedVerdicts) -> str:
-    """Return where expected verdicts stand, for messages, having seen that every table of their file is of a claim file.
+    """Return where expected verdicts stand, for messages, after checking that each table of their file has a claim file.
 
     Raises:
         ClaimsError: one names no Python file beside it, so that its verdicts would never be looked at.

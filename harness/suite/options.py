@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.evidence.questions import GPU, Asking
-from harness.judging.judge import FEWEST_SEEDS
+from harness.core.source import GPU
+from harness.evidence.questions import EvidenceRequest
+from harness.judging.compare import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
 
 MOST_HOURS = 12.0
@@ -97,9 +98,9 @@ def option(config: pytest.Config, name: str) -> Any:
     return DEFAULTS[name] if value is None else value
 
 
-def asking_of(config: pytest.Config) -> Asking:
+def request_of(config: pytest.Config) -> EvidenceRequest:
     """Return what the options ask of the sources that measure."""
-    return Asking(option(config, "--backend"), option(config, "--recipe"))
+    return EvidenceRequest(option(config, "--backend"), option(config, "--recipe"))
 
 
 def require_values(config: pytest.Config) -> None:
@@ -127,7 +128,7 @@ def require_values(config: pytest.Config) -> None:
 
         card(option(config, "--card"))
     if given(config, "--recipe"):
-        asking_of(config).require()
+        request_of(config).require()
 
 
 def require_used(config: pytest.Config, selected: Selected) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
-from harness.judging.judge import Question
+from harness.judging.question import AnyQuestion
 from harness.suite.options import asks_for_gpu, given, option
 from harness.suite.selection import Selected, questions_of, report_folder
 from harness.suite.session import SESSION
@@ -60,7 +60,7 @@ def is_limited(config: pytest.Config, selected: Selected) -> bool:
     return asks_for_gpu(config, selected) and on_card
 
 
-def refuse_dear(config: pytest.Config, questions: Sequence[Question]) -> None:
+def refuse_dear(config: pytest.Config, questions: Sequence[AnyQuestion]) -> None:
     """Refuse a session that would take more GPU hours than allowed.
 
     Raises:
@@ -76,7 +76,7 @@ def refuse_dear(config: pytest.Config, questions: Sequence[Question]) -> None:
         warnings.warn(pytest.PytestWarning(line), stacklevel=2)
 
 
-def plan_of(config: pytest.Config, questions: Sequence[Question]) -> Plan:
+def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion]) -> Plan:
     """Return the plan of questions on the card that is named, else on the one at hand."""
     from harness.cost.cards import card, card_at_hand
     from harness.cost.plan import plan
@@ -88,7 +88,7 @@ def plan_of(config: pytest.Config, questions: Sequence[Question]) -> Plan:
     return plan(
         planned(questions, session.seeds, session.executor.store),
         card(name) if name else card_at_hand(),
-        home=session.means.home,
+        home=session.config.home,
         cache=settings().cache,
         price_per_hour=option(config, "--price-per-hour"),
     )

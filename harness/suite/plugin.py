@@ -26,11 +26,11 @@ from harness.core.errors import ClaimsError
 from harness.core.launcher import require_single_process
 from harness.core.paths import VARIABLE as HOME
 from harness.core.paths import home, make_folder
+from harness.core.source import KINDS
 from harness.core.specs import BACKENDS
-from harness.evidence.questions import KINDS
-from harness.judging.judge import Question
+from harness.judging.question import AnyQuestion
 from harness.runs.executor import cores
-from harness.suite.options import add_options, asking_of, asks_for_gpu, option, require_used, require_values
+from harness.suite.options import add_options, asks_for_gpu, option, request_of, require_used, require_values
 from harness.suite.selection import (
     Selected,
     computes_nothing,
@@ -42,7 +42,7 @@ from harness.suite.selection import (
     questions_of,
     report_folder,
 )
-from harness.suite.session import SESSION, Means, Session
+from harness.suite.session import SESSION, Session, SessionConfig
 from harness.training import accelerators
 from harness.training.api import Execution
 from harness.training.resume import saved
@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[HOME] = str(place)  # for all that looks for data and pins, here and in the processes started from here
     with usage_errors():
         require_values(config)
-    config.stash[SESSION] = Session(asking_of(config), lambda: outside_capture(config))
+    config.stash[SESSION] = Session(request_of(config), lambda: outside_capture(config))
 
 
 @contextlib.contextmanager
@@ -164,7 +164,7 @@ def get_ready(session: pytest.Session, selected: Selected) -> None:
     if is_limited(config, selected):
         refuse_dear(config, selected.questions)
     try:
-        make_folder(config.stash[SESSION].means.home)
+        make_folder(config.stash[SESSION].config.home)
     except ClaimsError as error:
         raise ClaimsError(f"--home: {error}") from None
     from harness.suite.report_plugin import ReportPlugin, start_page
@@ -182,13 +182,13 @@ def start(config: pytest.Config, selected: Selected) -> None:
     """
     require_single_process()
     session = config.stash[SESSION]
-    session.asking.require()
-    session.start(means(config, asks_for_gpu(config, selected)))
+    session.request.require()
+    session.start(session_config(config, asks_for_gpu(config, selected)))
     if not computes_nothing(config) and not distributes(config):
         session.plan(selected.questions)
 
 
-def means(config: pytest.Config, asked: bool) -> Means:
+def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
     """Return what a session computes with.
 
     Args:
@@ -225,7 +225,7 @@ def means(config: pytest.Config, asked: bool) -> Means:
         os.environ[accelerators.VARIABLE] = chosen[0]
     # A process that pytest-forked starts for one test ends without stopping processes of its own.
     alone = on_worker or bool(config.getoption("--forked", False))
-    return Means(
+    return SessionConfig(
         home=home(option(config, "--home")),
         jobs=0 if alone else option(config, "--jobs") or cores(),
         accelerators=chosen,
@@ -294,21 +294,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     session = metafunc.config.stash[SESSION]
     try:
-        asked = questions_in(metafunc.module, claim, session.asking)
+        asked = questions_in(metafunc.module, claim, session.request)
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     session.state(claim, asked)
     metafunc.parametrize("question", [parameter(q) for q in asked if q.hypothesis in hypotheses])
 
 
-def parameter(question: Question) -> Any:
-    """Return the test parameter of a question: its id starts with the source, its marks say what is recorded."""
-    marks = [getattr(pytest.mark, question.kind)]
-    if question.recorded:
+def parameter(question: AnyQuestion) -> Any:
+    """Return the test parameter of a question: its id starts with the source, its marks say what is on record."""
+    marks = [getattr(pytest.mark, question.source.kind)]
+    if question.expected:
         from harness.suite.verdict_fixtures import Refuted, Unsettled
 
-        name, reason = question.recorded
+        on_record = question.expected
         # `raises` keeps crashes red and any other verdict a failure.
-        expected = Refuted if name == "REFUTED" else Unsettled
-        marks.append(pytest.mark.xfail(reason=f"recorded as {name}: {reason}", raises=expected, strict=True))
+        raises = Refuted if on_record.verdict == "REFUTED" else Unsettled
+        reason = f"recorded as {on_record.verdict}: {on_record.reason}"
+        marks.append(pytest.mark.xfail(reason=reason, raises=raises, strict=True))
     return pytest.param(question, id=identifier(question), marks=marks)

@@ -16,7 +16,7 @@ import pytest
 from harness.core.claim import Claim, Verdict
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
-from harness.evidence.questions import GPU
+from harness.core.source import GPU, Source
 from harness.report import export, page, terminal
 from harness.report.markup import tag
 from harness.report.page_rows import badge
@@ -163,7 +163,7 @@ class ReportPlugin:
 
         What was never released needs no session to be known, and is no judgement of this one.
         """
-        of_gpu = [one for one in self._verdicts.values() if one.source.partition("/")[0] == GPU]
+        of_gpu = [one for one in self._verdicts.values() if Source.parse(one.source).kind == GPU]
         idle = [one for one in of_gpu if one.verdict == "NOT RUN"]
         judged = any(one.verdict not in ("NOT RUN", "NOT VERIFIABLE") for one in self._verdicts.values())
         if not self.asks_for_gpu or not idle or judged:

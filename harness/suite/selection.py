@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from harness.core.claim import Claim, Hypothesis
 from harness.core.errors import ClaimsError, nearest
 from harness.core.expected import require_files
-from harness.evidence.questions import Asking, questions
-from harness.judging.judge import Question
+from harness.evidence.questions import EvidenceRequest, questions
+from harness.judging.question import AnyQuestion
 
 NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
 
@@ -28,7 +28,7 @@ NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
 class Selected:
     """What a session's selection holds, known once its tests are collected."""
 
-    questions: tuple[Question, ...] = ()
+    questions: tuple[AnyQuestion, ...] = ()
     """In the order of their tests."""
     tests: int = 0
     """All tests, those that judge no claim too."""
@@ -38,7 +38,7 @@ class Selected:
     @property
     def kinds(self) -> set[str]:
         """The sources of evidence that are asked."""
-        return {question.kind for question in self.questions}
+        return {question.source.kind for question in self.questions}
 
     def encoded(self) -> bytes:
         """Return the selection as JSON, for the process that hands out the tests."""
@@ -119,19 +119,19 @@ def common(folders: Iterable[Path]) -> Path:
     return next(path for path in (first, *first.parents) if all(each.is_relative_to(path) for each in others))
 
 
-def questions_of(items: Iterable[pytest.Item]) -> tuple[Question, ...]:
+def questions_of(items: Iterable[pytest.Item]) -> tuple[AnyQuestion, ...]:
     """Return the questions that tests ask, in their order."""
     parameters = [getattr(item, "callspec").params for item in items if hasattr(item, "callspec")]  # noqa: B009
-    return tuple(found for found in (each.get("question") for each in parameters) if isinstance(found, Question))
+    return tuple(found for found in (each.get("question") for each in parameters) if isinstance(found, AnyQuestion))
 
 
-def identifier(question: Question) -> str:
+def identifier(question: AnyQuestion) -> str:
     """Return a question's test id: it starts with the source."""
     return NOT_IN_IDS.sub("", f"{question.source} - {question.hypothesis.id}")
 
 
 @cache
-def questions_in(module: ModuleType, claim: Claim, asking: Asking) -> tuple[Question, ...]:
+def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> tuple[AnyQuestion, ...]:
     """Return every question that a module's test functions put for a claim, in the order they stand.
 
     Raises:
@@ -140,7 +140,7 @@ def questions_in(module: ModuleType, claim: Claim, asking: Asking) -> tuple[Ques
     require_recorded_are_stated(module)
     functions = stating_functions(vars(module))
     hypotheses = [hypothesis for found in functions if found.stated[0] == claim for hypothesis in found.stated[1]]
-    return questions(claim, hypotheses, asking)
+    return questions(claim, hypotheses, request)
 
 
 def stating_functions(namespace: Mapping[str, Any]) -> list[Any]:

@@ -13,9 +13,9 @@ import pytest
 
 from harness.core.claim import Claim
 from harness.core.specs import BACKENDS, Result, Run
-from harness.evidence.questions import Asking, runs_of
-from harness.evidence.released.runner import NotComputed
-from harness.judging.judge import Question
+from harness.evidence.questions import EvidenceRequest, runs_of
+from harness.evidence.source import NotComputed
+from harness.judging.question import AnyQuestion
 from harness.runs.executor import Executor
 from harness.runs.store import Store
 from harness.training.api import Execution
@@ -24,7 +24,7 @@ Capture = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Means:
+class SessionConfig:
     """What a session computes with."""
 
     home: Path
@@ -43,35 +43,37 @@ class Means:
 
 
 class Session:
-    """State of a session of the suite, kept in the config's stash; the interface for obtaining results (gpu.lab.Lab).
+    """State of a session of the suite, kept in the config's stash; the interface for obtaining results (RunProvider).
 
     Args:
-        asking: what it asks of the sources that measure.
+        request: what it asks of the sources that measure.
         outside_capture: gives a context in which the terminal can be written to.
     """
 
-    means: Means
+    config: SessionConfig
     """What it computes with, once `start` was called."""
     executor: Executor
 
-    def __init__(self, asking: Asking, outside_capture: Capture):
+    def __init__(self, request: EvidenceRequest, outside_capture: Capture):
         self.notes: list[str] = []
         """What the store had to say since the last verdict, one line each."""
-        self.asking = asking
+        self.request = request
         self.outside_capture = outside_capture
         self._stated: dict[str, dict[str, None]] = {}
 
-    def start(self, means: Means) -> None:
+    def start(self, config: SessionConfig) -> None:
         """Get ready to judge: only a session that has claims among its tests does."""
-        self.means = means
-        self.executor = Executor(Store(means.home, self.notes.append), means.jobs, means.accelerators, means.execution)
+        self.config = config
+        self.executor = Executor(
+            Store(config.home, self.notes.append), config.jobs, config.accelerators, config.execution
+        )
 
     @property
     def started(self) -> bool:
         """Whether it judges claims."""
         return hasattr(self, "executor")
 
-    def state(self, claim: Claim, questions: Sequence[Question]) -> None:
+    def state(self, claim: Claim, questions: Sequence[AnyQuestion]) -> None:
         """Remember what a claim states, in one or more files, whether or not this session's selection judges it."""
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
 
@@ -79,32 +81,32 @@ class Session:
         """Return the ids of a claim's hypotheses as a JSON list."""
         return json.dumps(list(self._stated[claim.id]))
 
-    def plan(self, questions: Sequence[Question]) -> None:
+    def plan(self, questions: Sequence[AnyQuestion]) -> None:
         """Tell the executor every run that the selected questions need, so that no core waits."""
         self.executor.plan(runs_of(questions))
         if self.fetches:
             from harness.evidence.released.needed_runs import at_hand
 
-            computed = set(BACKENDS) - dict(self.means.refuses).keys()
+            computed = set(BACKENDS) - dict(self.config.refuses).keys()
             self.executor.plan(at_hand(questions, self.seeds, self.executor.store, computed))
 
     @property
     def seeds(self) -> int:
         """Seeds of the final runs on released checkpoints."""
-        return self.means.seeds
+        return self.config.seeds
 
     @property
     def fetches(self) -> bool:
         """Whether weights and data that are not here are fetched."""
-        return self.means.fetches
+        return self.config.fetches
 
-    def give(self, runs: Sequence[Run]) -> list[Result]:
+    def results_for(self, runs: Sequence[Run]) -> list[Result]:
         """Return the results of runs, with a progress bar while they are computed.
 
         Raises:
             NotComputed: one is not stored, and this session does not compute it.
         """
-        refused = dict(self.means.refuses)
+        refused = dict(self.config.refuses)
         reasons = [refused[run.backend] for run in runs if not run.checkpoint.shipped and run.backend in refused]
         if reasons:
             stored = self.executor.stored(runs)

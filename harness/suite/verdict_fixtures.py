@@ -9,7 +9,7 @@ import pytest
 from harness.core.claim import Hypothesis, Verdict
 from harness.core.errors import ClaimsError
 from harness.evidence.questions import answer
-from harness.judging.judge import Question
+from harness.judging.question import AnyQuestion
 from harness.report.serialise import encode
 from harness.suite.options import option
 from harness.suite.session import SESSION
@@ -24,13 +24,13 @@ class Unsettled(AssertionError):
 
 
 @pytest.fixture
-def hypothesis(question: Question) -> Hypothesis:
+def hypothesis(question: AnyQuestion) -> Hypothesis:
     """Return the hypothesis under judgement; `question` is parametrised by the plugin."""
     return question.hypothesis
 
 
 @pytest.fixture
-def verdict(request: pytest.FixtureRequest, question: Question) -> Verdict:
+def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
     """Return the verdict of one source on one hypothesis, computing the runs it needs.
 
     It is computed here, in the set-up, so that a crash is an error and never looks like a verdict.
@@ -55,7 +55,7 @@ def verdict(request: pytest.FixtureRequest, question: Question) -> Verdict:
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, verdict: Verdict, question: Question) -> Callable[[Hypothesis], None]:
+def judge(request: pytest.FixtureRequest, verdict: Verdict, question: AnyQuestion) -> Callable[[Hypothesis], None]:
     """Return the function that ends the test as the verdict says."""
     strict = option(request.config, "--strict-verdicts")
 
@@ -66,7 +66,7 @@ def judge(request: pytest.FixtureRequest, verdict: Verdict, question: Question) 
         if verdict.verdict == "REFUTED":
             raise Refuted(line)
         if verdict.verdict == "INCONCLUSIVE":
-            if question.recorded:
+            if question.expected:
                 raise Unsettled(line)
             if not strict:
                 pytest.xfail(line)

@@ -22,7 +22,7 @@ from harness.core.errors import ClaimsError
 from harness.core.specs import Dataset, Recipe, Run
 from harness.core.toml import VARIABLE, read_specs
 from harness.data.splits import dev_split
-from harness.evidence.micro.judge import stand_ins
+from harness.evidence.micro.proxies import proxies
 
 SIZES = {
     "cifar10": (10, 50_000, 0.02),
@@ -346,7 +346,7 @@ def test_the_users_own_recipes_stand_beside_the_projects(tmp_path, monkeypatch):
 def test_a_learning_rate_was_chosen_for_every_micro_checkpoint_and_dataset():
     rates = chosen_rates("micro")
     for name in shipped():
-        for task in stand_ins()["datasets"].values():
+        for task in proxies()["datasets"].values():
             assert recipe("micro", name, task).learning_rate == rates[name][task]
     assert recipe("micro").learning_rate == recipes()["micro"].learning_rate
 
@@ -355,7 +355,7 @@ def test_resolving_the_micro_recipe_is_looking_it_up():
     from harness.catalog.datasets import datasets
 
     for name in shipped():
-        for task in stand_ins()["datasets"].values():
+        for task in proxies()["datasets"].values():
             assert resolve("micro", checkpoints()[name], datasets()[task]) == recipe("micro", name, task)
 
 

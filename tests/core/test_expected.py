@@ -4,7 +4,7 @@ import pytest
 
 from harness.core.claim import Better, Claim, Contender, Expected
 from harness.core.errors import ClaimsError
-from harness.core.expected import expected, recorded
+from harness.core.expected import expected
 
 
 def read(tmp_path, text):

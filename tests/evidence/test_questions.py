@@ -4,9 +4,11 @@ import pytest
 
 from harness.core.claim import Better, Claim, Close, Contender, Expected, Increasing
 from harness.core.errors import ClaimsError
-from harness.evidence.micro.judge import SEEDS
-from harness.evidence.questions import questions, runs_of
-from harness.judging.judge import ALPHA
+from harness.core.source import Source
+from harness.core.specs import BACKENDS
+from harness.evidence.micro.gather import SEEDS
+from harness.evidence.questions import EvidenceRequest, questions, runs_of
+from harness.judging.question import ALPHA, AgreementQuestion, Question
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s", not_verifiable={"JFT-300M": "never released"})
 SETS = ("ImageNet-1k", "ImageNet-21k", "JFT-300M")
@@ -21,7 +23,7 @@ def bit(pretrained_on):
 
 
 def asked(*stated):
-    return [(q.hypothesis.on, q.source) for q in questions(CLAIM, stated)]
+    return [(q.hypothesis.on, str(q.source)) for q in questions(CLAIM, stated)]
 
 
 def test_every_source_for_which_the_hypothesis_means_something():
@@ -36,11 +38,11 @@ def test_a_published_accuracy_means_nothing_to_the_micro_study():
 
 
 @pytest.mark.parametrize("dataset", ["imagenet_real", "vtab1k"])
-def test_datasets_without_a_stand_in_are_not_asked_of_the_micro_study(dataset):
+def test_datasets_without_a_proxy_are_not_asked_of_the_micro_study(dataset):
     assert (dataset, "micro") not in asked(Better(vit("JFT-300M"), than=bit("JFT-300M"), on=dataset))
 
 
-def test_two_hypotheses_with_the_same_stand_ins_are_judged_once():
+def test_two_hypotheses_with_the_same_proxies_are_judged_once():
     large, base = (Better(vit("JFT-300M", size), than=bit("JFT-300M"), on="pets") for size in "LB")
     assert asked(large, base).count(("pets", "micro")) == 1
 
@@ -48,7 +50,7 @@ def test_two_hypotheses_with_the_same_stand_ins_are_judged_once():
 def test_alpha_is_divided_by_the_comparisons_put_to_the_same_source():
     increasing = Increasing(tuple(vit(s) for s in SETS), on="cifar10")
     better = Better(vit("JFT-300M"), than=vit("ImageNet-21k"), on="pets")
-    by_source = {(q.source, q.hypothesis.on): q.alpha for q in questions(CLAIM, [increasing, better])}
+    by_source = {(str(q.source), q.hypothesis.on): q.alpha for q in questions(CLAIM, [increasing, better])}
     assert by_source["micro", "cifar10"] == by_source["micro", "pets"] == pytest.approx(ALPHA / 3)
     assert by_source["published/vit-paper/table-2", "pets"] == pytest.approx(ALPHA)
 
@@ -66,3 +68,34 @@ def test_a_record_against_a_source_that_does_not_judge_is_refused():
     on_record = {"published/nobody": Expected("REFUTED", "r")}
     with pytest.raises(ClaimsError, match=r"sources that judge it, found \['published/nobody'\]; name one"):
         questions(CLAIM, [Better(vit("JFT-300M"), than=bit("JFT-300M"), on="cifar10", expected=on_record)])
+
+
+def test_two_frameworks_are_asked_each_and_whether_they_agree():
+    better = Better(vit("ImageNet-21k"), than=bit("ImageNet-21k"), on="cifar10")
+    found = [q for q in questions(CLAIM, [better], EvidenceRequest("both", "paper")) if q.source.measured]
+    assert [str(q.source) for q in found] == [
+        "micro", "micro@jax", "micro@both", "gpu/paper", "gpu/paper@jax", "gpu/paper@both"
+    ]  # fmt: skip
+    assert [type(q) for q in found] == [Question, Question, AgreementQuestion] * 2
+    *_, agreement = found
+    assert agreement.margin == 0.5
+    assert [str(part.source) for part in agreement.parts.values()] == ["gpu/paper", "gpu/paper@jax"]
+    assert {part.alpha for part in agreement.parts.values()} == {agreement.alpha} == {ALPHA}
+    runs = runs_of(found)
+    assert {run.backend for run in runs} == set(BACKENDS)
+    assert len(runs) == 2 * 2 * len(SEEDS)
+
+
+def test_what_is_on_record_of_a_source_is_expected_of_every_framework_but_not_of_their_agreement():
+    torch, jax = Expected("REFUTED", "t"), Expected("INCONCLUSIVE", "j")
+
+    def expected(source, **on_record):
+        better = Better(vit("JFT-300M"), than=bit("JFT-300M"), on="pets", expected=on_record)
+        if source.endswith("@both"):
+            return AgreementQuestion(CLAIM, better, Source.parse(source).base, 0.05, 1.0).expected
+        return Question(CLAIM, better, Source.parse(source), 0.05).expected
+
+    assert expected("micro", micro=torch) == expected("micro@jax", micro=torch) == torch
+    assert expected("micro@jax", **{"micro": torch, "micro@jax": jax}) == jax
+    assert expected("micro@both", micro=torch) is None
+    assert expected("micro@both", **{"micro@both": jax}) == jax

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from claims import test_claim2
-from harness.evidence.questions import Asking, answer
+from harness.evidence.questions import EvidenceRequest, answer
 from harness.report.verdict_store import load
 from harness.suite.plugin import questions_in
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, book
@@ -135,11 +135,11 @@ def test_two_workers_report_of_the_project_s_own_claims_what_the_evidence_says(t
     assert "INTERNALERROR" not in done.stdout
     asked = [
         question
-        for question in questions_in(test_claim2, test_claim2.CLAIM, Asking())
-        if question.kind == "published" and question.hypothesis.on in ("pets", "cifar100")
+        for question in questions_in(test_claim2, test_claim2.CLAIM, EvidenceRequest())
+        if question.source.kind == "published" and question.hypothesis.on in ("pets", "cifar100")
     ]
-    # None of a published figure is computed: no results to give.
-    expected = [dataclasses.replace(answer(question, list), date="") for question in asked]
+    # None of a published figure is computed: nothing provides results.
+    expected = [dataclasses.replace(answer(question, None), date="") for question in asked]
     found = load(tmp_path / "reports")
     assert len(expected) >= 6
     assert {key: dataclasses.replace(one, date="") for key, one in found.verdicts.items()} == {

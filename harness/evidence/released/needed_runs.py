@@ -11,7 +11,8 @@ from harness.catalog.datasets import unpinned_dataset
 from harness.catalog.recipes import with_rate
 from harness.core.claim import Close
 from harness.core.errors import ClaimsError
-from harness.core.specs import BACKENDS, Backend, Checkpoint, Recipe, Run
+from harness.core.source import GPU
+from harness.core.specs import Backend, Checkpoint, Recipe, Run
 from harness.cost.plan import PlannedRun, Purpose
 from harness.data.download.dataset import state
 from harness.data.paths import location
@@ -20,11 +21,11 @@ from harness.evidence.lr_search import best_rate
 from harness.evidence.released.pipeline_check import checks, trial_of
 from harness.evidence.released.trial import DEVELOPMENT_SEED, Material, Trial, grid, material, runs, trial
 from harness.fetch import settings
-from harness.judging.judge import BOTH, Question
+from harness.judging.question import AnyQuestion
 from harness.runs.store import Store
 
 
-def planned(questions: Iterable[Question], seeds: int, store: Store) -> list[PlannedRun]:
+def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[PlannedRun]:
     """Return every run that questions need on released checkpoints, checks first, as far as can be known.
 
     Args:
@@ -36,26 +37,24 @@ def planned(questions: Iterable[Question], seeds: int, store: Store) -> list[Pla
     rest: list[PlannedRun] = []
     for question in questions:
         trials = list(trials_of(question))
-        for backend in BACKENDS:
-            if question.backend not in (backend, BOTH):
-                continue
-            book = _Book(question, backend, store)
+        for backend in question.backends:
+            planner = RunPlanner(question, backend, store)
             for family in sorted({each.checkpoint.family for each in trials if not each.recipe.evaluates_only}):
                 if (check := checks().get(family)) is not None:
-                    first += book.final(trial_of(check), (0,), "pipeline check")
+                    first += planner.final(trial_of(check), (0,), "pipeline check")
             for each in trials:
-                rest += book.searches(each) if each.searches else []
-                rest += book.final(each, each.seeds(seeds))
+                rest += planner.searches(each) if each.searches else []
+                rest += planner.final(each, each.seeds(seeds))
     return first + rest
 
 
-def trials_of(question: Question) -> Iterator[Trial]:
+def trials_of(question: AnyQuestion) -> Iterator[Trial]:
     """Return the trials that a question needs; none where it can't be measured whatever is here."""
     hypothesis = question.hypothesis
-    if question.kind != "gpu" or not question.detail:
+    if question.source.kind != GPU or not question.source.detail:
         return
     try:
-        found = [trial(contender, hypothesis.on, question.detail) for contender in hypothesis.contenders]
+        found = [trial(contender, hypothesis.on, question.source.detail) for contender in hypothesis.contenders]
     except ClaimsError:  # no such checkpoint or recipe: the verdict says so
         return
     if any(each.checkpoint.never_released for each in found):
@@ -65,7 +64,7 @@ def trials_of(question: Question) -> Iterator[Trial]:
     yield from found
 
 
-def at_hand(questions: Iterable[Question], seeds: int, store: Store, backends: Collection[str]) -> list[Run]:
+def at_hand(questions: Iterable[AnyQuestion], seeds: int, store: Store, backends: Collection[str]) -> list[Run]:
     """Return the runs that could be computed at once, checks first: all they need is here, their learning rate known.
 
     Args:
@@ -78,21 +77,21 @@ def at_hand(questions: Iterable[Question], seeds: int, store: Store, backends: C
     rest: dict[str, Run] = {}
     for question in questions:
         trials = list(trials_of(question))
-        for backend in BACKENDS:
-            if question.backend not in (backend, BOTH) or backend not in backends:
+        for backend in question.backends:
+            if backend not in backends:
                 continue
-            book = _Book(question, backend, store)
+            planner = RunPlanner(question, backend, store)
             for family in {each.checkpoint.family for each in trials if not each.recipe.evaluates_only} & set(checks()):
-                first |= {run.id: run for run in book.known(trial_of(checks()[family]), (0,))}
+                first |= {run.id: run for run in planner.known(trial_of(checks()[family]), (0,))}
             for each in trials:
-                rest |= {run.id: run for run in book.known(each, each.seeds(seeds))}
+                rest |= {run.id: run for run in planner.known(each, each.seeds(seeds))}
     return list((first | rest).values())
 
 
-class _Book:
-    """Writes down the runs of one question on one framework."""
+class RunPlanner:
+    """Lists the runs of one question on one framework."""
 
-    def __init__(self, question: Question, backend: Backend, store: Store):
+    def __init__(self, question: AnyQuestion, backend: Backend, store: Store):
         self.question = question
         self.backend = backend
         self.store = store

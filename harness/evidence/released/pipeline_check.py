@@ -6,7 +6,7 @@ published accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -16,14 +16,16 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from harness.catalog.checkpoints import checkpoint
-from harness.catalog.datasets import unpinned_dataset
+from harness.catalog.datasets import unpinned_dataset, why_not_here
 from harness.catalog.recipes import resolve
 from harness.core.claim import Contender
-from harness.core.errors import ClaimsError
-from harness.core.specs import STRICT, Positive, Result
+from harness.core.errors import Changed, ClaimsError
+from harness.core.specs import STRICT, Backend, Positive, Result
 from harness.core.toml import FOLDER, read_specs
 from harness.data.registry import entries
-from harness.evidence.released.trial import EVALUATE, Trial
+from harness.evidence.released.trial import EVALUATE, Trial, material, runs
+from harness.evidence.source import RunProvider
+from harness.judging.evidence import PipelineCheck
 from harness.judging.scoring import scored
 
 
@@ -55,8 +57,34 @@ def trial_of(check: Check) -> Trial:
     return Trial(Contender(found.architecture, found.pretrained_on, found.variant), found, entry, recipe)
 
 
-def require(check: Check, result: Result) -> None:
-    """Refuse to go on unless the released weights gave what others measured with them.
+def gather_checks(trials: Iterable[Trial], provider: RunProvider, backend: Backend) -> tuple[PipelineCheck, ...]:
+    """Check the evaluation pipeline of each family that is fine-tuned, as far as its material is here.
+
+    Raises:
+        ClaimsError: a check failed.
+        NotComputed: a check could be made, but nothing is computed in this session.
+    """
+    found = []
+    for family in sorted({each.checkpoint.family for each in trials if not each.recipe.evaluates_only}):
+        check = checks().get(family)
+        if check is None:
+            continue
+        asked = trial_of(check)
+        try:
+            # ImageNet is not fetched for the check alone; where it is here, the weights are.
+            here = material(asked, fetch=provider.fetches and not why_not_here(asked.entry))
+        except Changed:
+            raise
+        except ClaimsError:
+            found.append(PipelineCheck(family, check.checkpoint, accuracy=None))
+            continue
+        (result,) = provider.results_for(runs(asked, here, None, (0,), backend))
+        found.append(PipelineCheck(family, check.checkpoint, require(check, result)))
+    return tuple(found)
+
+
+def require(check: Check, result: Result) -> float:
+    """Return the accuracy (percent) that released weights gave, unless it is not what others measured with them.
 
     Raises:
         ClaimsError: they did not: the evaluation here differs from everybody else's.
@@ -66,5 +94,6 @@ def require(check: Check, result: Result) -> None:
         raise ClaimsError(
             f"pipeline check: expected {check.checkpoint} to give {check.accuracy:.2f} ± {check.within:g} % on ImageNet"
             f" ({check.citation}), found {found:.2f} % (run {result.run_id}); no fine-tuned result is believed before"
-            " this is mended"
+            " this is fixed"
         )
+    return found

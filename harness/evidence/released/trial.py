@@ -149,8 +149,8 @@ def grid(of: Trial, here: Material, backend: Backend) -> dict[float, Run]:
     }
 
 
-def caveat(contenders: tuple[Contender, ...]) -> str:
-    """Return what else differs between contenders of different releases, in one clause; "" if nothing is known to."""
+def caveats(contenders: tuple[Contender, ...]) -> tuple[str, ...]:
+    """Return what else differs between contenders of different releases, in a clause each; none if nothing is known."""
     variants = {contender.variant for contender in contenders}
-    known = [CAVEATS[variant] for variant in sorted(variants) if variant in CAVEATS]
-    return "; ".join(known) if len(variants) > 1 else ""
+    known = tuple(CAVEATS[variant] for variant in sorted(variants) if variant in CAVEATS)
+    return known if len(variants) > 1 else ()

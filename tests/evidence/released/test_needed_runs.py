@@ -3,9 +3,10 @@
 import pytest
 
 from harness.core.claim import Better, Claim, Contender
+from harness.core.source import Source
 from harness.core.specs import Result
 from harness.evidence.released.needed_runs import at_hand, planned
-from harness.judging.judge import Question
+from harness.judging.question import Question
 from harness.runs.store import Store
 from tests.evidence.released.making import tables
 
@@ -22,7 +23,7 @@ def store(tmp_path, monkeypatch):
 
 def asked(protocol, *sides):
     claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
-    return [Question(claim, Better(a, than=b, on="stripes"), f"gpu/{protocol}", 0.05) for a, b in sides]
+    return [Question(claim, Better(a, than=b, on="stripes"), Source("gpu", protocol), 0.05) for a, b in sides]
 
 
 def test_the_final_runs_of_all_that_is_here_each_once(store):

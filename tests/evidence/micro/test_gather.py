@@ -1,4 +1,4 @@
-"""The micro study's verdicts: which runs they rest on, and that they follow from those runs' examples."""
+"""What the micro study gathers: which runs it rests on, and that verdicts follow from those runs' examples."""
 
 import numpy as np
 import pytest
@@ -7,41 +7,43 @@ import scipy.stats
 from harness.catalog.recipes import chosen_rates
 from harness.core.claim import Better, Claim, Contender, Increasing
 from harness.core.specs import Result
-from harness.evidence.micro import judge as micro
-from harness.evidence.questions import questions
+from harness.evidence.micro import gather as micro
+from harness.evidence.micro.proxies import checkpoint_of
+from harness.evidence.questions import answer, questions
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
 VIT, BIT = Contender("ViT-L/16", "ImageNet-21k"), Contender("BiT-R152x4", "ImageNet-21k")
 
 
-def results_of(hits):
-    """Return a giver of results: so many of 1,000 examples right, by (checkpoint, number of the seed)."""
+class Results:
+    """A provider of results: so many of 1,000 examples right, by (checkpoint, number of the seed)."""
 
-    def give(runs):
+    def __init__(self, hits):
+        self.hits = hits
+
+    def results_for(self, runs):
         made = []
         for run in runs:
-            n, right = run.dataset.test, int(hits(run.checkpoint.id, micro.SEEDS.index(run.seed)))
+            n, right = run.dataset.test, int(self.hits(run.checkpoint.id, micro.SEEDS.index(run.seed)))
             made.append(Result(run.id, tuple(int(i >= right) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ()))
         return made
 
-    return give
-
 
 def micro_question(hypothesis):
-    return next(q for q in questions(CLAIM, [hypothesis]) if q.source == "micro")
+    return next(q for q in questions(CLAIM, [hypothesis]) if str(q.source) == "micro")
 
 
 def test_a_comparison_is_paired_by_seed_on_the_mapped_checkpoints_and_task():
     question = micro_question(Better(VIT, than=BIT, on="cifar10"))
     noise = np.array([3, -2, 5, 1, -4, 2, 0, -1])
-    verdict = micro.answer(
-        question, results_of(lambda name, seed: 900 + 10 * noise[seed] + 8 * (name == "micro-vit-m") + noise[seed - 1])
+    verdict = answer(
+        question, Results(lambda name, seed: 900 + 10 * noise[seed] + 8 * (name == "micro-vit-m") + noise[seed - 1])
     )
     # The shared noise of a seed cancels; what is left is the difference of 8 in 1,000 on every seed.
     assert verdict.verdict == "INCONCLUSIVE"
     assert "no spread" in verdict.reason
-    unpaired = results_of(lambda name, seed: 900 + (8 + 3 * noise[seed]) * (name == "micro-vit-m"))
-    verdict = micro.answer(question, unpaired)
+    unpaired = Results(lambda name, seed: 900 + (8 + 3 * noise[seed]) * (name == "micro-vit-m"))
+    verdict = answer(question, unpaired)
     expected = scipy.stats.ttest_1samp((8 + 3 * noise) / 10, 0)
     low, high = expected.confidence_interval(1 - question.alpha)
     assert (verdict.estimate, verdict.low, verdict.high) == pytest.approx((np.mean((8 + 3 * noise) / 10), low, high))
@@ -55,7 +57,7 @@ def test_a_rise_is_judged_step_by_step():
     sets = ("ImageNet-1k", "ImageNet-21k", "JFT-300M")
     question = micro_question(Increasing(tuple(Contender("ViT-L/16", s) for s in sets), on="pets"))
     level = {"micro-vit-s": 300, "micro-vit-m": 500, "micro-vit-l": 450}
-    verdict = micro.answer(question, results_of(lambda name, seed: level[name] + seed * (name[-1] == "l")))
+    verdict = answer(question, Results(lambda name, seed: level[name] + seed * (name[-1] == "l")))
     assert verdict.verdict == "REFUTED"
     assert verdict.reason.startswith("ViT-L/16 (JFT-300M) minus ViT-L/16 (ImageNet-21k): -5.83 ")
     assert len(verdict.runs) == 24
@@ -79,5 +81,5 @@ def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
         (Contender("ViT-H/14", "JFT-300M"), None),
     ],
 )
-def test_stand_ins(contender, expected):
-    assert micro.checkpoint_of(contender) == expected
+def test_proxies(contender, expected):
+    assert checkpoint_of(contender) == expected

@@ -1,0 +1,53 @@
+"""The runs of a hypothesis' contenders and what they gave, for every source of evidence that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.catalog.recipes import recipe_used
+from harness.core.claim import Contender
+from harness.core.specs import Result, Run
+from harness.evidence.source import RunProvider
+from harness.judging.evidence import DivergedRun, RunsSide
+from harness.judging.scoring import Scored, scored
+
+Score = Callable[[Result], Scored]
+"""How predictions are scored."""
+
+
+@dataclass(frozen=True)
+class ContenderRuns:
+    """The runs of one contender, a seed each, and what stands for it."""
+
+    runs: tuple[Run, ...]
+    title: str
+    """The contender as a side of the verdict, e.g. "ViT-L/16 (ImageNet-21k) as vit-l16-in21k"."""
+
+
+def gather_sides(
+    planned: Mapping[Contender, ContenderRuns], provider: RunProvider, score: Score = scored
+) -> dict[Contender, RunsSide]:
+    """Return what each contender's runs gave.
+
+    Raises:
+        NotComputed: a run is not stored and nothing is computed.
+    """
+    runs = list({run.id: run for of in planned.values() for run in of.runs}.values())
+    # All at once, so that no accelerator waits for the other side.
+    results = {run.id: result for run, result in zip(runs, provider.results_for(runs), strict=True)}
+    return {
+        contender: RunsSide(
+            title=of.title,
+            runs=tuple(outcome(run, results[run.id], score) for run in of.runs),
+            recipe=recipe_used(of.runs[0]),
+        )
+        for contender, of in planned.items()
+    }
+
+
+def outcome(run: Run, result: Result, score: Score) -> Scored | DivergedRun:
+    """Return a run's scored predictions, or that it diverged."""
+    if result.diverged is not None:
+        return DivergedRun(run.id, run.seed, str(result.diverged))
+    return score(result)

@@ -1,0 +1,147 @@
+"""The released checkpoints as a source of evidence: material, pipeline check, learning rate, final runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.catalog.checkpoints import here as file_here
+from harness.catalog.datasets import why_not_here
+from harness.core.claim import Close, Contender, Searched
+from harness.core.errors import Changed, ClaimsError, TooLittleMemory
+from harness.core.specs import Backend, Result
+from harness.evidence.contender_runs import ContenderRuns, Score, gather_sides
+from harness.evidence.lr_search import best_rate
+from harness.evidence.released.pipeline_check import gather_checks
+from harness.evidence.released.trial import Material, Trial, caveats, grid, material, runs, trial
+from harness.evidence.source import NotComputed, RunProvider
+from harness.fetch import settings
+from harness.judging.evidence import Evidence, LearningRateSearch, Missing
+from harness.judging.question import Question
+from harness.judging.scoring import Scored, real_scored, scored
+from harness.judging.wording import not_on_this_machine, recipe_without_tolerance
+
+Trials = Mapping[Contender, Trial]
+Materials = Mapping[Contender, Material]
+
+
+@dataclass(frozen=True)
+class ReleasedCheckpoints:
+    """Gathers from runs of the paper's released checkpoints on the paper's datasets."""
+
+    provider: RunProvider
+
+    def gather(self, question: Question) -> Evidence | Missing:
+        """Return what the runs of every side gave.
+
+        What is lacking (weights, data, an accelerator, a recipe for which the figure means something) is Missing
+        with the reason. A crash while computing is raised.
+
+        Args:
+            question: its source says by which protocol and on which framework.
+
+        Raises:
+            ClaimsError: the pipeline check failed, weights are not those that were pinned, or computing failed.
+        """
+        hypothesis, fetches = question.hypothesis, self.provider.fetches
+        never = question.claim.why_not_verifiable(hypothesis)
+        if never is not None:
+            return Missing(never, "not verifiable")
+        try:
+            trials = {each: trial(each, hypothesis.on, question.source.detail) for each in hypothesis.contenders}
+        except ClaimsError as error:
+            return Missing(str(error))
+        for each in trials.values():
+            if each.checkpoint.never_released:
+                return Missing(f"{each.contender}: {each.checkpoint.never_released}", "not verifiable")
+        tolerance = None
+        if isinstance(hypothesis, Close):
+            recipe = trials[hypothesis.a].recipe.id
+            tolerance = dict(hypothesis.within).get(recipe)
+            if tolerance is None:
+                return Missing(recipe_without_tolerance(hypothesis, recipe))
+        try:
+            here = {contender: material(each, fetches) for contender, each in trials.items()}
+            score = score_of(next(iter(trials.values())), here[hypothesis.contenders[0]], fetches)
+        except Changed:
+            raise  # other bytes than before are no missing material
+        except ClaimsError as error:
+            lacking = [] if fetches else absent(trials.values())
+            return Missing(not_on_this_machine(lacking) if lacking else str(error))
+        try:
+            return self._measure(question, trials, here, score, tolerance)
+        except (NotComputed, TooLittleMemory) as reason:
+            return Missing(str(reason))
+
+    def _measure(
+        self, question: Question, trials: Trials, here: Materials, score: Score, tolerance: float | None
+    ) -> Evidence:
+        (backend,) = question.backends
+        checks = gather_checks(trials.values(), self.provider, backend)
+        searches = self._search(trials, here, backend)
+        rates = {search.contender: search.chosen for search in searches}
+        planned = {}
+        if None not in rates.values():
+            planned = {
+                contender: ContenderRuns(
+                    runs(each, here[contender], rates.get(contender), each.seeds(self.provider.seeds), backend),
+                    f"{contender} as {each.checkpoint.id}",
+                )
+                for contender, each in trials.items()
+            }
+        first = next(iter(trials.values()))
+        return Evidence(
+            sides=gather_sides(planned, self.provider, score),
+            tolerance=tolerance,
+            task=f"{first.entry.id}: {first.entry.title}" + (", ReaL labels" if first.by_real_labels else ""),
+            searches=searches,
+            pipeline_checks=checks,
+            caveats=caveats(question.hypothesis.contenders),
+        )
+
+    def _search(self, trials: Trials, here: Materials, backend: Backend) -> tuple[LearningRateSearch, ...]:
+        """Return the search of each side whose recipe leaves the learning rate open."""
+        grids = {each: grid(of, here[each], backend) for each, of in trials.items() if of.searches}
+        # All sides' grids at once, so that no accelerator waits for the other side.
+        asked = [run for of in grids.values() for run in of.values()]
+        results = dict(zip((run.id for run in asked), self.provider.results_for(asked), strict=True)) if asked else {}
+        found = []
+        for contender, of in grids.items():
+            by_rate = {rate: results[run.id] for rate, run in of.items()}
+            accuracies = {rate: None if result.diverged else result.accuracy for rate, result in by_rate.items()}
+            chosen = best_rate(accuracies)
+            name = trials[contender].checkpoint.id
+            rows = (
+                Searched(name, rate, accuracy, rate == chosen, (of[rate].id,)) for rate, accuracy in accuracies.items()
+            )
+            found.append(LearningRateSearch(contender, tuple(rows)))
+        return tuple(found)
+
+
+def absent(trials: Iterable[Trial]) -> list[str]:
+    """Return the ids of the checkpoints and datasets that trials need and this machine lacks, each once."""
+    lacking: dict[str, None] = {}
+    for each in trials:
+        if not each.checkpoint.file and file_here(each.checkpoint, settings().cache) is None:
+            lacking[each.checkpoint.id] = None
+        if why_not_here(each.entry):
+            lacking[each.entry.id] = None
+    return list(lacking)
+
+
+def score_of(of: Trial, here: Material, fetch: bool) -> Score:
+    """Return how a trial's predictions are scored.
+
+    Raises:
+        ClaimsError: the ReaL labels are not here, or the images' order is not that of their numbers.
+    """
+    if not of.by_real_labels:
+        return scored
+    from harness.data.imagenet_real import labels_here
+
+    labels = labels_here(here.dataset, fetch)
+
+    def score(result: Result) -> Scored:
+        return real_scored(result, labels)
+
+    return score

@@ -1,0 +1,109 @@
+"""What the gpu evidence rests on: the pipeline check, the scores, the caveats, and the agreement of two frameworks."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.catalog.checkpoints import checkpoint
+from harness.catalog.datasets import unpinned_dataset
+from harness.core.claim import Better, Claim, Close, Contender
+from harness.core.errors import ClaimsError, TooLittleMemory
+from harness.core.source import Source
+from harness.core.specs import Result, Run
+from harness.evidence.released import gather
+from harness.evidence.released.trial import Material, caveats, material, trial
+from harness.evidence.source import NotComputed
+from harness.judging.evidence import Missing
+from harness.judging.question import Question
+
+A, B = Contender("A", "ImageNet-21k"), Contender("B", "ImageNet-21k")
+
+
+def result(correct, n=10_000, run_id="r"):
+    return Result(run_id, tuple(int(i >= correct) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ())
+
+
+def test_on_imagenet_a_fine_tuned_checkpoint_is_evaluated_and_any_other_fine_tuned():
+    large = Contender("ViT-L/16", "ImageNet-21k", resolution=384)
+    evaluated = trial(large, "imagenet_real", "notebook")
+    assert (evaluated.checkpoint.id, evaluated.entry.id) == ("vit-l16-in21k-in1k-384", "imagenet")
+    assert evaluated.by_real_labels
+    assert evaluated.seeds(3) == (0,)
+    huge = trial(Contender("ViT-H/14", "ImageNet-21k"), "imagenet", "paper")
+    assert (huge.checkpoint.id, huge.entry.id, huge.recipe.id) == ("vit-h14-in21k", "imagenet-train", "paper")
+    assert huge.searches
+    flowers = trial(Contender("BiT-R152x4", "ImageNet-21k"), "flowers102", "notebook")
+    assert (flowers.entry.id, flowers.recipe.id) == ("flowers", "notebook-bit")
+    assert flowers.seeds(3) == (0, 1, 2)
+
+
+def test_another_optimiser_is_said():
+    sam = Contender("ViT-B/16", "ImageNet-1k", "sam")
+    (said,) = caveats((Contender("ViT-B/16", "ImageNet-21k"), sam))
+    assert "differ in the optimiser" in said
+    assert caveats((A, B)) == ()
+
+
+def gathered(claim, hypothesis, provider):
+    return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", "notebook"), 0.05))
+
+
+class Closed:
+    """A provider with nothing stored that computes nothing."""
+
+    seeds = 3
+    fetches = False
+
+    def results_for(self, asked: list[Run]) -> list[Result]:
+        raise NotComputed("no accelerator here")
+
+
+def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
+    monkeypatch.setenv("VIT_CLAIMS_CACHE", str(tmp_path / "cache"))
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    public = Better(Contender("ViT-L/16", "ImageNet-21k"), than=Contender("BiT-R152x4", "ImageNet-21k"), on="cifar10")
+    found = gathered(claim, public, Closed())
+    assert (found.kind, found.reason) == (
+        "not run",
+        "not on this machine: vit-l16-in21k, cifar10, bit-m-r152x4; pytest -m gpu, where there is an accelerator,"
+        " fetches them",
+    )
+    jft = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="cifar10")
+    found = gathered(claim, jft, Closed())
+    assert found.kind == "not verifiable"
+    assert found.reason.startswith("ViT-L/16 (JFT-300M): ")
+    said = replace(claim, not_verifiable=(("JFT-300M", "never released"),))
+    assert gathered(said, jft, Closed()) == Missing("JFT-300M: never released", "not verifiable")
+
+
+def test_a_recipe_that_the_figure_means_nothing_for_is_not_run():
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    close = Close(Contender("ViT-L/16", "ImageNet-21k"), to=99.16, on="cifar10", within={"paper": 0.5, "code": 0.5})
+    found = gathered(claim, close, Closed())
+    assert found.reason.startswith("a run by the recipe notebook-vit is not judged by the published 99.16 %")
+    assert "paper, code; choose one with --recipe" in found.reason
+
+
+def test_images_to_lay_by_hand_are_missed_before_weights_are_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
+    monkeypatch.setenv("VIT_CLAIMS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
+    evaluated = trial(Contender("ViT-L/16", "ImageNet-21k", resolution=384), "imagenet", "notebook")
+    with pytest.raises(ClaimsError, match="^imagenet: "):
+        material(evaluated, fetch=True)
+
+
+def test_what_does_not_fit_this_machine_is_not_run(monkeypatch):
+    weights = replace(checkpoint("vit-l16-in21k-in1k-384"), sha256="a" * 64)
+    here = Material(weights, unpinned_dataset("imagenet", train=False))
+    monkeypatch.setattr(gather, "material", lambda of, fetch: here)
+
+    class Small(Closed):
+        def results_for(self, runs):
+            raise TooLittleMemory("expected memory to evaluate one image, found too little")
+
+    large, small = (Contender(name, "ImageNet-21k", resolution=384) for name in ("ViT-L/16", "ViT-B/16"))
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    found = gathered(claim, Better(large, than=small, on="imagenet"), Small())
+    assert found == Missing("expected memory to evaluate one image, found too little")
