@@ -42,7 +42,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
-class Source:
+class Publication:
     """One publication: a paper, a file at a revision of a repository, or a post in a thread."""
 
     id: Annotated[str, Field(pattern=r"^[\w.-]+$")]
@@ -115,7 +115,7 @@ class Figure:
             raise ValueError(f"expected the value within its range, found {self.value:g} and {list(self.range)}")
 
 
-def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str, Source]]:
+def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
     """Return the figures and sources of two files, checked against each other.
 
     Args:
@@ -140,7 +140,7 @@ def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str,
 
 
 @cache
-def _shipped() -> tuple[tuple[Figure, ...], Mapping[str, Source]]:
+def _shipped() -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
     return read(FIGURES, SOURCES)
 
 
@@ -149,7 +149,7 @@ def load() -> tuple[Figure, ...]:
     return _shipped()[0]
 
 
-def sources() -> Mapping[str, Source]:
+def sources() -> Mapping[str, Publication]:
     """Return the sources by id, in the order of the file."""
     return _shipped()[1]
 
@@ -190,12 +190,12 @@ def find(
     )
 
 
-def _read_sources(path: Path) -> Mapping[str, Source]:
-    found: dict[str, Source] = {}
+def _read_sources(path: Path) -> Mapping[str, Publication]:
+    found: dict[str, Publication] = {}
     for key, table in read_toml(path).items():
         if not isinstance(table, dict):
             raise ClaimsError(f"{path.name}: expected one table for each source, found the key {key!r} outside of one")
-        found[key] = build(Source, {"id": key, **table}, f"{path.name} [{key}]")
+        found[key] = build(Publication, {"id": key, **table}, f"{path.name} [{key}]")
     return MappingProxyType(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.core.claim import Close, Hypothesis
 from harness.evidence.published.figures import TEST_EXAMPLES
-from harness.evidence.published.matching import Published, comparisons, single
+from harness.evidence.published.matching import Published, published_comparisons, single
 from harness.judging.evidence import Accuracy, Evidence, PublishedSide
 from harness.judging.question import Question
 
@@ -46,7 +46,7 @@ def figures_by_publication(hypothesis: Hypothesis) -> dict[str, tuple[Published,
         readings = single(hypothesis.a, hypothesis.on, exclude_sources=(PAPER,))
         recipes = dict(hypothesis.within)
         return {r.publication: (r.published,) for r in readings if r.recipe in recipes}
-    return {c.publication: c.sides for c in comparisons(hypothesis.contenders, hypothesis.on)}
+    return {c.publication: c.sides for c in published_comparisons(hypothesis.contenders, hypothesis.on)}
 
 
 def in_tables(name: str) -> bool:

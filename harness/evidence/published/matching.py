@@ -15,7 +15,7 @@ from functools import cache
 
 from harness.core.claim import Contender
 from harness.core.errors import unknown
-from harness.evidence.published.figures import TEST_EXAMPLES, Figure, Source, find, load, sources
+from harness.evidence.published.figures import TEST_EXAMPLES, Figure, Publication, find, load, sources
 from harness.stats.intervals import binomial_variance, centre_variance, seed_sd_from_range
 
 
@@ -49,7 +49,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedComparison:
     """All sides of a hypothesis as one publication gives them."""
 
     publication: str
@@ -71,7 +71,7 @@ class Reading:
     published: Published
 
 
-def comparisons(contenders: Sequence[Contender], on: str) -> tuple[Comparison, ...]:
+def published_comparisons(contenders: Sequence[Contender], on: str) -> tuple[PublishedComparison, ...]:
     """Return every publication's own comparison of the contenders on a dataset.
 
     A table that has all sides is compared within itself; tables of one source are combined only
@@ -87,7 +87,7 @@ def comparisons(contenders: Sequence[Contender], on: str) -> tuple[Comparison, .
         ClaimsError: a dataset that has no published figures.
     """
     sides = [_published(contender, on) for contender in contenders]
-    found: list[Comparison] = []
+    found: list[PublishedComparison] = []
     for source in sources().values():
         within = [[side for side in listed if side.figures[0].source == source.id] for listed in sides]
         if all(within):
@@ -133,7 +133,7 @@ def _published(contender: Contender, on: str) -> tuple[Published, ...]:
         if contender.resolution is not None and figure.resolution != contender.resolution:
             continue
         groups.setdefault((figure.source, figure.table, figure.setting, figure.resolution), []).append(figure)
-    return tuple(_measure(tuple(figures)) for figures in groups.values())
+    return tuple(_combined(tuple(figures)) for figures in groups.values())
 
 
 @cache
@@ -142,7 +142,7 @@ def _weights() -> frozenset[tuple[str, str, str]]:
     return frozenset((figure.architecture, figure.pretrain, figure.variant) for figure in load())
 
 
-def _measure(figures: tuple[Figure, ...]) -> Published:
+def _combined(figures: tuple[Figure, ...]) -> Published:
     """Return the accuracy of one configuration with its variance, from one figure or from repeated runs."""
     first = figures[0]
     values = [figure.value / 100 for figure in figures]
@@ -178,17 +178,17 @@ def _variance_over_seeds(figure: Figure) -> float | None:
     return centre_variance(sd, figure.seeds, figure.centre or "mean")
 
 
-def _compare(source: Source, within: list[list[Published]]) -> list[Comparison]:
+def _compare(source: Publication, within: list[list[Published]]) -> list[PublishedComparison]:
     """Return the comparisons that one source makes between sides it has figures of."""
     tables = [table for table, _ in source.tables]
     for size in range(1, len(within) + 1):
-        found: list[Comparison] = []
+        found: list[PublishedComparison] = []
         for chosen in itertools.combinations(tables, size):
             sides = [[side for side in listed if side.figures[0].table in chosen] for listed in within]
             several = any(len({_place(side) for side in listed}) < len(listed) for listed in sides)
             for combination in _pairs(sides):
                 publication = _label(source, combination, with_resolution=several)
-                found.append(Comparison(publication, source.id, combination))
+                found.append(PublishedComparison(publication, source.id, combination))
         if found:
             return found
     return []
@@ -212,7 +212,7 @@ def _place(side: Published) -> tuple[str, str, str]:
     return (side.figures[0].source, side.figures[0].table, side.setting)
 
 
-def _label(source: Source, sides: tuple[Published, ...], with_resolution: bool) -> str:
+def _label(source: Publication, sides: tuple[Published, ...], with_resolution: bool) -> str:
     """Return the publication id: source / table / setting / resolution, parts that say nothing left out."""
     slugs = dict(source.tables)
     parts = [

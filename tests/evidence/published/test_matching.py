@@ -13,7 +13,7 @@ from scipy import stats
 
 from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
-from harness.evidence.published import Figure, comparisons, figures, find, load, single, sources
+from harness.evidence.published import Figure, figures, find, load, published_comparisons, single, sources
 from harness.stats import intervals as st
 
 K1, K21, JFT = "ImageNet-1k", "ImageNet-21k", "JFT-300M"
@@ -259,8 +259,8 @@ def test_find_names_the_nearest(key, name, nearest):
 
 def test_claim_1_on_imagenet21k_finds_the_course_and_three_evaluations_by_timm():
     vit, bit = Contender("ViT-L/16", K21), Contender("BiT-R152x4", K21)
-    assert ids(comparisons([vit, bit], "cifar10")) == ["course"]
-    found = comparisons([vit, bit], "imagenet")
+    assert ids(published_comparisons([vit, bit], "cifar10")) == ["course"]
+    found = published_comparisons([vit, bit], "imagenet")
     # timm evaluated ViT-L/16 at two resolutions and BiT at 480 only: every combination is shown.
     assert ids(found) == [
         "course",
@@ -273,10 +273,10 @@ def test_claim_1_on_imagenet21k_finds_the_course_and_three_evaluations_by_timm()
 
 def test_claim_1_on_jft_is_table_2():
     vit, bit = Contender("ViT-L/16", JFT), Contender("BiT-R152x4", JFT)
-    [real] = comparisons([vit, bit], "imagenet_real")
+    [real] = published_comparisons([vit, bit], "imagenet_real")
     assert real.publication == "vit-paper/table-2"
     assert [side.value for side in real.sides] == pytest.approx([0.9054, 0.9054])
-    [vtab] = comparisons([vit, bit], "vtab1k")
+    [vtab] = published_comparisons([vit, bit], "vtab1k")
     assert [side.n for side in vtab.sides] == [None, None]
 
 
@@ -284,37 +284,39 @@ def test_claim_1_on_jft_is_table_2():
 @pytest.mark.parametrize("dataset", ["cifar10", "imagenet_real", "pets"])
 def test_claim_2_is_table_5(architecture, dataset):
     steps = [Contender(architecture, pretrain) for pretrain in (K1, K21, JFT)]
-    [found] = comparisons(steps, dataset)
+    [found] = published_comparisons(steps, dataset)
     assert found.publication == "vit-paper/table-5"
     assert [side.figures[0].pretrain for side in found.sides] == [K1, K21, JFT]
 
 
 def test_equal_resolutions_are_paired_where_sides_share_some():
-    found = comparisons([Contender("ViT-B/32", K21, "augreg"), Contender("ViT-B/32", K1, "augreg")], "imagenet")
+    found = published_comparisons(
+        [Contender("ViT-B/32", K21, "augreg"), Contender("ViT-B/32", K1, "augreg")], "imagenet"
+    )
     assert sorted(ids(found)) == ["timm/224", "timm/384"]
     for comparison in found:
         assert len({side.resolution for side in comparison.sides}) == 1
 
 
 def test_claim_3_pairs_equal_pretraining_epochs():
-    both = comparisons([Contender("R50+ViT-L/16", JFT), Contender("ViT-L/16", JFT)], "imagenet_real")
+    both = published_comparisons([Contender("R50+ViT-L/16", JFT), Contender("ViT-L/16", JFT)], "imagenet_real")
     # Table 2 and table 5 hold the ViT, not the hybrid: table 6 alone has both.
     assert ids(both) == ["vit-paper/table-6/7-epochs", "vit-paper/table-6/14-epochs"]
     assert [side.value for side in both[0].sides] == pytest.approx([0.8972, 0.8943])
     assert [side.value for side in both[1].sides] == pytest.approx([0.8976, 0.8999])
-    unequal = comparisons([Contender("ViT-H/14", JFT), Contender("R50+ViT-B/16", JFT)], "cifar10")
+    unequal = published_comparisons([Contender("ViT-H/14", JFT), Contender("R50+ViT-B/16", JFT)], "cifar10")
     assert ids(unequal) == ["vit-paper/table-6/14-epochs-vs-7-epochs"]
 
 
 def test_claim_3_on_imagenet21k_shows_that_dropout_decides():
-    found = comparisons([Contender("R50+ViT-B/16", K21), Contender("ViT-B/16", K21)], "imagenet")
+    found = published_comparisons([Contender("R50+ViT-B/16", K21), Contender("ViT-B/16", K21)], "imagenet")
     by_id = {c.publication: c.sides[0].value - c.sides[1].value for c in found}
     assert by_id["vit-readme/replication/dropout-0.0"] == pytest.approx(0.8372 - 0.8453)
     assert by_id["vit-readme/replication/dropout-0.1"] == pytest.approx(0.8508 - 0.8412)
 
 
 def test_tables_of_a_source_are_combined_only_where_none_has_all_sides():
-    [found] = comparisons([Contender("BiT-R152x4", JFT), Contender("BiT-R152x4", K21)], "cifar100")
+    [found] = published_comparisons([Contender("BiT-R152x4", JFT), Contender("BiT-R152x4", K21)], "cifar100")
     assert found.publication == "bit-paper/table-1-vs-table-2"
     assert [side.value for side in found.sides] == pytest.approx([0.9351, 0.9217])
 
@@ -324,7 +326,7 @@ def test_publication_ids_are_unique_and_plain():
     ordered = sorted(contenders, key=str)
     for dataset in ("imagenet", "cifar10"):
         for pair in itertools.combinations(ordered, 2):
-            found = ids(comparisons(pair, dataset))
+            found = ids(published_comparisons(pair, dataset))
             assert len(set(found)) == len(found)
             assert all(re.fullmatch(r"[\w./-]+", publication) for publication in found)
         for contender in ordered:
@@ -393,10 +395,10 @@ def test_citations_lead_to_the_table():
 
 def test_what_nobody_published_gives_nothing_and_an_unknown_dataset_is_named():
     released = Contender("R50+ViT-L/16", K21)
-    assert comparisons([released, Contender("ViT-L/16", K21)], "cifar10") == ()
+    assert published_comparisons([released, Contender("ViT-L/16", K21)], "cifar10") == ()
     assert single(Contender("Swin-B", K21), "cifar10") == ()
     with pytest.raises(ClaimsError, match="did you mean 'flowers102'"):
-        comparisons([released, released], "flowers")
+        published_comparisons([released, released], "flowers")
 
 
 def test_figures_are_hashable_and_frozen():
