@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Measured:
+class DecodingSpeed:
     """What was measured, wall time of this machine."""
 
     dataset: str
@@ -61,10 +61,12 @@ def run(options: argparse.Namespace) -> int:
     examples = find(options.dataset, options.path)
     resize = None if options.side is None else Resize("square", options.side)
     if options.cache:
-        found = measure(options.dataset, examples, options.images, resize, Path(options.cache).expanduser().absolute())
+        found = time_decoding(
+            options.dataset, examples, options.images, resize, Path(options.cache).expanduser().absolute()
+        )
     else:
         with tempfile.TemporaryDirectory(prefix="vit-claims-bench-") as folder:
-            found = measure(options.dataset, examples, options.images, resize, Path(folder))
+            found = time_decoding(options.dataset, examples, options.images, resize, Path(folder))
     if options.json:
         print(json.dumps(asdict(found)))
         return 0
@@ -112,7 +114,7 @@ def find(name: str, path: str | None) -> Examples:
     return from_array(name, train.array(), train.labels, classes)
 
 
-def measure(name: str, examples: Examples, limit: int, resize: Resize | None, folder: Path) -> Measured:
+def time_decoding(name: str, examples: Examples, limit: int, resize: Resize | None, folder: Path) -> DecodingSpeed:
     """Measure decoding and the cache on the first `limit` examples in reading order."""
     import numpy as np
 
@@ -135,7 +137,7 @@ def measure(name: str, examples: Examples, limit: int, resize: Resize | None, fo
     start = time.perf_counter()
     again = cached(examples, folder, resize)
     opened = time.perf_counter() - start
-    return Measured(
+    return DecodingSpeed(
         dataset=name,
         images=n,
         encoded_bytes=size,

@@ -41,7 +41,7 @@ class Undefined(ValueError):
     """The quantity does not exist for this input, e.g. a spread of one value."""
 
 
-class Measured(Protocol):
+class WithVariance(Protocol):
     """An accuracy (fraction) with the variance of its estimate, None where it has none."""
 
     @property
@@ -199,7 +199,7 @@ def mean_t(values: Sequence[float], level: float = 0.95) -> Estimate:
     return Estimate(mean, low, high, None, error, df, level, f"t over {len(values)} seeds")
 
 
-def unpaired(a: Measured, b: Measured, level: float = 0.95) -> Estimate:
+def unpaired(a: WithVariance, b: WithVariance, level: float = 0.95) -> Estimate:
     """Return accuracy a minus accuracy b, measured independently, by normal approximation.
 
     The variance of the difference is the sum of the two variances. A spread published over three
