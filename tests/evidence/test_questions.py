@@ -4,7 +4,6 @@ import pytest
 
 from harness.core.claim import Better, Claim, Close, Contender, Expected, Increasing
 from harness.core.errors import ClaimsError
-from harness.core.source import Source
 from harness.core.specs import BACKENDS
 from harness.evidence.micro.gather import SEEDS
 from harness.evidence.questions import EvidenceRequest, questions, runs_of
@@ -84,18 +83,3 @@ def test_two_frameworks_are_asked_each_and_whether_they_agree():
     runs = runs_of(found)
     assert {run.backend for run in runs} == set(BACKENDS)
     assert len(runs) == 2 * 2 * len(SEEDS)
-
-
-def test_what_is_on_record_of_a_source_is_expected_of_every_framework_but_not_of_their_agreement():
-    torch, jax = Expected("REFUTED", "t"), Expected("INCONCLUSIVE", "j")
-
-    def expected(source, **on_record):
-        better = Better(vit("JFT-300M"), than=bit("JFT-300M"), on="pets", expected=on_record)
-        if source.endswith("@both"):
-            return AgreementQuestion(CLAIM, better, Source.parse(source).base, 0.05, 1.0).expected
-        return Question(CLAIM, better, Source.parse(source), 0.05).expected
-
-    assert expected("micro", micro=torch) == expected("micro@jax", micro=torch) == torch
-    assert expected("micro@jax", **{"micro": torch, "micro@jax": jax}) == jax
-    assert expected("micro@both", micro=torch) is None
-    assert expected("micro@both", **{"micro@both": jax}) == jax

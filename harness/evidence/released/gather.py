@@ -91,7 +91,7 @@ class ReleasedCheckpoints:
             }
         first = next(iter(trials.values()))
         return Evidence(
-            sides=gather_sides(planned, self.provider, score),
+            sides=gather_sides(planned, self.provider, score) if planned else {},
             tolerance=tolerance,
             task=f"{first.entry.id}: {first.entry.title}" + (", ReaL labels" if first.by_real_labels else ""),
             searches=searches,

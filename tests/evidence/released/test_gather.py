@@ -9,12 +9,13 @@ from harness.catalog.datasets import unpinned_dataset
 from harness.core.claim import Better, Claim, Close, Contender
 from harness.core.errors import ClaimsError, TooLittleMemory
 from harness.core.source import Source
-from harness.core.specs import Result, Run
+from harness.core.specs import Divergence, Result, Run
 from harness.evidence.released import gather
 from harness.evidence.released.trial import Material, caveats, material, trial
 from harness.evidence.source import NotComputed
 from harness.judging.evidence import Missing
 from harness.judging.question import Question
+from tests.evidence.released.making import tables
 
 A, B = Contender("A", "ImageNet-21k"), Contender("B", "ImageNet-21k")
 
@@ -107,3 +108,61 @@ def test_what_does_not_fit_this_machine_is_not_run(monkeypatch):
     claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
     found = gathered(claim, Better(large, than=small, on="imagenet"), Small())
     assert found == Missing("expected memory to evaluate one image, found too little")
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    for name, place in (("TABLES", tables(tmp_path / "tables")), ("CACHE", tmp_path / "cache"), ("HOME", tmp_path)):
+        monkeypatch.setenv(f"VIT_CLAIMS_{name}", str(place))
+    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
+    return Better(Contender("ViT-Tiny", "Small"), than=Contender("BiT-Tiny", "Small"), on="stripes")
+
+
+class Grid(Closed):
+    """A provider whose runs with the learning rates `diverging` diverge, and whose others get all but one right."""
+
+    def __init__(self, *diverging):
+        self.diverging = diverging
+        self.asked = []
+
+    def results_for(self, asked):
+        self.asked.append([(run.checkpoint.id, run.split, run.recipe.learning_rate, run.seed) for run in asked])
+        return [self.result(run) for run in asked]
+
+    def result(self, run):
+        if run.recipe.learning_rate in self.diverging:
+            return Result(run.id, (), (), (), 1.0, 1.0, 1, (), diverged=Divergence(1, 0.1, (1, 2)))
+        n = run.dataset.dev if run.split == "dev" else run.dataset.test
+        return result(n - 1, n=n, run_id=run.id)
+
+
+def searched(hypothesis, recipe, provider):
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", recipe), 0.05))
+
+
+def test_both_grids_are_computed_at_once_then_the_final_runs_with_the_chosen_rates(tiny):
+    provider = Grid(0.1)
+    found = searched(tiny, "searched", provider)
+    names, rates = ("tiny-vit", "tiny-bit"), (0.003, 0.1)
+    assert provider.asked == [
+        [(name, "dev", rate, 1000) for name in names for rate in rates],
+        [(name, "test", 0.003, seed) for name in names for seed in range(3)],
+    ]
+    assert [search.contender for search in found.searches] == list(tiny.contenders)
+    assert [[(row.learning_rate, row.accuracy, row.chosen) for row in search.rates] for search in found.searches] == [
+        [(0.003, pytest.approx(87.5), True), (0.1, None, False)]
+    ] * 2
+    assert [side.title for side in found.sides.values()] == [
+        "ViT-Tiny (Small) as tiny-vit",
+        "BiT-Tiny (Small) as tiny-bit",
+    ]
+    assert [len(side.scored) for side in found.sides.values()] == [3, 3]
+
+
+def test_nothing_is_run_where_every_rate_of_a_grid_diverged(tiny):
+    provider = Grid(1e9, 1e10)
+    found = searched(tiny, "all-wild", provider)
+    assert len(provider.asked) == 1
+    assert found.sides == {}
+    assert [search.chosen for search in found.searches] == [None, None]
