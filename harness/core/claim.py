@@ -256,8 +256,7 @@ class Verdict:
     dataset: str
     """The paper's dataset."""
     source: str
-    """KIND[/DETAIL][@BACKEND]: "published/..." naming the publication, "micro", "gpu/PROTOCOL", "micro@jax"; "@both"
-    for the check that both backends agree."""
+    """Text form of the source of evidence (harness.core.source), e.g. "published/course", "micro@jax"."""
     verdict: VerdictName
     reason: str
     """One line for a reader."""

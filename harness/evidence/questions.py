@@ -38,7 +38,7 @@ class EvidenceRequest:
 
     def on_each(self, source: Source) -> list[Source]:
         """Return a measured source on each framework that is asked for, and their agreement if all are."""
-        backends = (*BACKENDS, AGREEMENT) if self.backend == "both" else (self.backend,)
+        backends = (*BACKENDS, AGREEMENT) if self.backend == AGREEMENT else (self.backend,)
         return [source.on(backend) for backend in backends]
 
     def require(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.claim import Verdict, VerdictName
-from harness.core.source import DEFAULT_BACKEND, Source
+from harness.core.source import AGREEMENT, DEFAULT_BACKEND, Source
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ DATASETS = {
 
 KINDS = ("Better", "Increasing", "Close")
 
-BACKENDS = {"torch": "torch", "jax": "jax", "both": "do both agree?"}
+BACKENDS = {"torch": "torch", "jax": "jax", AGREEMENT: "do both agree?"}
 """What computed the runs, in the order of rows; the last row says whether the others agree."""
 
 

@@ -69,11 +69,11 @@ class ReleasedCheckpoints:
             lacking = [] if fetches else absent(trials.values())
             return Missing(not_on_this_machine(lacking) if lacking else str(error))
         try:
-            return self._measure(question, trials, here, score, tolerance)
+            return self._gather_runs(question, trials, here, score, tolerance)
         except (NotComputed, TooLittleMemory) as reason:
             return Missing(str(reason))
 
-    def _measure(
+    def _gather_runs(
         self, question: Question, trials: Trials, here: Materials, score: Score, tolerance: float | None
     ) -> Evidence:
         (backend,) = question.backends
