@@ -48,7 +48,8 @@ def judge(question: Question, found: Evidence | Missing) -> Verdict:
     else:
         compared = compare(hypothesis, found.sides, 1 - question.alpha)
         conclusion = conclude(question, compared, found.tolerance)
-    reason = "; ".join([conclusion.reason, *wording.remarks(found)])
+    # Remarks are on accuracies: without final runs there is nothing to keep them in mind for.
+    reason = "; ".join([conclusion.reason, *(wording.remarks(found) if found.sides else [])])
     return replace(
         verdict_of(question, replace(conclusion, reason=reason)),
         sides=() if unscored else tuple(shown(side) for side in found.sides.values()),

@@ -199,10 +199,9 @@ def test_a_grid_of_which_every_rate_diverges_is_recorded(suite):
     verdict = verdicts["ViT-Tiny (Large) > ViT-Tiny (Small) on stripes"]
     assert verdict["verdict"] == "INCONCLUSIVE"
     assert verdict["reason"] == "ViT-Tiny (Large): every learning rate of the grid diverged"
-    assert [(row["learning_rate"], row["accuracy"], row["chosen"]) for row in verdict["searched"]] == [
-        (1e9, None, False),
-        (1e10, None, False),
-    ]
+    assert [
+        (row["checkpoint"], row["learning_rate"], row["accuracy"], row["chosen"]) for row in verdict["searched"]
+    ] == [(name, rate, None, False) for name in ("tiny-vit-large", "tiny-vit") for rate in (1e9, 1e10)]
 
 
 def test_weights_that_changed_are_an_error_and_no_missing_material(suite):
