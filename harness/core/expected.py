@@ -52,7 +52,7 @@ def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
 
 
 def require_files(records: ExpectedVerdicts) -> str:
-    """Return where expected verdicts stand, for messages, after checking that each table of their file has a claim file.
+    """Return where expected verdicts stand, having checked that each table of their file has a claim file beside it.
 
     Raises:
         ClaimsError: one names no Python file beside it, so that its verdicts would never be looked at.

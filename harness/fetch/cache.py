@@ -15,7 +15,7 @@ from harness.core.errors import ClaimsError
 from harness.fetch.owned import look
 from harness.fetch.pins import Pin, Pins
 from harness.fetch.sources import is_url_key
-from harness.fetch.verify import measure
+from harness.fetch.verify import digest_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def verify(cache: Path) -> Iterator[Verified]:
         if entry.pin.own:
             yield Verified(entry.key, "own", own_state(entry.path, entry.pin, cache))
             continue
-        found = measure(entry.path)
+        found = digest_of(entry.path)
         if found.sha256 == entry.pin.sha256:
             yield Verified(entry.key, "good", f"sha256 {found.sha256}, {found.size:,} bytes")
         else:

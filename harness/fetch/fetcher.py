@@ -21,7 +21,7 @@ from harness.fetch.pins import Pins
 from harness.fetch.retry import Network, SourceFailure, WrongBytes
 from harness.fetch.server_metadata import Stated, checked_by
 from harness.fetch.sources import Hub, Local, Material, Source
-from harness.fetch.verify import Job, Measured, known, measure, settle, wrong, wrong_download
+from harness.fetch.verify import FileDigest, Job, digest_of, known, settle, wrong, wrong_download
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -63,13 +63,13 @@ def fetch(
     patience = network or Network()
     job = Job(material, cache, patience, progress, Pins(cache).get(material.key))
     # Without the lock, so that a cache that can only be read will do.
-    if not refresh and job.pin and job.path.exists() and measure(job.path).sha256 == job.sha256 == job.pin.sha256:
+    if not refresh and job.pin and job.path.exists() and digest_of(job.path).sha256 == job.sha256 == job.pin.sha256:
         return job.path
     with waiting(material, cache):
         job = Job(material, cache, patience, progress, Pins(cache).get(material.key))
         damage = None
         if job.path.exists():
-            found = measure(job.path)
+            found = digest_of(job.path)
             damage = wrong(job, job.path, found)
             if damage is None:
                 settle(job, found, str(job.path), known(job), "it was put into the cache by hand")
@@ -178,7 +178,7 @@ def in_place(job: Job, path: Path, source: str) -> Path:
     if not path.is_file():
         raise SourceFailure(f"expected a file, found {'a folder' if path.is_dir() else 'none'}")
     try:
-        found = measure(path)
+        found = digest_of(path)
     except ClaimsError as error:
         raise SourceFailure(str(error)) from None
     reason = wrong(job, path, found)
@@ -188,7 +188,7 @@ def in_place(job: Job, path: Path, source: str) -> Path:
     return path
 
 
-def failed(job: Job, found: Measured, reason: str) -> SourceFailure:
+def failed(job: Job, found: FileDigest, reason: str) -> SourceFailure:
     """Return the failure of a source that gave a wrong file."""
     return (WrongBytes if job.sha256 not in (None, found.sha256) else SourceFailure)(reason)
 
@@ -204,12 +204,12 @@ def from_server(job: Job, request: Request, source: str) -> Path:
         raise SourceFailure("expected https or a known digest, found plain http; use https or give --sha256")
     partial = Partial(make_folder(job.cache / "partial") / f"{job.material.id}--{job.material.file_name}")
     arrived = download(request, partial, job.network, job.bar)
-    found = measure(partial.path)
+    found = digest_of(partial.path)
     reason = wrong_download(job, partial.path, found, arrived.stated)
     if reason and arrived.resumed:
         partial.discard()
         arrived = download(request, partial, job.network, job.bar)
-        found = measure(partial.path)
+        found = digest_of(partial.path)
         reason = wrong_download(job, partial.path, found, arrived.stated)
     if reason:
         partial.discard()
@@ -222,14 +222,14 @@ def from_server(job: Job, request: Request, source: str) -> Path:
     return job.path
 
 
-def install(job: Job, partial: Partial, found: Measured) -> None:
+def install(job: Job, partial: Partial, found: FileDigest) -> None:
     """Move a checked download into the cache; a damaged file that lies there is moved aside."""
     make_folder(job.path.parent)
     try:
         with partial.path.open("rb+") as file:
             os.fsync(file.fileno())
         if job.path.exists():
-            old = measure(job.path).sha256
+            old = digest_of(job.path).sha256
             if old != found.sha256:
                 aside = make_folder(job.cache / "damaged") / f"{job.material.id}--{old[:8]}--{job.material.file_name}"
                 job.path.replace(aside)

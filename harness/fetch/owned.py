@@ -21,7 +21,7 @@ from harness.core.paths import write_atomic
 from harness.fetch.content import fault
 from harness.fetch.pins import Pin, Pins
 from harness.fetch.sources import Local, Material
-from harness.fetch.verify import Measured, measure
+from harness.fetch.verify import FileDigest, digest_of
 
 FRESH = 2.0
 """Seconds after a change in which a second one may leave the same time (FAT counts in twos)."""
@@ -94,7 +94,7 @@ def own_file(material: Material) -> Path | None:
     return None
 
 
-def use(material: Material, path: Path, cache: Path) -> Measured:
+def use(material: Material, path: Path, cache: Path) -> FileDigest:
     """Return the sha256 and length of a user's own file, noted among the pins unless others' bytes are pinned there.
 
     Raises:
@@ -116,7 +116,7 @@ def use(material: Material, path: Path, cache: Path) -> Measured:
     return found
 
 
-def look(path: Path, cache: Path) -> Measured:
+def look(path: Path, cache: Path) -> FileDigest:
     """Return the sha256 and length of a user's own weights as they are now.
 
     Of shards, the sha256 is of the lines "name sha256"; the length is that of all.
@@ -134,10 +134,10 @@ def look(path: Path, cache: Path) -> Measured:
     files = shards(path)
     found = [look_at(file, cache) for file in files]
     lines = "".join(f"{file.name} {each.sha256}\n" for file, each in zip(files, found, strict=True))
-    return Measured(hashlib.sha256(lines.encode()).hexdigest(), sum(each.size for each in found))
+    return FileDigest(hashlib.sha256(lines.encode()).hexdigest(), sum(each.size for each in found))
 
 
-def look_at(path: Path, cache: Path) -> Measured:
+def look_at(path: Path, cache: Path) -> FileDigest:
     """Return the sha256 and length of one file, hashed only if it may have changed since it was last looked at."""
     note = cache / "looks" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
     for _ in range(3):
@@ -145,10 +145,10 @@ def look_at(path: Path, cache: Path) -> Measured:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             known = json.loads(note.read_bytes())
             if known["stamp"] == before:
-                return Measured(str(known["sha256"]), int(known["size"]))
+                return FileDigest(str(known["sha256"]), int(known["size"]))
         began = time.time()
         reason = weights_fault(path)
-        found = measure(path)
+        found = digest_of(path)
         if stamp(path) != before:
             continue  # somebody writes it: neither the check nor the digest need be of one file
         if reason:

@@ -43,26 +43,26 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Measured:
+class FileDigest:
     """A file's digest and length, computed here."""
 
     sha256: str
     size: int
 
 
-def measure(path: Path) -> Measured:
+def digest_of(path: Path) -> FileDigest:
     """Return a file's sha256 and length in bytes.
 
     Raises:
         ClaimsError: it can't be read.
     """
     try:
-        return Measured(file_digest(path, "sha256"), path.stat().st_size)
+        return FileDigest(file_digest(path, "sha256"), path.stat().st_size)
     except OSError as error:
         raise ClaimsError(f"{path}: expected a file that can be read, found: {error.strerror}; mend it") from None
 
 
-def wrong(job: Job, path: Path, found: Measured) -> str | None:
+def wrong(job: Job, path: Path, found: FileDigest) -> str | None:
     """Return what is wrong with a file by what is known beforehand, or None.
 
     A known digest decides. Without one the file is parsed as what it must be, for a pin makes the next one an error.
@@ -88,7 +88,7 @@ def content_fault(job: Job, path: Path) -> str | None:
         return f"expected a file that can be read, found: {error.strerror or error}"
 
 
-def wrong_download(job: Job, path: Path, found: Measured, stated: Stated) -> str | None:
+def wrong_download(job: Job, path: Path, found: FileDigest, stated: Stated) -> str | None:
     """Return what is wrong with a download, or None. A known digest decides alone; else the server's words do."""
     reason = wrong(job, path, found)
     if reason is None:
@@ -101,7 +101,7 @@ def wrong_download(job: Job, path: Path, found: Measured, stated: Stated) -> str
     return f"{reason}: not the file, or another version of it, on the server{agrees}"
 
 
-def settle(job: Job, found: Measured, source: str, checked: tuple[str, ...], where: str, elsewhere: str = "") -> None:
+def settle(job: Job, found: FileDigest, source: str, checked: tuple[str, ...], where: str, elsewhere: str = "") -> None:
     """Pin a file that was found right, unless the same pin is there; say so where nothing vouches for it.
 
     Args:
