@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from types import ModuleType
 
+from harness.core.config import read_config, use
 from harness.core.errors import ClaimsError, printable
 
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = commands()  # imported here, so that Ctrl-C is one line from the start
         options = parsed(known, arguments)
         name = f"harness {options.command}"
+        use(read_config({key: getattr(options, key, None) for key in ("home", "cache", "offline", "paper")}))
         code: int = known[options.command].run(options)
         sys.stdout.flush()  # a full disk is said now, not at exit
         return code
@@ -60,25 +62,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence()
         where = printable(str(error.filename or "output"))
         return ended(2, f"{name}: {where}: expected to read or write it, found: {error.strerror or error}")
+    finally:
+        use(None)
 
 
 def parsed(known: Mapping[str, ModuleType], arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options of one command; --home holds for all that looks for runs, downloads, data and pins."""
-    from harness.core.paths import VARIABLE, home
-
-    parser = argparse.ArgumentParser(prog="python -m harness", description="Claim verification for ViT.")
+    """Return the options of one command."""
+    parser = argparse.ArgumentParser(prog="python -m harness", description="Verify a paper's claims.")
     parser.add_argument("--version", action="version", version=f"vit-claims {version('vit-claims')}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in dict.fromkeys(known.values()):
         module.add_parser(subparsers)
     for each in subparsers.choices.values():
         each.add_argument(
-            "--home", metavar="DIR", help=f"where state lies (default: ${VARIABLE}, else the user's cache folder)"
+            "--home", metavar="DIR", help="where state lies (default: $VIT_CLAIMS_HOME, else the user's cache folder)"
         )
-    options = parser.parse_args(arguments)
-    if options.home:
-        os.environ[VARIABLE] = str(home(options.home))
-    return options
+        each.add_argument(
+            "--paper", metavar="DIR", help="the folder of the paper whose tables are used (default: the nearest)"
+        )
+    return parser.parse_args(arguments)
 
 
 def ended(code: int, line: str) -> int:

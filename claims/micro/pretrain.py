@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from claims.micro.fractals import CORPORA, SIDE, Corpus
+from harness.core.config import home
 from harness.core.errors import ClaimsError, unknown
-from harness.core.paths import home, write_atomic
-from harness.core.toml import FOLDER
+from harness.core.paths import write_atomic
 from harness.models.npz_layout import Architecture, BitArchitecture, HybridStem, ViTArchitecture
 
 FAMILIES = ("vit", "bit", "hybrid")
@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=STEPS, help="optimiser steps of 64 images (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each (default: %(default)s)")
     parser.add_argument("--home", help="where the states to resume from lie")
-    parser.add_argument("--out", type=Path, default=FOLDER / "micro" / "checkpoints", help="where the files go")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("checkpoints"), help="where the files go")
     options = parser.parse_args(arguments)
     names = options.only or NAMES
     for name in names:

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -20,25 +21,24 @@ from tqdm import tqdm
 from harness.catalog.checkpoints import checkpoints, shipped
 from harness.catalog.datasets import datasets
 from harness.catalog.recipes import recipes
+from harness.core.config import home
 from harness.core.errors import ClaimsError
-from harness.core.paths import home, write_atomic
+from harness.core.paths import write_atomic
 from harness.core.specs import Run
-from harness.core.toml import FOLDER
 from harness.evidence.lr_search import RULE, best_rate
-from harness.evidence.micro.gather import DEVELOPMENT_SEEDS
 from harness.evidence.micro.proxies import proxies
 from harness.runs.executor import cores, executor
 
 GRID = (0.01, 0.03, 0.1, 0.3, 1.0)
 """The paper's grid reaches from 0.001 to 0.06 for 500 to 20,000 steps; 40 steps ask for larger rates."""
-TABLE = FOLDER / "micro" / "learning_rates.json"
+TABLE = Path(__file__).with_name("learning_rates.json")
 
 
 def grid_runs(checkpoint: str, dataset: str, rate: float) -> list[Run]:
     """Return the runs that one point of the grid is judged by: scored on the dev split, one per development seed."""
     recipe = replace(recipes()["micro"], learning_rate=rate)
     pinned = checkpoints()[checkpoint], datasets()[dataset]
-    return [Run(*pinned, recipe, seed, split="dev") for seed in DEVELOPMENT_SEEDS]
+    return [Run(*pinned, recipe, seed, split="dev") for seed in proxies().development]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=cores(), help="processes, one thread each (default: %(default)s)")
     parser.add_argument("--home", help="where results lie")
     options = parser.parse_args(arguments)
-    points = [(c, d, rate) for c in shipped() for d in proxies()["datasets"].values() for rate in GRID]
+    points = [(c, d, rate) for c in shipped() for d in dict(proxies().datasets).values() for rate in GRID]
     found: dict[str, dict[str, dict[str, float]]] = {}
     with executor(home(options.home), options.jobs) as execute:
         for point in points:
@@ -73,7 +73,7 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
     }
     return {
         "rule": RULE,
-        "development_seeds": list(DEVELOPMENT_SEEDS),
+        "development_seeds": list(proxies().development),
         "chosen": chosen,
         "dev_accuracy": found,
     }

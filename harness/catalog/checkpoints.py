@@ -1,11 +1,10 @@
-"""The checkpoints that exist: released (zoo_released.toml, and BiT's VTAB-1k files by pattern) and ours (zoo.toml)."""
+"""The checkpoints that exist: the paper's (checkpoints.toml), its micro study's, and the user's own."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,82 +12,43 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.core.claim import Contender
+from harness.core.config import config
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import own_table, paper
 from harness.core.specs import Checkpoint, build
-from harness.core.toml import FOLDER, own_table, read_specs, read_tables, table_stamp
+from harness.core.toml import read_specs, read_tables, table_stamp
 from harness.fetch.sources import Hub, Local, Material, Source, Url
 
-TABLES = (FOLDER / "checkpoints.toml", FOLDER / "micro" / "checkpoints.toml")
 HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/\s]+))?/(?P<file>\S+)")
 
 LOCAL = re.compile(r"file:(?P<path>(?:~|/(?!/)).+)")
 """A file of this machine: absolute or from the user's folder, for a table is read in any current folder."""
 
-WEIGHTS = "VIT_CLAIMS_WEIGHTS"
-"""The environment variable with a folder of files named after checkpoints; a file there is tried first."""
 SUFFIXES = ("", ".npz", ".safetensors")
 """The file of a checkpoint there is its id with one of these."""
-REFUSING = "gs://vit_models/"
-"""The bucket that refuses anonymous users since February 2026 (google-research/vision_transformer#321)."""
-
 FILE_NAME = "weights"
 """A fetched checkpoint's file in the cache: files/<id>/weights."""
-IMAGENET_CLASSES = 1000
-IMAGENET = ("imagenet", "imagenet_real")
-"""Datasets for which a checkpoint that was fine-tuned on ImageNet-1k needs evaluation only."""
-
-# google-research/big_transfer, README.md, "BiT-M models fine-tuned on the 19 VTAB-1k tasks": 5 x 19 x 3 files.
-VTAB_PATTERN = "gs://bit_models/vtab/BiT-M-{architecture}-run{run}-{task}.npz"
-VTAB_ARCHITECTURES = ("R50x1", "R101x1", "R50x3", "R101x3", "R152x4")
-VTAB_RUNS = (0, 1, 2)
-VTAB_TASKS = (
-    "caltech101 cifar100 dtd oxford_flowers102 oxford_iiit_pet sun397 svhn"
-    " diabetic_retinopathy eurosat patch_camelyon resisc45"
-    " clevr-count clevr-distance dmlab dsprites-orientation dsprites-xpos kitti-distance smallnorb-azimuth"
-    " smallnorb-elevation"
-).split()
+TABLE = "checkpoints.toml"
 
 
-def vtab_checkpoints() -> Iterator[Checkpoint]:
-    """Return BiT-M's 285 files fine-tuned on VTAB-1k; their heads' sizes are known when they are read."""
-    for architecture in VTAB_ARCHITECTURES:
-        for task in VTAB_TASKS:
-            for run in VTAB_RUNS:
-                yield Checkpoint(
-                    id=f"bit-m-{architecture.lower()}-vtab-{task}-run{run}",
-                    family="bit",
-                    architecture=f"BiT-{architecture}",
-                    pretrained_on="ImageNet-21k",
-                    layout="bit-npz",
-                    variant=f"vtab1k/{task}/run{run}",
-                    sources=(VTAB_PATTERN.format(architecture=architecture, run=run, task=task),),
-                    citation="google-research/big_transfer, README.md",
-                )
-
-
-def checkpoints(paths: tuple[Path, ...] = TABLES) -> Mapping[str, Checkpoint]:
-    """Return every checkpoint by id: the tables' and the user's own ($VIT_CLAIMS_TABLES/zoo.toml).
+def checkpoints() -> Mapping[str, Checkpoint]:
+    """Return every checkpoint by id: the paper's, its micro study's and the user's own (`tables`/checkpoints.toml).
 
     Raises:
         ClaimsError: a malformed table, an id that is given twice, a source that is none.
     """
-    own = own_table("zoo.toml")
-    return all_of(paths, own, table_stamp(own))
+    own = own_table(TABLE)
+    return all_of(paper().tables(TABLE), own, table_stamp(own))
 
 
 @cache
 def all_of(paths: tuple[Path, ...], own: Path | None, stamp: object = None) -> Mapping[str, Checkpoint]:
     """Return the checkpoints of some tables and of the user's own, which is read again where its stamp is another."""
     del stamp
-    shipped_table = TABLES[1]  # made by claims.micro.pretrain
-    there = [path for path in paths if path != shipped_table or path.exists()]
-    found: dict[str, Checkpoint] = {entry.id: entry for entry in vtab_checkpoints()}
-    for name, entry in read_tables((*there, own), Checkpoint).items():
-        if name in found:
-            raise ClaimsError(f"checkpoint {name}: expected a new id, found one of BiT's VTAB-1k files; rename it")
+    found = read_tables((*paths, own), Checkpoint)
+    for name, entry in found.items():
         if not (entry.file or entry.sources or entry.never_released):
             raise ClaimsError(f"checkpoint {name}: expected a file, sources or never_released, found none")
-        found[name] = entry
         sources(entry)
     mine = read_specs(own, Checkpoint) if own is not None else {}
     return MappingProxyType(found | {name: with_names(with_place(found[name], own), own) for name in mine})
@@ -120,7 +80,7 @@ def with_names(found: Checkpoint, table: Path | None) -> Checkpoint:
 
 def is_released(found: Checkpoint) -> bool:
     """Return whether a checkpoint is one of the project's tables, and not the user's own."""
-    known = all_of(TABLES, None).get(found.id)
+    known = all_of(paper().tables(TABLE), None).get(found.id)
     return known is not None and (known.file, known.sources) == (found.file, found.sources)
 
 
@@ -138,8 +98,9 @@ def checkpoint(name: str) -> Checkpoint:
 
 
 def fine_tuned(found: Checkpoint) -> bool:
-    """Return whether a checkpoint was fine-tuned on ImageNet-1k after pre-training on something larger."""
-    return found.classes == IMAGENET_CLASSES and found.pretrained_on != "ImageNet-1k"
+    """Return whether a checkpoint was fine-tuned on the dataset of its head after pre-training on another."""
+    head = paper().head_of(found.classes)
+    return head is not None and found.pretrained_on != head.pretraining
 
 
 def find(
@@ -154,9 +115,9 @@ def find(
 
     Args:
         architecture: e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16".
-        pretrained_on: "ImageNet-1k", "ImageNet-21k" or "JFT-300M".
-        variant: which release: "orig", "augreg", "augreg-recommended", "sam", ...
-        tuned: the weights fine-tuned on ImageNet-1k rather than those to fine-tune.
+        pretrained_on: the pre-training set, as the paper names it.
+        variant: which release of the weights; "orig" is the paper's own.
+        tuned: the weights that were fine-tuned by their authors (`fine_tuned`) rather than those to fine-tune.
         resolution: the input it was trained on last, pixels; None: for weights to fine-tune the smallest,
             for tuned ones the largest there is.
 
@@ -169,12 +130,12 @@ def find(
     if never:
         return never[0]
     fitting = [e for e in named if fine_tuned(e) == tuned and resolution in (None, e.resolution)]
-    if not fitting and variant == "augreg-recommended":
-        # The README's recommended file is timm's choice, too, where it has no entry of its own.
-        return find(architecture, pretrained_on, "augreg", tuned=tuned, resolution=resolution)
+    other = dict(paper().stands_for).get(variant)
+    if not fitting and other is not None:
+        return find(architecture, pretrained_on, other, tuned=tuned, resolution=resolution)
     if not fitting:
         wanted = f"{architecture} ({pretrained_on}, {variant}" + (f", {resolution} px)" if resolution else ")")
-        what = "fine-tuned on ImageNet-1k " if tuned else ""
+        what = "fine-tuned by its authors " if tuned else ""
         there = (
             ", ".join(e.id for e in named) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
         )
@@ -187,17 +148,17 @@ def find(
 def resolve(contender: Contender, dataset: str) -> Checkpoint:
     """Return the checkpoint that stands for a contender on a dataset.
 
-    On ImageNet (and ReaL) that is the one the authors fine-tuned, if they released it: its evaluation is
+    On the dataset of a released head that is the one the authors fine-tuned, if they released it: its evaluation is
     the claim's figure. On any other dataset, and where there is none, it is the one to fine-tune.
 
     Raises:
         ClaimsError: the zoo has none.
     """
     asked = (contender.architecture, contender.pretrained_on, contender.variant)
-    if dataset in IMAGENET:
-        on_1k = contender.pretrained_on == "ImageNet-1k"
+    head = paper().scored_by(dataset)
+    if head is not None:
         try:
-            return find(*asked, tuned=not on_1k, resolution=contender.resolution)
+            return find(*asked, tuned=contender.pretrained_on != head.pretraining, resolution=contender.resolution)
         except ClaimsError:
             if contender.variant != "orig":
                 raise
@@ -248,7 +209,7 @@ def materials(found: Checkpoint) -> tuple[Material, ...]:
 
     The sources hold the same weights in other bytes (the authors' npz, a hub's safetensors), so the file has
     no suffix: what it is, its content says. The bytes that came first are pinned. A file in the folder
-    $VIT_CLAIMS_WEIGHTS comes before the table's sources; it and `file:` sources are the user's own and not pinned.
+    `weights` comes before the table's sources; it and `file:` sources are the user's own and not pinned.
     """
     if not found.sources:
         return ()
@@ -278,7 +239,7 @@ def cache_id(found: Checkpoint) -> str:
 
 def own_ids() -> frozenset[str]:
     """Return the ids of the user's own table."""
-    own = own_table("zoo.toml")
+    own = own_table(TABLE)
     return _ids_of(own, table_stamp(own)) if own is not None else frozenset()
 
 
@@ -289,17 +250,19 @@ def _ids_of(own: Path, stamp: object) -> frozenset[str]:
 
 
 def own_files(found: Checkpoint) -> tuple[Local, ...]:
-    """Return the user's own files of a checkpoint in $VIT_CLAIMS_WEIGHTS.
+    """Return the user's own files of a checkpoint in the configured folder (`weights`).
 
     Raises:
-        ClaimsError: the variable names no folder.
+        ClaimsError: there is no such folder.
     """
-    value = os.environ.get(WEIGHTS)
-    if not value:
+    chosen = config()
+    folder = chosen.weights
+    if folder is None:
         return ()
-    folder = Path(value).expanduser()
     if not folder.is_dir():
-        raise ClaimsError(f"${WEIGHTS}: expected a folder of checkpoints, found none at {folder}; correct or unset it")
+        raise ClaimsError(
+            f"{chosen.origin('weights')}: expected a folder of checkpoints, found none at {folder}; correct or unset it"
+        )
     paths = (folder / f"{found.id}{suffix}" for suffix in SUFFIXES)
     return tuple(Local(str(path.absolute()), owned=True) for path in paths if path.exists())
 
@@ -313,8 +276,9 @@ def estimate(found: Checkpoint) -> int | None:
 
 
 def only_by_hand(found: Checkpoint) -> bool:
-    """Return whether a checkpoint's only source is the bucket that refuses anonymous users."""
-    return bool(found.sources) and all(text.startswith(REFUSING) for text in found.sources)
+    """Return whether all of a checkpoint's sources refuse anonymous users."""
+    refusing = tuple(beginning for beginning, _ in paper().refusing)
+    return bool(found.sources) and bool(refusing) and all(text.startswith(refusing) for text in found.sources)
 
 
 def state(found: Checkpoint, cache_folder: Path) -> str:
@@ -363,7 +327,7 @@ def file_of(found: Checkpoint, cache_folder: Path | None = None, *, offline: boo
 
     Args:
         found: the checkpoint.
-        cache_folder: where downloads lie; None: as the settings say (harness.fetch.config).
+        cache_folder: where downloads lie; None: as the settings say (harness.core.config).
         offline: use only what is on this machine; None: as the settings say.
 
     Raises:
@@ -373,7 +337,7 @@ def file_of(found: Checkpoint, cache_folder: Path | None = None, *, offline: boo
         raise ClaimsError(f"{found.id}: expected released weights, found none: {found.never_released}")
     if found.file:
         return shipped_file(found)
-    from harness.fetch.config import settings
+    from harness.core.config import settings
     from harness.fetch.fetcher import fetch
 
     chosen = settings(cache_folder, offline)
@@ -394,7 +358,7 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
     """
     if found.file:
         return found
-    from harness.fetch.config import settings
+    from harness.core.config import settings
     from harness.fetch.owned import own_file, use
     from harness.fetch.pins import Pins
 
@@ -422,7 +386,7 @@ def shipped_file(found: Checkpoint) -> Path:
     Raises:
         ClaimsError: missing, or not the pinned bytes.
     """
-    path = FOLDER / found.file
+    path = paper().folder / found.file
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
 from harness.core.specs import Dataset
-from harness.core.toml import FOLDER, read_specs
+from harness.core.toml import read_specs
 
 if TYPE_CHECKING:
     from harness.data.registry import Entry
@@ -19,9 +20,15 @@ UNPINNED = "0" * 64
 """The digest of a spec whose bytes nobody has looked at."""
 
 
-@cache
-def datasets(path: Path = FOLDER / "micro" / "datasets.toml") -> Mapping[str, Dataset]:
+def datasets() -> Mapping[str, Dataset]:
     """Return every task of the micro study by id."""
+    path = paper().table("micro/datasets.toml")
+    return {} if path is None else read_datasets(path)
+
+
+@cache
+def read_datasets(path: Path) -> Mapping[str, Dataset]:
+    """Return the tasks of a table by id."""
     return MappingProxyType(read_specs(path, Dataset))
 
 

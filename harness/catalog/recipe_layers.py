@@ -49,7 +49,7 @@ class When:
     """The paper's names, e.g. "ViT-L/16"."""
     families: tuple[Family, ...] = ()
     variants: tuple[str, ...] = ()
-    """Releases of the weights, e.g. "augreg"; a trailing * stands for any rest."""
+    """Releases of the weights; a trailing * stands for any rest."""
     semantics: Literal["", "reference", "timm"] = ""
     train_from: Count | None = None
     """Least number of training examples."""

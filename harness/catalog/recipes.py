@@ -20,13 +20,12 @@ from harness.catalog.recipe_layers import ALWAYS, FIELDS, OF_CHECKPOINT, REPLACE
 from harness.catalog.recipe_layers import training_examples as examples_of
 from harness.core.claim import RecipeUsed
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import own_table, paper
 from harness.core.specs import Checkpoint, Dataset, Recipe, Run, build
 from harness.core.text import read_text
-from harness.core.toml import FOLDER, own_table, read_toml
+from harness.core.toml import read_toml
 
 FILE = "recipes.toml"
-PAPER = "paper"
-"""The protocol that every run is compared with."""
 EVALUATION = frozenset(
     (
         "precision",
@@ -53,16 +52,16 @@ STATED_AS = {
 """What a checkpoint's `stated` calls the settings that come from it."""
 UNSHOWN = frozenset(("epochs", "learning_rates"))
 """Fields that a resolved recipe has no more use for."""
-PROTOCOLS = FOLDER / "protocols.toml"
+PROTOCOLS = "protocols.toml"
 
 
 @cache
-def definitions(path: Path = FOLDER / FILE, own: Path | None = None) -> Mapping[str, Definition]:
+def definitions(path: Path | None, own: Path | None = None) -> Mapping[str, Definition]:
     """Return every recipe by id as it is written: layers of values with their conditions and sources.
 
     Args:
-        path: the project's table.
-        own: another table whose recipes are added, and may be based on the project's.
+        path: the paper's table; None: it has none.
+        own: another table whose recipes are added, and may be based on the paper's.
 
     Raises:
         ClaimsError: a malformed table, or a name that exists already.
@@ -78,8 +77,8 @@ def definitions(path: Path = FOLDER / FILE, own: Path | None = None) -> Mapping[
 
 
 def all_definitions() -> Mapping[str, Definition]:
-    """Return the project's recipes and those of the user's own table, if there is one."""
-    return definitions(own=own_table(FILE))
+    """Return the paper's recipes and those of the user's own table, if there is one."""
+    return definitions(paper().table(FILE), own_table(FILE))
 
 
 def assemble(found: Definition, checkpoint: Checkpoint | None, dataset: Dataset | None) -> Recipe:
@@ -122,15 +121,17 @@ def defined(name: str) -> Definition:
 
 def chosen_rates(name: str) -> Mapping[str, Mapping[str, float]]:
     """Return the learning rates that were chosen for a recipe: checkpoint to dataset to rate; empty if none were."""
-    return read_rates(assemble(defined(name), None, None).learning_rates)
+    return rates_of(assemble(defined(name), None, None).learning_rates)
+
+
+def rates_of(file: str) -> Mapping[str, Mapping[str, float]]:
+    """Return the rates of a recipe's `learning_rates` file, which lies in the paper's folder; empty without one."""
+    return read_rates(paper().folder / file) if file else {}
 
 
 @cache
-def read_rates(file: str) -> Mapping[str, Mapping[str, float]]:
-    """Return the rates of a recipe's `learning_rates` file; empty for a recipe without one."""
-    if not file:
-        return {}
-    path = FOLDER / file
+def read_rates(path: Path) -> Mapping[str, Mapping[str, float]]:
+    """Return the rates that were chosen, by checkpoint and dataset."""
     try:
         rates: Mapping[str, Mapping[str, float]] = json.loads(read_text(path))["chosen"]
     except (OSError, ValueError, KeyError) as error:
@@ -151,7 +152,7 @@ def recipe(name: str, checkpoint: str | None = None, dataset: str | None = None)
 
 def with_chosen(found: Recipe, checkpoint: str, dataset: str) -> Recipe:
     """Return a recipe with the learning rate of its `learning_rates` file, if it has one for the two."""
-    rate = read_rates(found.learning_rates).get(checkpoint, {}).get(dataset)
+    rate = rates_of(found.learning_rates).get(checkpoint, {}).get(dataset)
     return found if rate is None else replace(found, learning_rate=rate)
 
 
@@ -202,7 +203,7 @@ def as_stated(found: Recipe, written: Definition, checkpoint: Checkpoint) -> Rec
     if found.evaluates_only and asks and checkpoint.stated and checkpoint.resolution is None:
         raise ClaimsError(
             f"{checkpoint.id}: expected the resolution that its own head is evaluated at, found it neither in the file"
-            " nor beside it; add resolution = N to its entry in zoo.toml"
+            " nor beside it; add resolution = N to its entry in checkpoints.toml"
         )
     if not values:
         return found
@@ -216,7 +217,7 @@ def as_stated(found: Recipe, written: Definition, checkpoint: Checkpoint) -> Rec
 def steps_of(found: Recipe, dataset: Dataset) -> int:
     """Return the updates that a recipe's epochs come to.
 
-    A part of a batch counts as a step, as in the course's loop (DataLoader without drop_last): 10 epochs of
+    A part of a batch counts as a step, as in a loop over a DataLoader without drop_last: 10 epochs of
     49,000 images in batches of 32 are 10 * 1,532 steps.
     """
     assert found.epochs is not None
@@ -238,13 +239,19 @@ def with_rate(found: Recipe, rate: float) -> Recipe:
     return replace(found, learning_rate=rate)
 
 
-@cache
-def protocols(path: Path = PROTOCOLS) -> Mapping[str, Mapping[str, str]]:
-    """Return which recipe each family of checkpoints gets under one name (protocols.toml).
+def protocols() -> Mapping[str, Mapping[str, str]]:
+    """Return which recipe each family of checkpoints gets under one name (the paper's protocols.toml).
 
     Raises:
         ClaimsError: a family or a recipe that does not exist.
     """
+    path = paper().table(PROTOCOLS)
+    return {} if path is None else read_protocols(path, paper().table(FILE))
+
+
+@cache
+def read_protocols(path: Path, recipes_file: Path | None) -> Mapping[str, Mapping[str, str]]:
+    """Return the protocols of a table, checked against the recipes of another."""
     found: Mapping[str, Mapping[str, str]] = read_toml(path)
     families = Checkpoint.__dataclass_fields__["family"].type
     for name, table in found.items():
@@ -253,8 +260,8 @@ def protocols(path: Path = PROTOCOLS) -> Mapping[str, Mapping[str, str]]:
         for family, used in table.items():
             if family not in getattr(families, "__args__", (family,)):
                 raise unknown("family", family, families.__args__, f"{path.name} [{name}]")
-            if used not in definitions():
-                raise unknown("recipe", used, definitions(), f"{path.name} [{name}]")
+            if used not in definitions(recipes_file):
+                raise unknown("recipe", used, definitions(recipes_file), f"{path.name} [{name}]")
     return MappingProxyType(found)
 
 
@@ -262,7 +269,7 @@ def protocol(name: str, family: str) -> str:
     """Return the id of the recipe that a family of checkpoints gets under a protocol's name.
 
     Args:
-        name: a protocol ("notebook", "paper", "code") or any recipe's id, which then is for every family.
+        name: a protocol (protocols.toml) or any recipe's id, which then is for every family.
         family: the checkpoint's.
 
     Raises:
@@ -288,9 +295,10 @@ def require_protocol(name: str) -> None:
 
 def recipe_used(run: Run) -> RecipeUsed:
     """Return every setting of a run for the report, with the paper's value where the paper's recipe has another."""
+    compared = paper().defaults.compared_with
     rows = tuple((field, text, "") for field, text in settings(run.recipe).items())
-    if run.checkpoint.family in protocols()[PAPER]:
-        papers = resolve(protocol(PAPER, run.checkpoint.family), run.checkpoint, run.dataset)
+    if run.checkpoint.family in protocols().get(compared, ()):
+        papers = resolve(protocol(compared, run.checkpoint.family), run.checkpoint, run.dataset)
         rows = tuple((field, text, different(field, run.recipe, papers)) for field, text, _ in rows)
     return RecipeUsed(run.checkpoint.id, run.recipe.id, rows)
 

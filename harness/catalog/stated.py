@@ -25,7 +25,7 @@ from harness.models.released import expected
 
 __all__ = ["complete", "head_outputs", "settle"]
 
-THE_FILE, THE_ENTRY = "the file", "zoo.toml"
+THE_FILE, THE_ENTRY = "the file", "checkpoints.toml"
 NPZ = ("vit-npz", "bit-npz")
 TRANSFORMERS_DEFAULT = "transformers' default for ViT, 0.5 and 0.5"
 AUTHORS = "the authors' convention, 0.5 and 0.5"
@@ -43,7 +43,7 @@ def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
     comes from. A checkpoint of the project's own tables is returned as it is.
 
     Args:
-        found: an entry of zoo.toml, or what stands for a file on the command line.
+        found: an entry of checkpoints.toml, or what stands for a file on the command line.
         path: its weights; other files are looked for in the same folder.
 
     Raises:
@@ -138,7 +138,7 @@ def heads_of(
     if heads is None:
         raise ClaimsError(
             f"{found.id}: expected the number of attention heads, found none in {path} nor in a config.json beside it;"
-            " add heads = N to its entry in zoo.toml"
+            " add heads = N to its entry in checkpoints.toml"
         )
     return int(heads)
 
@@ -301,7 +301,7 @@ def settle(found: Checkpoint, dataset: Dataset, recipe: Recipe) -> dict[str, Any
     if not dict(found.stated).get("normalisation") and found.stated:
         raise ClaimsError(
             f"{found.id}: expected to know how its input is normalised, found it stated nowhere; add mean = [...] and"
-            " std = [...] (of levels 0 to 1) to its entry in zoo.toml, or timm's name of the model"
+            " std = [...] (of levels 0 to 1) to its entry in checkpoints.toml, or timm's name of the model"
         )
     outputs, where = head_outputs(found, class_names(dataset), dataset.id)
     return {"outputs": outputs, "class_order": where}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # images are read with numpy, which a lookup of the micro stu
 
 GIVEN = "own-"
 """What ids begin with that are made for a FILE or FOLDER (harness.data.registry)."""
-EVALUATE = "evaluate"
 LEVELS = ("mean", "std")
 STATED = ("resolution", "heads", "weights", "timm", *LEVELS, "classes_file")
 """Options that state what a FILE leaves open; they are fields of a Checkpoint."""
@@ -70,7 +69,7 @@ def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
             option = min(stated).replace("_", "-")
             raise ClaimsError(
                 f"--{option}: expected a FILE as --checkpoint, found the id {options.checkpoint}; say it in its entry"
-                " in zoo.toml"
+                " in checkpoints.toml"
             )
         entry = checkpoint(options.checkpoint)
         return entry if is_released(entry) else completed(pinned(entry), file_of(entry))
@@ -92,11 +91,12 @@ def asked_images(options: argparse.Namespace) -> Dataset | Entry:
     """Return the dataset that the options name: a micro task as it is, or the entry of images."""
     from harness.catalog.datasets import dataset, datasets, real
     from harness.catalog.given import dataset_at, is_path
-    from harness.data.registry import CLAIMED, entries
+    from harness.core.paper import paper
+    from harness.data.registry import entries
 
     if options.dataset in datasets():
         return dataset(options.dataset)
-    known = {*entries(), *CLAIMED}
+    known = {*entries(), *dict(paper().images)}
     return dataset_at(options.dataset) if is_path(options.dataset, known) else real(options.dataset)
 
 
@@ -137,7 +137,10 @@ def usual_recipe(checkpoint: Checkpoint, dataset: Dataset) -> str:
 
     A FILE whose head is of the dataset's classes is evaluated; why one of as many classes is not, is said.
     """
-    usual = "micro" if checkpoint.shipped else "notebook" if dataset.train else EVALUATE
+    from harness.core.paper import paper
+
+    defaults = paper().defaults
+    usual = defaults.micro if checkpoint.shipped else defaults.protocol if dataset.train else defaults.evaluation
     if not checkpoint.id.startswith(GIVEN) or checkpoint.classes != dataset.classes:
         return usual
     from harness.catalog.datasets import class_names
@@ -146,10 +149,10 @@ def usual_recipe(checkpoint: Checkpoint, dataset: Dataset) -> str:
     try:
         head_outputs(checkpoint, class_names(dataset), dataset.id)
     except ClaimsError as error:
-        if usual != EVALUATE:
+        if usual != defaults.evaluation:
             print(f"a new head is trained (--recipe {usual}), for {error}", file=sys.stderr)
         return usual
-    return EVALUATE
+    return defaults.evaluation
 
 
 def recipe_of(options: argparse.Namespace, checkpoint: Checkpoint, dataset: Dataset) -> Recipe:

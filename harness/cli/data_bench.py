@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--path", metavar="DIR", help="where it lies (default: $VIT_CLAIMS_DATA/DATASET)")
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="at most so many (default: %(default)s)")
     parser.add_argument("--side", type=int, metavar="PIXELS", help="resize to a square first (default: as decoded)")
-    parser.add_argument("--cache", metavar="DIR", help="keep the cache there (default: a temporary folder)")
+    parser.add_argument("--cache", dest="keep", metavar="DIR", help="keep the cache (default: in a temporary folder)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -60,9 +60,9 @@ def run(options: argparse.Namespace) -> int:
             raise ClaimsError(f"--{name}: expected a positive number, found {value}")
     examples = find(options.dataset, options.path)
     resize = None if options.side is None else Resize("square", options.side)
-    if options.cache:
+    if options.keep:
         found = time_decoding(
-            options.dataset, examples, options.images, resize, Path(options.cache).expanduser().absolute()
+            options.dataset, examples, options.images, resize, Path(options.keep).expanduser().absolute()
         )
     else:
         with tempfile.TemporaryDirectory(prefix="vit-claims-bench-") as folder:

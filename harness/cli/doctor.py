@@ -11,7 +11,7 @@ from typing import Any
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
     parser = commands.add_parser("doctor", help="say what this machine has and lacks for the real job")
-    parser.add_argument("--offline", action="store_true", help="ask no server")
+    parser.add_argument("--offline", action="store_true", default=None, help="ask no server")
     parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
@@ -19,10 +19,9 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings; what is missing is not a failure of the command."""
     from harness.cli.doctor_findings import examine
-    from harness.core.paths import home
-    from harness.fetch.config import settings
+    from harness.core.config import home, settings
 
-    chosen = settings(options.cache, options.offline or None)
+    chosen = settings(options.cache, options.offline)
     findings = examine(chosen.cache, home(), offline=chosen.offline)
     if options.json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.catalog.claim_files import claims
 from harness.core.claim import Claim, Contender, Hypothesis
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.core.specs import Checkpoint
 
 State = Literal["ok", "missing", "note"]
@@ -23,20 +23,12 @@ PACKAGES = (
     "vit-claims python torch torchvision timm jax flax transformers huggingface-hub numpy scipy statsmodels pytest"
 ).split()
 
-# One file for each place that the zoo's checkpoints come from.
-PROBES = (
-    ("Hugging Face hub, google/*", "vit-b16-in21k", 0),
-    ("Hugging Face hub, timm/*", "convnext-t-in1k", 0),
-    ("bucket gs://bit_models", "bit-m-r50x1", 0),
-    ("bucket gs://vit_models", "sam-l16", 0),
-    ("dl.fbaipublicfiles.com", "convnext-t-in1k", 1),
-)
 GATED = ("ILSVRC/imagenet-1k", "data/validation-00000-of-00014.parquet")
 """The gated hub dataset, and a file of it that only those who accepted its terms can get."""
 PATIENCE = 5.0
 """Seconds that a source has to answer."""
 DISK_WARNING = 50e9
-"""Bytes: the checkpoints and datasets of claim 1 and room to unpack."""
+"""Bytes: some checkpoints and datasets, and room to unpack."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ def token() -> Finding:
     from huggingface_hub import get_token
 
     if get_token():
-        return Finding("hub token", "ok", "a token is set (whether it opens the gated ImageNet-1k: see sources)")
+        return Finding("hub token", "ok", "a token is set (whether it opens the gated datasets: see sources)")
     return Finding(
         "hub token", "note", "none; only the gated ILSVRC/imagenet-1k needs one: accept its terms, then `hf auth login`"
     )
@@ -168,7 +160,7 @@ def sources() -> list[Finding]:
     from harness.fetch.sources import Hub
 
     asked: list[tuple[str, Any]] = [
-        (name, materials(checkpoint(entry))[0].sources[index]) for name, entry, index in PROBES
+        (each.name, materials(checkpoint(each.checkpoint))[0].sources[each.source]) for each in paper().probes
     ]
     asked.append((f"gated dataset {GATED[0]}", Hub(*GATED, kind="dataset")))
     with ThreadPoolExecutor(len(asked)) as pool:
@@ -191,18 +183,7 @@ def probe(name: str, source: Any) -> Finding:
 
 def needs(cache: Path) -> list[Finding]:
     """Return for each claim what is missing here to measure it on the released material."""
-    return [finding for claim, stated in claims() for finding in need(claim, stated, cache)]
-
-
-def claims(package: str = "claims") -> list[tuple[Claim, Sequence[Hypothesis]]]:
-    """Return every claim of the package with its hypotheses, by id."""
-    found: dict[str, tuple[Claim, list[Hypothesis]]] = {}
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        for value in vars(importlib.import_module(f"{package}.{module.name}")).values():
-            if hasattr(value, "stated"):
-                claim, hypotheses = value.stated
-                found.setdefault(claim.id, (claim, []))[1].extend(hypotheses)
-    return [found[name] for name in sorted(found)]
+    return [finding for claim, stated in claims().values() for finding in need(claim, stated, cache)]
 
 
 def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Finding]:
@@ -245,11 +226,11 @@ def who(entry: Checkpoint) -> str:
 
 def dataset_here(name: str) -> bool:
     """Return whether all that a claim's dataset is made of lies where it is looked for; reading it checks it."""
+    from harness.core.config import settings
     from harness.data.download.dataset import state
     from harness.data.imagenet_real import FILE, ID
     from harness.data.paths import location
     from harness.data.registry import claimed, entries
-    from harness.fetch.config import settings
 
     here = [
         state(entries()[part], location(entries()[part].folder))[0] == "here"

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.core.config import settings
 from harness.core.errors import ClaimsError, unknown
 from harness.fetch.cache import cache_size, entries, free_disk, remove, unneeded, verify
-from harness.fetch.config import settings
 from harness.fetch.dry_run import Planned, plan_all
 from harness.fetch.fetcher import fetch
 from harness.fetch.pins import Pins, fields

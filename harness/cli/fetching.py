@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.cli import fetch_command
+from harness.core.config import Config
 from harness.core.errors import ClaimsError, unknown
-from harness.fetch import Material, Pins, Settings, settings
+from harness.fetch import Material, Pins, settings
 
 if TYPE_CHECKING:
     from harness.data.registry import Entry
@@ -109,7 +110,7 @@ def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> lis
 
 
 def dataset_materials(
-    wanted: Mapping[str, Entry], dry_run: bool, chosen: Settings
+    wanted: Mapping[str, Entry], dry_run: bool, chosen: Config
 ) -> tuple[dict[str, tuple[Material, ...]], bool]:
     """Return the files to fetch by dataset, and whether a dataset can't be had; one line each for those."""
     from harness.data.download.dataset import HUB_READER, by_hand, materials
@@ -135,7 +136,7 @@ def dataset_materials(
     return found, failed
 
 
-def lay_out(entry: Entry, files: Collection[Material] | None, chosen: Settings) -> bool:
+def lay_out(entry: Entry, files: Collection[Material] | None, chosen: Config) -> bool:
     """Unpack a dataset whose files are on this machine and return whether that worked.
 
     Args:
@@ -181,18 +182,14 @@ def all_here(files: Iterable[Material], cache: Path) -> bool:
 
 
 def needs(claim: str) -> Iterable[str]:
-    """Return the checkpoints and datasets that a claim ("1" or "claim1") needs on released material."""
+    """Return the checkpoints and datasets that a claim, by its id or number, needs on released material."""
     from harness.catalog.checkpoints import resolve
-    from harness.cli.doctor_findings import claims
+    from harness.catalog.claim_files import stated_by
     from harness.data.registry import claimed
 
-    stated = {each.id: hypotheses for each, hypotheses in claims()}
-    name = f"claim{claim}" if claim.isdecimal() else claim
-    if name not in stated:
-        raise unknown("claim", claim, stated)
     checkpoints: dict[str, None] = {}
     datasets: dict[str, None] = {}
-    for hypothesis in stated[name]:
+    for hypothesis in stated_by(claim):
         for contender in hypothesis.contenders:
             try:
                 found = resolve(contender, hypothesis.on)

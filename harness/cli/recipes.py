@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     show = actions.add_parser("show", help="print every setting of a recipe with its source")
-    show.add_argument("a", metavar="NAME", help="a recipe; with --checkpoint also a protocol, e.g. notebook")
+    show.add_argument("a", metavar="NAME", help="a recipe; with --checkpoint also a protocol")
     diff = actions.add_parser("diff", help="print where two recipes differ, with their sources")
     diff.add_argument("a", metavar="A")
     diff.add_argument("b", metavar="B")

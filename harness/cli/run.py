@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--recipe",
         metavar="ID",
-        help="how (see: recipes; default: micro, for other checkpoints notebook; evaluate for a FILE whose head is of"
+        help="how (see: recipes; default: the paper's own for such a checkpoint; evaluate for a FILE whose head is of"
         " the FOLDER's classes)",
     )
     parser.add_argument("--learning-rate", type=float, metavar="X", help="one of the recipe's grid, if it has one")
@@ -61,7 +60,7 @@ def add_parser(commands: Any) -> None:
         help="compute nothing: give the stored result, also where your own weights or images are gone",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    own = parser.add_argument_group("what a FILE does not say of itself (an id's entry in zoo.toml says it there)")
+    own = parser.add_argument_group("what a FILE does not say of itself (an id's entry in checkpoints.toml does)")
     own.add_argument("--resolution", type=int, metavar="N", help="side of the input in pixels")
     own.add_argument("--heads", type=int, metavar="N", help="attention heads")
     own.add_argument("--weights", metavar="NAME", help="which of several sets of weights in the file, e.g. model_ema")
@@ -73,15 +72,13 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
-    from harness.core.paths import home
+    from harness.core.config import home
     from harness.training.api import first_process
 
     if process_count() > 1 and options.backend != "torch":
         raise ClaimsError(
             f"--backend {options.backend}: expected one process, found a launcher's; only torch shares a run"
         )
-    if options.offline is not None:
-        os.environ["VIT_CLAIMS_OFFLINE"] = str(int(options.offline))  # for all that this run reads
     store = Store(home())
     found = answer(options, store)
     if first_process():

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table, or the list."""
     from harness.catalog.checkpoints import checkpoints
-    from harness.fetch.config import settings
+    from harness.core.config import settings
 
     cache = settings(options.cache).cache
     entries = list(checkpoints().values())

@@ -28,9 +28,9 @@ class Contender:
     architecture: str
     """The paper's name, e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16"."""
     pretrained_on: str
-    """"ImageNet-1k", "ImageNet-21k" or "JFT-300M"."""
+    """The pre-training set, as the paper names it."""
     variant: str = "orig"
-    """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
+    """Which release of the weights: "orig" (the paper's own), or a name of the paper's tables."""
     resolution: int | None = None
     """Side of the test input in pixels, where the claim is about one; None: the source's own."""
 
@@ -147,7 +147,7 @@ class Claim:
     quote: str
     source: str
     not_verifiable: Sources = ()
-    """(what, why) pairs; `what` may name a pre-training set, e.g. "JFT-300M"."""
+    """(what, why) pairs; `what` may name a pre-training set."""
 
     def why_not_verifiable(self, hypothesis: Hypothesis) -> str | None:
         """Return why a hypothesis can't be measured on the paper's own material, or None."""

@@ -1,4 +1,4 @@
-"""Where state lies: one home folder for runs, locks and downloads, and how a file gets there whole."""
+"""Folders and files on disk: made, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,18 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.core.errors import NotWritten
-
-VARIABLE = "VIT_CLAIMS_HOME"
-
-
-def home(option: str | os.PathLike[str] | None = None) -> Path:
-    """Return the home folder: the option if given, else $VIT_CLAIMS_HOME, else the platform's user cache folder."""
-    chosen = option or os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("vit-claims", appauthor=False))
 
 
 def make_folder(path: Path) -> Path:

@@ -107,11 +107,11 @@ class Checkpoint:
     architecture: str
     """The paper's name of the architecture, e.g. "ViT-L/16"."""
     pretrained_on: str
-    """The pre-training set, e.g. "ImageNet-21k"."""
+    """The pre-training set, as the paper names it."""
     layout: Literal["vit-npz", "bit-npz", "timm", "transformers", "jeonsworld"]
     """The file layout, which decides the reader."""
     variant: str = "orig"
-    """Which release of the weights: "orig" (the paper's), "augreg", "sam"."""
+    """Which release of the weights: "orig" (the paper's own), or a name."""
     file: str = ""
     """Where a shipped file lies, relative to the harness package; "" for one that is fetched."""
     sources: tuple[str, ...] = ()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,30 +15,8 @@ from harness.core.text import read_text
 
 S = TypeVar("S")
 
-FOLDER = Path(__file__).parents[2] / "claims"
-"""The folder of the paper's tables."""
-VARIABLE = "VIT_CLAIMS_TABLES"
-"""The environment variable with a folder of the user's own zoo.toml, datasets.toml and recipes.toml."""
 ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """An id names files and stands in messages, options and the page: no separators, no dot at its start, not too long."""
-
-
-def own_table(name: str) -> Path | None:
-    """Return the user's own table of a name, e.g. "recipes.toml", or None if there is none.
-
-    Its entries stand beside the project's; a name that exists there already is an error.
-
-    Raises:
-        ClaimsError: $VIT_CLAIMS_TABLES names no folder.
-    """
-    value = os.environ.get(VARIABLE)
-    if not value:
-        return None
-    folder = Path(value).expanduser().absolute()
-    if not folder.is_dir():
-        raise ClaimsError(f"${VARIABLE}: expected a folder of tables, found none at {folder}; mend or unset it")
-    path = folder / name
-    return path if path.exists() or path.is_symlink() else None  # what can't be read is said by who reads it
 
 
 def table_stamp(path: Path | None) -> tuple[int, ...]:
@@ -90,9 +68,44 @@ def read_specs(path: Path, spec: type[S]) -> dict[str, S]:
             raise ClaimsError(
                 f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; mend the file"
             )
-        require_id(name, path.name)
-        found[name] = build(spec, {"id": name, **values}, f"{path.name} [{name}]")
+        for each, filled in filled_in(name, values, f"{path.name} [{name}]"):
+            require_id(each, path.name)
+            found[each] = build(spec, {"id": each, **filled}, f"{path.name} [{each}]")
     return found
+
+
+def filled_in(name: str, values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the entries that a table stands for: itself, or one for each combination of its `each`.
+
+    `each` is a table of lists. In every text of the entry, {KEY} stands for one of the list of that key; ids are in
+    lower case.
+
+    Raises:
+        ClaimsError: `each` is no table of lists of text, or a text names a key that it lacks.
+    """
+    if "each" not in values:
+        yield name, values
+        return
+    each = values["each"]
+    lists: list[Any] = list(each.values()) if isinstance(each, dict) else [None]
+    if not all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists):
+        raise ClaimsError(f"{where}: each: expected a table of lists of text, found {each!r}; correct the file")
+    rest = {key: value for key, value in values.items() if key != "each"}
+    for chosen in itertools.product(*lists):
+        words = dict(zip(each, chosen, strict=True))
+        try:
+            yield name.format(**words).lower(), {key: filled(value, words) for key, value in rest.items()}
+        except (KeyError, IndexError, ValueError) as error:
+            raise ClaimsError(
+                f"{where}: expected only {{{'}, {'.join(each)}}} in braces, found: {error}; correct the file"
+            ) from None
+
+
+def filled(value: Any, words: Mapping[str, str]) -> Any:
+    """Return a value with {KEY} in its texts replaced."""
+    if isinstance(value, list):
+        return [filled(item, words) for item in value]
+    return value.format(**words) if isinstance(value, str) else value
 
 
 def read_tables(paths: Iterable[Path | None], spec: type[S]) -> dict[str, S]:

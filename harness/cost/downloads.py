@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.core.specs import Checkpoint
-from harness.core.toml import FOLDER, read_toml
+from harness.core.toml import read_toml
 
 if TYPE_CHECKING:
     from harness.data.registry import Entry
@@ -32,9 +33,15 @@ class Download:
     """What must be done by hand, or why nothing is known."""
 
 
+def published_sizes() -> dict[str, int]:
+    """Return the bytes of published archives by FOLDER/FILE (the paper's archives.toml)."""
+    path = paper().table("archives.toml")
+    return {} if path is None else read_sizes(path)
+
+
 @cache
-def published_sizes(path: Path = FOLDER / "archives.toml") -> dict[str, int]:
-    """Return the bytes of published archives by FOLDER/FILE."""
+def read_sizes(path: Path) -> dict[str, int]:
+    """Return the bytes that a table states."""
     return {name: size for table in read_toml(path).values() for name, size in table["sizes"].items()}
 
 

@@ -15,8 +15,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import own_table, paper
 from harness.core.specs import STRICT, Count, Dataset, Natural, Sources, build
-from harness.core.toml import FOLDER, own_table, read_specs, read_tables, read_toml, table_stamp
+from harness.core.toml import read_specs, read_tables, read_toml, table_stamp
 from harness.data.examples import Examples
 from harness.data.published_splits import Digests, Parts, Reader, join, stratified, subset
 from harness.data.readers import cifar, oxford, vtab
@@ -119,37 +120,36 @@ def given(path: Path, classes: int, train: int, test: int) -> Entry:
     return build(Entry, values, str(path))
 
 
-CLAIMED = {"flowers102": ("flowers",), "imagenet_real": ("imagenet", "imagenet-real")}
-"""Names of datasets in claims, and the ids of what holds their images and labels, where those differ."""
-
-
 def claimed(name: str) -> tuple[str, ...]:
     """Return the ids of what a claim's dataset is made of."""
-    return CLAIMED.get(name, (name,))
+    return paper().images_of(name)
 
 
-def entries(path: Path = FOLDER / "datasets.toml") -> Mapping[str, Entry]:
-    """Return every real dataset by id: the table's and the user's own ($VIT_CLAIMS_TABLES/datasets.toml).
+def entries() -> Mapping[str, Entry]:
+    """Return every real dataset by id: the paper's and the user's own (`tables`/datasets.toml).
 
     Raises:
         ClaimsError: malformed, an id that is given twice, or a reader that does not exist.
     """
-    own = own_table("datasets.toml")
-    return all_of(path, own, table_stamp(own))
+    here, own = paper(), own_table("datasets.toml")
+    return all_of(here.table("datasets.toml"), own, here.table("micro/datasets.toml"), table_stamp(own))
 
 
 @cache
-def all_of(path: Path, own: Path | None, stamp: object = None) -> Mapping[str, Entry]:
-    """Return the datasets of a table and of the user's own, which is read again where its stamp is another."""
+def all_of(path: Path | None, own: Path | None, micro: Path | None, stamp: object = None) -> Mapping[str, Entry]:
+    """Return the datasets of a table and of the user's own, which is read again where its stamp is another.
+
+    Ids of the user's own must not be the micro study's.
+    """
     del stamp
     found = read_tables((path, own), Entry)
     for entry in found.values():
         if entry.reader not in READERS and not entry.missing:
             raise unknown("reader", entry.reader, READERS, f"dataset {entry.id}")
     if own is not None:
-        micro = read_toml(FOLDER / "micro" / "datasets.toml")
+        reserved = read_toml(micro) if micro is not None else {}
         for name, entry in read_specs(own, Entry).items():
-            if name in micro:
+            if name in reserved:
                 raise ClaimsError(f"{own} [{name}]: expected a new id, found one of the micro study's; rename it")
             path_given = str(own.parent / Path(entry.path).expanduser()) if entry.path else ""
             found[name] = replace(entry, path=path_given, own=True)
@@ -157,13 +157,13 @@ def all_of(path: Path, own: Path | None, stamp: object = None) -> Mapping[str, E
 
 
 def imagenet(root: Path, digests: Digests) -> Parts:
-    """Read ImageNet-1k validation in any of its forms; it is counted, not hashed (its tar has 6.7 GB)."""
+    """Read ImageNet validation in any of its forms; it is counted, not hashed (its tar has 6.7 GB)."""
     del digests
     return Parts(test=imagenet_validation(root))
 
 
 def imagenet_with_train(root: Path, digests: Digests) -> Parts:
-    """Read ImageNet-1k: the training folder `train/<synset>/*.JPEG` and validation in any of its forms."""
+    """Read ImageNet: the training folder `train/<synset>/*.JPEG` and validation in any of its forms."""
     test = imagenet(root, digests).test
     train = imagenet_train(root)
     if test.classes != train.classes and test.classes[0].startswith("n"):

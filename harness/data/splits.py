@@ -2,7 +2,7 @@
 
 - The test set is scored once, by the final run, and never seen by choices.
 - The dev split is a fixed share of the training examples, the same for every run of a dataset; runs
-  that make choices train on the rest and are scored on it (paper, appendix B.1.1: hyper-parameters
+  that make choices train on the rest and are scored on it (hyper-parameters
   are chosen on a held-out part of the training set, the final run uses all of it).
 - A few-shot task draws its examples per class from the training examples with the run's seed, so
   that an interval over seeds speaks of the draw, too.

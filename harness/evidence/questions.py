@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalog.recipes import require_protocol
 from harness.core.claim import Claim, Hypothesis, Verdict
+from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
+from harness.core.paper import paper
 from harness.core.source import AGREEMENT, GPU, MICRO, PUBLISHED, Source
 from harness.core.specs import BACKENDS, Run
-from harness.core.toml import VARIABLE as TABLES
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key
 from harness.evidence.published.gather import PublishedFigures, publications
@@ -33,8 +33,8 @@ class EvidenceRequest:
 
     backend: str = "torch"
     """"torch", "jax", or "both": each, and whether they agree."""
-    protocol: str = "notebook"
-    """Whose recipes the released checkpoints are fine-tuned by (recipes.toml)."""
+    protocol: str = ""
+    """Whose recipes the released checkpoints are fine-tuned by (recipes.toml); "": the paper's default."""
 
     def on_each(self, source: Source) -> list[Source]:
         """Return a measured source on each framework that is asked for, and their agreement if all are."""
@@ -49,8 +49,9 @@ class EvidenceRequest:
         Raises:
             ClaimsError: there is no such protocol or recipe, or a table is malformed.
         """
-        require_protocol(self.protocol)
-        if os.environ.get(TABLES):
+        if self.protocol:
+            require_protocol(self.protocol)
+        if config().tables is not None:
             from harness.catalog.checkpoints import checkpoints
             from harness.data.registry import entries
 
@@ -106,8 +107,11 @@ def sources_of(
         judged.add(compared)
         sources += request.on_each(Source(MICRO))
     # What was never released stays so whatever the framework and the recipe.
-    never = claim.why_not_verifiable(hypothesis) is not None
-    sources += [Source(GPU)] if never else request.on_each(Source(GPU, request.protocol))
+    protocol = request.protocol or paper().defaults.protocol
+    if claim.why_not_verifiable(hypothesis) is not None:
+        sources.append(Source(GPU))
+    elif protocol:  # a paper without recipes has no released checkpoints to fine-tune
+        sources += request.on_each(Source(GPU, protocol))
     for name in dict(hypothesis.expected):
         require_source(claim, hypothesis, name, sources)
     return sources

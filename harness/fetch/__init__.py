@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness.core.config import settings
 from harness.fetch.archives import unpack
 from harness.fetch.cache import Verified, cache_size, entries, unneeded, verify
-from harness.fetch.config import Settings, settings
 from harness.fetch.dry_run import Planned, plan, plan_all
 from harness.fetch.fetcher import fetch
 from harness.fetch.pins import Pin, Pins
@@ -19,7 +19,6 @@ __all__ = [
     "Pin",
     "Pins",
     "Planned",
-    "Settings",
     "Source",
     "Url",
     "Verified",

@@ -56,7 +56,7 @@ class RunsSide:
     """One contender's runs, a seed each."""
 
     title: str
-    """The contender as a side of the verdict, e.g. "ViT-L/16 (ImageNet-21k) as vit-l16-in21k"."""
+    """The contender as a side of the verdict, e.g. "NET (PRE-TRAINING SET) as CHECKPOINT"."""
     runs: tuple[Scored | DivergedRun, ...]
     """In the order of their seeds, which is the same for every side."""
     recipe: RecipeUsed
@@ -91,6 +91,7 @@ class PipelineCheck:
 
     family: str
     checkpoint: str
+    dataset: str
     accuracy: float | None
     """Top-1 in percent, as others measured it; None: it could not be checked here."""
 

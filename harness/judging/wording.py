@@ -66,7 +66,8 @@ def remarks(evidence: Evidence) -> list[str]:
     return [
         *([f"mind: {'; '.join(evidence.caveats)}"] if evidence.caveats else []),
         *(
-            f"the evaluation of {check.family} networks is unchecked, for ImageNet or {check.checkpoint} is not here"
+            f"the evaluation of {check.family} networks is unchecked,"
+            f" for {check.dataset} or {check.checkpoint} is not here"
             for check in evidence.pipeline_checks
             if check.accuracy is None
         ),

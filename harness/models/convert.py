@@ -218,7 +218,7 @@ def attention(key: str, array: Array, heads: int | None, prefix: str) -> dict[st
     if heads is None:
         raise ClaimsError(
             f"{prefix}expected the number of attention heads, which a PyTorch file of width {width} does not state,"
-            " found none; say how many heads: heads = N in zoo.toml, or --heads N"
+            " found none; say how many heads: heads = N in checkpoints.toml, or --heads N"
         )
     if heads < 1:
         raise ClaimsError(f"{prefix}expected a number of heads above 0, found {heads}")

@@ -63,7 +63,7 @@ def choose(sets: Mapping[str, Mapping[str, T]], wanted: str = "", where: str = "
         *_, last = names = sorted(sets)
         raise ClaimsError(
             f"{prefix}expected one set of weights, found {len(sets)}: {', '.join(names)}; say which with"
-            f' weights = "{last}" in zoo.toml or --weights {last}'
+            f' weights = "{last}" in checkpoints.toml or --weights {last}'
         )
     name = wanted or next(iter(sets))
     return name, bare(sets[name], prefix)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.claim import Verdict, VerdictName
+from harness.core.paper import paper
 from harness.core.source import AGREEMENT, DEFAULT_BACKEND, Source
 
 
@@ -45,17 +46,6 @@ GROUP_NOTES = {
     "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
 }
 
-DATASETS = {
-    "imagenet": "ImageNet",
-    "imagenet_real": "ImageNet ReaL",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "pets": "Oxford-IIIT Pets",
-    "flowers102": "Oxford Flowers-102",
-    "vtab1k": "VTAB-1k",
-}
-"""The names under which the papers know the datasets; any other is shown by its id."""
-
 KINDS = ("Better", "Increasing", "Close")
 
 BACKENDS = {"torch": "torch", "jax": "jax", AGREEMENT: "do both agree?"}
@@ -70,7 +60,7 @@ def stated(verdict: Verdict) -> str:
 
 def dataset(verdict: Verdict) -> str:
     """Return the name of the paper's dataset."""
-    return DATASETS.get(verdict.dataset, verdict.dataset)
+    return dict(paper().titles).get(verdict.dataset, verdict.dataset)
 
 
 def group(source: str) -> str:
@@ -124,7 +114,7 @@ def group_order(name: str) -> tuple[int, str]:
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """Return a sort key under which claim2 comes before claim10."""
+    """Return a sort key under which 2 comes before 10."""
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", text)]
 
 

@@ -78,7 +78,7 @@ class Book:
         return sorted(self.verdicts.values(), key=order)
 
     def claim_ids(self) -> list[str]:
-        """Return the ids of all claims that are known or that verdicts name, claim2 before claim10."""
+        """Return the ids of all claims that are known or that verdicts name, 2 before 10."""
         return sorted({*self.claims, *(verdict.claim for verdict in self.verdicts.values())}, key=natural)
 
 

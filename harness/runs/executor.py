@@ -25,11 +25,14 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
+from harness.core.config import Config, config, use
 from harness.core.errors import ClaimsError, NotStored
+from harness.core.paper import paper, using
 from harness.core.paths import held
 from harness.core.specs import Result, Run
 from harness.runs.store import Busy, Store
 from harness.training.api import Execution
+from harness.training.devices import confine
 from harness.training.resume import Interrupted
 
 if TYPE_CHECKING:
@@ -82,6 +85,8 @@ class Executor:
         cpu = Lane(("cpu",) * max(1, jobs))
         self.lanes = {"cpu": cpu, "accelerator": Lane(tuple(accelerators)) if accelerators else cpu}
         self.pending: dict[str, Run] = {}
+        self.papers: dict[str, Path] = {}
+        """The paper's folder of each planned run: its tables say where weights and images lie."""
         self.done: dict[str, Result] = {}
         self.progress: Progress = lambda done, total, label: None
         self._pools: dict[Lane, ProcessPoolExecutor] = {}
@@ -98,6 +103,7 @@ class Executor:
         for run in runs:
             if run.id not in self.done:
                 self.pending.setdefault(run.id, run)
+                self.papers.setdefault(run.id, paper().folder)
 
     def results(self, runs: Sequence[Run]) -> list[Result]:
         """Return the results of runs, in order.
@@ -157,7 +163,11 @@ class Executor:
             for run in (*missing, *others):
                 # What fails here for another's hypothesis fails again, and is told, where it is needed.
                 ignored = () if run.id in needed_ids else (Exception,)
-                with contextlib.suppress(Busy, *ignored), self._device(self.lane(run)) as device:
+                with (
+                    contextlib.suppress(Busy, *ignored),
+                    self._device(self.lane(run)) as device,
+                    using(self.papers.get(run.id)),
+                ):
                     try:
                         measure(run, self.store, replace(self.execution, device=device))
                         self._collect(run)
@@ -219,7 +229,8 @@ class Executor:
                 self._futures[run_id] = self._handed_over(run)
 
     def _handed_over(self, run: Run) -> Future[bool | NotStored]:
-        lane, compute = self.lane(run), partial(_compute, run, self.store.home, self.execution)
+        lane = self.lane(run)
+        compute = partial(_compute, run, self.store.home, self.execution, self.papers[run.id])
         try:
             return self._pool(lane).submit(compute)
         except BrokenProcessPool:  # the other workers ended with the one that was killed
@@ -247,7 +258,7 @@ class Executor:
             for position, device in enumerate(lane.devices, 1):
                 devices.put((position, device))
             self._pools[lane] = ProcessPoolExecutor(
-                len(lane.devices), mp_context=context, initializer=_start_worker, initargs=(devices,)
+                len(lane.devices), mp_context=context, initializer=_start_worker, initargs=(devices, config())
             )
         return self._pools[lane]
 
@@ -262,16 +273,13 @@ _interrupted = False
 """In a worker process: whether a signal ended a run, and with it the session."""
 
 
-def _start_worker(devices: SimpleQueue[tuple[int, str]]) -> None:
-    """Take a device; let Ctrl-C end the worker without a traceback of its own, and end it when its parent is killed."""
+def _start_worker(devices: SimpleQueue[tuple[int, str]], configured: Config) -> None:
+    """Take a configuration and a device; end on Ctrl-C without a traceback, and when the parent process is killed."""
     global _device, _position
+    use(configured)
     _position, mine = devices.get()
-    if mine != "cpu":
-        # Before CUDA starts in this process; the name is one of the caller's own list.
-        os.environ["CUDA_VISIBLE_DEVICES"] = mine
-        _device = "cuda"
-    else:
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX would start on the accelerators, too
+    confine(mine)
+    _device = "cpu" if mine == "cpu" else "cuda"
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
@@ -287,8 +295,11 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def _compute(run: Run, home: Path, execution: Execution) -> bool | NotStored:
-    """Compute and store one run in a worker; return whether it was free to, or the result that can't be stored.
+def _compute(run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
+    """Compute and store one run of a paper in a worker.
+
+    Returns:
+        Whether it was free to, or the result that can't be stored.
 
     Raises:
         Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
@@ -303,7 +314,7 @@ def _compute(run: Run, home: Path, execution: Execution) -> bool | NotStored:
     # The micro study's runs take seconds each; the session's bar counts them.
     drawn = contextlib.nullcontext() if run.checkpoint.shipped else bar(run, _position)
     try:
-        with drawn as on_step:
+        with drawn as on_step, using(folder):
             measure(run, Store(home), replace(execution, device=_device, on_step=on_step))
     except Busy:
         return False

@@ -19,8 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "--report-dir": "reports",
     "--jobs": None,
     "--backend": "torch",
-    "--recipe": "notebook",
-    "--seeds": 3,
+    "--recipe": "",
+    "--seeds": None,
     "--device": "auto",
     "--compile": False,
     "--strict-verdicts": False,
@@ -50,10 +50,10 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--recipe",
         metavar="NAME",
-        help="-m gpu: whose recipes released checkpoints are fine-tuned by: notebook (the course's), paper, code,"
-        " short-500, short-1000, or any recipe (notebook)",
+        help="-m gpu: whose recipes released checkpoints are fine-tuned by: a protocol of the paper (protocols.toml) or"
+        " any recipe (paper.toml says which by default)",
     )
-    add("--seeds", type=int, metavar="N", help="-m gpu: seeds of the final runs (3)")
+    add("--seeds", type=int, metavar="N", help="-m gpu: seeds of the final runs (paper.toml says how many by default)")
     add(
         "--device",
         choices=("auto", "cpu"),
@@ -112,7 +112,7 @@ def require_values(config: pytest.Config) -> None:
     for name in ("--jobs", "--seeds"):
         if given(config, name) and option(config, name) < 1:
             raise ClaimsError(f"{name}: expected at least 1, found {option(config, name)}")
-    if 1 < option(config, "--seeds") < FEWEST_SEEDS:
+    if 1 < (option(config, "--seeds") or 1) < FEWEST_SEEDS:
         raise ClaimsError(
             f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {option(config, '--seeds')}: with fewer than"
             f" {FEWEST_SEEDS} the examples of one run are compared, and the others would be computed for nothing"

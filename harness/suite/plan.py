@@ -85,8 +85,9 @@ def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion]) -> Plan:
 
     session = config.stash[SESSION]
     name = option(config, "--card")
+    rows = [row for part in session.by_paper(questions) for row in planned(part, session.seeds, session.executor.store)]
     return plan(
-        planned(questions, session.seeds, session.executor.store),
+        rows,
         card(name) if name else card_at_hand(),
         home=session.config.home,
         cache=settings().cache,

@@ -8,7 +8,6 @@ it found to the controller in a file, for the controller refuses, limits and rep
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import signal
@@ -22,10 +21,11 @@ from typing import Any
 import pytest
 
 from harness.core.claim import Claim, Hypothesis
+from harness.core.config import home, read_config, use
 from harness.core.errors import ClaimsError
 from harness.core.launcher import require_single_process
-from harness.core.paths import VARIABLE as HOME
-from harness.core.paths import home, make_folder
+from harness.core.paper import folder_of
+from harness.core.paths import make_folder
 from harness.core.source import KINDS
 from harness.core.specs import BACKENDS
 from harness.judging.question import AnyQuestion
@@ -45,6 +45,7 @@ from harness.suite.selection import (
 from harness.suite.session import SESSION, Session, SessionConfig
 from harness.training import accelerators
 from harness.training.api import Execution
+from harness.training.devices import confine
 from harness.training.resume import saved
 
 STOPPED = pytest.StashKey[bool]()
@@ -55,13 +56,7 @@ REPORT = "vit-claims-report"
 """The name of the plugin that writes the report."""
 FOLDER = "vit_claims_folder"
 """The key under which a worker is told the folder."""
-pytest_plugins = [
-    "fixtures.checkpoints",
-    "fixtures.datasets",
-    "harness.suite.verdict_fixtures",
-    "harness.suite.plan",
-    "harness.suite.collecting",
-]
+pytest_plugins = ["harness.suite.verdict_fixtures", "harness.suite.plan", "harness.suite.collecting"]
 
 MEANING = {
     "published": "judged on figures that others measured and published; seconds, no network",
@@ -80,8 +75,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, check the options and set up the session."""
     for kind in KINDS:
         config.addinivalue_line("markers", f"{kind}: {MEANING[kind]}")
-    place = home(option(config, "--home"))
-    os.environ[HOME] = str(place)  # for all that looks for data and pins, here and in the processes started from here
     with usage_errors():
         require_values(config)
     config.stash[SESSION] = Session(request_of(config), lambda: outside_capture(config))
@@ -181,6 +174,7 @@ def start(config: pytest.Config, selected: Selected) -> None:
         ClaimsError: a launcher started this process, recipes or tables can't be used, or there is no accelerator.
     """
     require_single_process()
+    use(read_config({"home": option(config, "--home")}))
     session = config.stash[SESSION]
     session.request.require()
     session.start(session_config(config, asks_for_gpu(config, selected)))
@@ -222,7 +216,7 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
         # One accelerator for each worker; before CUDA starts in this process.
         number = int(re.sub(r"\D", "", config.workerinput["workerid"]) or 0)  # type: ignore[attr-defined]
         chosen = (chosen[number % len(chosen)],)
-        os.environ[accelerators.VARIABLE] = chosen[0]
+        confine(chosen[0])
     # A process that pytest-forked starts for one test ends without stopping processes of its own.
     alone = on_worker or bool(config.getoption("--forked", False))
     return SessionConfig(
@@ -256,6 +250,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     executor = config.stash[SESSION].executor
     executor.close()
+    use(None)
     if config.stash.get(STOPPED, False) and not is_worker(config):
         left = sum(bool(saved(states)) for states in (executor.store.work / "states").glob("*"))
         if left:
@@ -297,7 +292,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         asked = questions_in(metafunc.module, claim, session.request)
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    session.state(claim, asked)
+    session.state(claim, asked, folder_of(metafunc.module.__file__))
     metafunc.parametrize("question", [parameter(q) for q in asked if q.hypothesis in hypotheses])
 
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.core.claim import Claim, Hypothesis
 from harness.core.errors import ClaimsError, nearest
 from harness.core.expected import require_files
+from harness.core.paper import folder_of, using
 from harness.evidence.questions import EvidenceRequest, questions
 from harness.judging.question import AnyQuestion
 
@@ -140,7 +141,8 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
     require_recorded_are_stated(module)
     functions = stating_functions(vars(module))
     hypotheses = [hypothesis for found in functions if found.stated[0] == claim for hypothesis in found.stated[1]]
-    return questions(claim, hypotheses, request)
+    with using(folder_of(module.__file__ or "")):
+        return questions(claim, hypotheses, request)
 
 
 def stating_functions(namespace: Mapping[str, Any]) -> list[Any]:

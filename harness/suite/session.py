@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.claim import Claim
+from harness.core.paper import paper, using
 from harness.core.specs import BACKENDS, Result, Run
 from harness.evidence.questions import EvidenceRequest, runs_of
 from harness.evidence.source import NotComputed
@@ -38,8 +39,8 @@ class SessionConfig:
     fetches: bool = False
     """Whether weights and data that are not here are fetched: only where they will be computed with."""
     execution: Execution | None = None
-    seeds: int = 3
-    """Of final runs on released checkpoints."""
+    seeds: int | None = None
+    """Of final runs on released checkpoints; None: as many as the paper's defaults say."""
 
 
 class Session:
@@ -60,6 +61,7 @@ class Session:
         self.request = request
         self.outside_capture = outside_capture
         self._stated: dict[str, dict[str, None]] = {}
+        self._papers: dict[str, Path | None] = {}
 
     def start(self, config: SessionConfig) -> None:
         """Get ready to judge: only a session that has claims among its tests does."""
@@ -73,16 +75,31 @@ class Session:
         """Whether it judges claims."""
         return hasattr(self, "executor")
 
-    def state(self, claim: Claim, questions: Sequence[AnyQuestion]) -> None:
-        """Remember what a claim states, in one or more files, whether or not this session's selection judges it."""
+    def state(self, claim: Claim, questions: Sequence[AnyQuestion], paper: Path | None) -> None:
+        """Remember what a claim states, in one or more files, whether or not it is selected, and its paper's folder."""
+        self._papers[claim.id] = paper
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
 
     def stated(self, claim: Claim) -> str:
         """Return the ids of a claim's hypotheses as a JSON list."""
         return json.dumps(list(self._stated[claim.id]))
 
+    def paper(self, claim: Claim) -> Path | None:
+        """Return the folder of the paper that a claim is of; None: the current one."""
+        return self._papers.get(claim.id)
+
+    def by_paper(self, questions: Sequence[AnyQuestion]) -> Iterator[list[AnyQuestion]]:
+        """Yield the questions of one paper after those of another, that paper being the current one meanwhile."""
+        for folder in dict.fromkeys(self.paper(question.claim) for question in questions):
+            with using(folder):
+                yield [question for question in questions if self.paper(question.claim) == folder]
+
     def plan(self, questions: Sequence[AnyQuestion]) -> None:
         """Tell the executor every run that the selected questions need, so that no core waits."""
+        for of_paper in self.by_paper(questions):
+            self._plan(of_paper)
+
+    def _plan(self, questions: Sequence[AnyQuestion]) -> None:
         self.executor.plan(runs_of(questions))
         if self.fetches:
             from harness.evidence.released.needed_runs import at_hand
@@ -93,7 +110,7 @@ class Session:
     @property
     def seeds(self) -> int:
         """Seeds of the final runs on released checkpoints."""
-        return self.config.seeds
+        return self.config.seeds or paper().defaults.seeds
 
     @property
     def fetches(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.core.claim import Hypothesis, Verdict
 from harness.core.errors import ClaimsError
+from harness.core.paper import using
 from harness.evidence.questions import answer
 from harness.judging.question import AnyQuestion
 from harness.report.serialise import encode
@@ -38,7 +39,8 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
     session = request.config.stash[SESSION]
     problem = ""
     try:
-        found = answer(question, session)
+        with using(session.paper(question.claim)):
+            found = answer(question, session)
     except ClaimsError as error:
         problem = str(error)
     if problem:  # outside the handler, so that pytest shows this line and no chain of exceptions

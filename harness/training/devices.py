@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.core.errors import ClaimsError
 from harness.core.specs import Backend, Run
+from harness.training.accelerators import VARIABLE as VISIBLE
 from harness.training.accelerators import visible
 
 AUTO = "auto"
@@ -93,6 +94,20 @@ def start_jax() -> None:
         os.environ.setdefault(JAX_THREADS, "1")
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
+
+
+def confine(device: str) -> None:
+    """Let this process see one device: to be called in a new process, before a framework starts.
+
+    Frameworks read this from the environment alone. It is the only place, with `start_jax`, that changes it.
+
+    Args:
+        device: "cpu", or what CUDA_VISIBLE_DEVICES calls one accelerator in the caller's own list.
+    """
+    if device == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX would start on the accelerators, too
+    else:
+        os.environ[VISIBLE] = device
 
 
 def keep_memory() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.catalog import checkpoints
-from harness.cli.doctor_findings import claims
+from harness.catalog.claim_files import claims
 from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.fetch.sources import Hub, Url
 from tests.models.weights import npz
 
@@ -28,7 +29,7 @@ def sources_of(entry):
     return material.sources
 
 
-STATED = [(c, h.on) for _, hypotheses in claims() for h in hypotheses for c in h.contenders]
+STATED = [(c, h.on) for _, hypotheses in claims().values() for h in hypotheses for c in h.contenders]
 
 
 def test_every_contender_of_every_claim_resolves():
@@ -235,7 +236,7 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path):
     from dataclasses import replace
 
     shipped = checkpoints.checkpoint("micro-vit-l")
-    assert checkpoints.file_of(shipped) == checkpoints.FOLDER / shipped.file
+    assert checkpoints.file_of(shipped) == paper().folder / shipped.file
     with pytest.raises(ClaimsError, match="restore the file"):
         checkpoints.file_of(replace(shipped, sha256="0" * 64))
     assert all(entry.file for entry in checkpoints.shipped().values())

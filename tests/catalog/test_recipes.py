@@ -7,6 +7,7 @@ import pytest
 from harness.catalog.checkpoints import checkpoints, file_of, shipped
 from harness.catalog.recipe_layers import FIELDS, definitions_of, training_examples
 from harness.catalog.recipes import (
+    all_definitions,
     assemble,
     chosen_rates,
     definitions,
@@ -19,8 +20,9 @@ from harness.catalog.recipes import (
     with_rate,
 )
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.core.specs import Dataset, Recipe, Run
-from harness.core.toml import VARIABLE, read_specs
+from harness.core.toml import read_specs
 from harness.data.splits import dev_split
 from harness.evidence.micro.proxies import proxies
 
@@ -122,16 +124,16 @@ def test_a_recipe_is_what_its_source_says(case):
     assert {name: getattr(found, name) for name in GOLDEN[case]} == GOLDEN[case]
 
 
-@pytest.mark.parametrize("name", definitions())
+@pytest.mark.parametrize("name", all_definitions())
 def test_every_value_says_where_it_comes_from(name):
-    for layer in definitions()[name].layers:
+    for layer in all_definitions()[name].layers:
         assert {field for field, _ in layer.values} == {field for field, _ in layer.sources}
         assert all(text.strip() for _, text in layer.sources)
 
 
-@pytest.mark.parametrize("name", [name for name in definitions() if name != "evaluate"])
+@pytest.mark.parametrize("name", [name for name in all_definitions() if name != "evaluate"])
 def test_a_recipe_that_trains_states_every_field(name):
-    stated = {field for layer in definitions()[name].layers for field, _ in layer.values}
+    stated = {field for layer in all_definitions()[name].layers for field, _ in layer.values}
     alternatives = {"steps", "epochs", "learning_rate", "learning_rate_grid", "learning_rates"}
     of_some = {"decay_at", "train_resize"}  # a staircase's and a random crop's
     assert set(FIELDS) - alternatives - of_some <= stated
@@ -330,17 +332,17 @@ def test_a_bad_table_of_the_users_own_is_one_line(tmp_path, text, message):
     path = tmp_path / "t.toml"
     path.write_text(text)
     with pytest.raises(ClaimsError, match=message) as caught:
-        definitions(own=path)
+        definitions(paper().table("recipes.toml"), path)
     assert "\n" not in str(caught.value)
 
 
 def test_the_users_own_recipes_stand_beside_the_projects(tmp_path, monkeypatch):
     (tmp_path / "recipes.toml").write_text("[mine]\nbased_on = 'code'\nsteps = 77\nwarmup_steps = 7")
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tmp_path))
     found = resolved("mine", "vit-b16-in21k", "cifar10")
     assert (found.id, found.steps, found.warmup_steps, found.learning_rate) == ("mine", 77, 7, 0.01)
     assert protocol("mine", "bit") == "mine"
-    assert "mine" not in definitions()
+    assert "mine" not in definitions(paper().table("recipes.toml"))
 
 
 def test_a_learning_rate_was_chosen_for_every_micro_checkpoint_and_dataset():
@@ -394,9 +396,9 @@ def test_shipped_checkpoints_are_the_ones_pinned_and_converged():
     import json
 
     from claims.micro.pretrain import CONVERGED, STEPS, SUMMARY
-    from harness.core.toml import FOLDER
+    from harness.core.paper import paper
 
-    summary = json.loads((FOLDER / "micro" / "checkpoints" / SUMMARY).read_text())
+    summary = json.loads((paper().folder / "micro" / "checkpoints" / SUMMARY).read_text())
     assert len(summary) == 9
     for name, row in summary.items():
         found = checkpoints()[f"micro-{name}"]

@@ -73,7 +73,7 @@ def own(tmp_path, monkeypatch):
 
 def entry(own, name, family, more=""):
     text = ENTRY.format(family=family, name=name, names=list(toy.NAMES), more=more)
-    (own / "zoo.toml").write_text(text)
+    (own / "checkpoints.toml").write_text(text)
     checkpoints.all_of.cache_clear()
 
 
@@ -148,7 +148,9 @@ def test_a_config_of_timms_comes_before_its_registry(own):
     assert levels_apart(ours(run)[0], expected, cfg["std"]) < 2.1
     assert dict(run.checkpoint.stated)["normalisation"] == "config.json"
     entry(own, "resnet10t", "other", "mean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.2, 0.1]")
-    with pytest.raises(ClaimsError, match=r"mean: expected one value, found 0.5, 0.5, 0.5 in zoo.toml and 0.1, 0.2"):
+    with pytest.raises(
+        ClaimsError, match=r"mean: expected one value, found 0.5, 0.5, 0.5 in checkpoints.toml and 0.1, 0.2"
+    ):
         asked()
 
 
@@ -195,7 +197,7 @@ def test_a_timm_file_that_says_nothing_of_its_input_is_not_evaluated(own):
     ):
         asked()
     entry(own, "", "vit", "heads = 3\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]")
-    assert dict(asked().checkpoint.stated)["normalisation"] == "zoo.toml"
+    assert dict(asked().checkpoint.stated)["normalisation"] == "checkpoints.toml"
 
 
 def test_the_heads_of_a_timm_vit_are_those_of_its_model(own):

@@ -1,6 +1,8 @@
 import argparse
 import importlib
 
+from harness.core.config import read_config, use
+
 
 def command(*arguments):
     """Run a command through its own parser and return its exit status."""
@@ -8,4 +10,9 @@ def command(*arguments):
     module = importlib.import_module(f"harness.cli.{name}")
     parser = argparse.ArgumentParser()
     module.add_parser(parser.add_subparsers(dest="command", required=True))
-    return module.run(parser.parse_args([str(argument) for argument in arguments]))
+    options = parser.parse_args([str(argument) for argument in arguments])
+    use(read_config({key: getattr(options, key, None) for key in ("home", "cache", "offline", "paper")}))
+    try:
+        return module.run(options)
+    finally:
+        use(None)

@@ -7,11 +7,11 @@ import pytest
 
 from harness.__main__ import main
 from harness.catalog.checkpoints import checkpoint, file_of
-from harness.core.paths import home
+from harness.core.config import home
 from tests.data import making
 
 TABLES = {
-    "zoo.toml": """
+    "checkpoints.toml": """
 [mine]
 family = "vit"
 architecture = "ViT-Mine"

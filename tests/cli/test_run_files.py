@@ -104,7 +104,8 @@ FILES = {
 def listed(tables, **fields):
     values = ENTRY | fields
     making.put(
-        tables / "zoo.toml", "[mine]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+        tables / "checkpoints.toml",
+        "[mine]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()),
     )
 
 
@@ -153,7 +154,7 @@ def test_another_set_of_the_same_file_is_another_run(tables, arrays, capsys):
     assert found["model"]["predictions_sha256"] != found["model_ema"]["predictions_sha256"]
     listed(tables, file="w.pth", heads=2)
     message = run(capsys, code=2)
-    assert 'say which with weights = "model_ema" in zoo.toml or --weights model_ema' in message
+    assert 'say which with weights = "model_ema" in checkpoints.toml or --weights model_ema' in message
     assert message.count("\n") == 1
 
 

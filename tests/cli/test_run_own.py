@@ -18,7 +18,7 @@ from tests.data import making
 
 def entry(epoch):
     """The entry with weights of an epoch, as far as both sets of weights agree with it."""
-    lines = TABLES["zoo.toml"].replace("mine.npz", f"epoch{epoch}.npz").splitlines()
+    lines = TABLES["checkpoints.toml"].replace("mine.npz", f"epoch{epoch}.npz").splitlines()
     return "\n".join(line for line in lines if not line.startswith("class"))
 
 
@@ -26,7 +26,7 @@ def entry(epoch):
 def folder(tmp_path, monkeypatch):
     """Tables with two sets of weights and images whose two classes differ."""
     own = tmp_path / "own"
-    making.put(own / "zoo.toml", entry(10))
+    making.put(own / "checkpoints.toml", entry(10))
     making.put(own / "datasets.toml", TABLES["datasets.toml"])
     making.put(own / "recipes.toml", TABLES["recipes.toml"])
     for name, epoch in (("micro-vit-s", 10), ("micro-vit-m", 20)):
@@ -58,7 +58,7 @@ def anew(found, before):
 def test_an_entry_that_names_another_file_is_another_run_also_when_the_old_one_is_gone(folder, capsys):
     first = run(capsys)
     assert run(capsys)["cached"]
-    making.put(folder / "zoo.toml", entry(20))
+    making.put(folder / "checkpoints.toml", entry(20))
     second = run(capsys)
     assert anew(second, first)
     (folder / "epoch10.npz").unlink()

@@ -59,7 +59,7 @@ def images(own, names=toy.NAMES, shape=(32, 32)):
 
 def entry(own, more=""):
     """Write the checkpoint's entry with more keys; tables are read once in a process."""
-    (own / "zoo.toml").write_text(f"{ZOO}{more}\n")
+    (own / "checkpoints.toml").write_text(f"{ZOO}{more}\n")
     checkpoints.all_of.cache_clear()
 
 
@@ -127,12 +127,12 @@ def test_an_order_that_nothing_settles_is_refused_until_a_classes_file_does(own,
     assert run(capsys, code=2) == (
         "harness run: mine on colours: expected to know which class each output of the head stands for, found class"
         " names such as 'Ant' and no names of the outputs; add classes_file (one class name a line, in the order of the"
-        " outputs) to its entry in zoo.toml"
+        " outputs) to its entry in checkpoints.toml"
     )
     (own / "names.txt").write_text("\ufeff" + "\r\n".join(toy.NAMES) + "\r\n", encoding="utf-8")
     entry(own, 'classes_file = "names.txt"\n')
     found = run(capsys)
-    assert (found["accuracy"], found["stated"]["class order"]) == (100.0, "zoo.toml, by name")
+    assert (found["accuracy"], found["stated"]["class order"]) == (100.0, "checkpoints.toml, by name")
     entry(own, f"class_names = {list(toy.NAMES)}\n")
     assert run(capsys)["cached"]
 
@@ -181,12 +181,12 @@ def test_the_resolution_is_that_of_the_positional_embedding(own, capsys):
 @pytest.mark.parametrize(
     "more,message",
     [
-        ("resolution = 64", "mine: resolution: expected one value, found 64 in zoo.toml and 32 in config.json"),
-        ("heads = 2", "mine: heads: expected one value, found 2 in zoo.toml and 4 in config.json"),
-        ("classes = 10", "mine: classes: expected one value, found 10 in zoo.toml and 12 in the file"),
+        ("resolution = 64", "mine: resolution: expected one value, found 64 in checkpoints.toml and 32 in config.json"),
+        ("heads = 2", "mine: heads: expected one value, found 2 in checkpoints.toml and 4 in config.json"),
+        ("classes = 10", "mine: classes: expected one value, found 10 in checkpoints.toml and 12 in the file"),
         ("mean = 0.4", "expected mean and std, or neither"),
         ("std = [0.2, 0.2]", "std"),
-        ('class_names = ["a", "b"]', "mine: classes_file: expected one value, found a, b in zoo.toml and 12"),
+        ('class_names = ["a", "b"]', "mine: classes_file: expected one value, found a, b in checkpoints.toml and 12"),
     ],
 )
 def test_an_entry_that_contradicts_the_files_is_refused(own, capsys, more, message):
@@ -205,10 +205,10 @@ def test_heads_come_from_a_config_with_a_byte_order_mark_or_from_the_entry(own, 
         key: value for key, value in json.loads(path.read_text("utf-8-sig")).items() if "heads" not in key
     }
     path.write_text(json.dumps(config_without))
-    assert "add heads = N to its entry in zoo.toml" in run(capsys, code=2)
+    assert "add heads = N to its entry in checkpoints.toml" in run(capsys, code=2)
     entry(own, "heads = 4\n")
     second = run(capsys)
-    assert (second["run_id"], second["stated"]["heads"]) == (first["run_id"], "zoo.toml")
+    assert (second["run_id"], second["stated"]["heads"]) == (first["run_id"], "checkpoints.toml")
 
 
 def test_a_malformed_config_is_one_line(own, capsys):

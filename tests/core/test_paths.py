@@ -1,20 +1,9 @@
-"""The home folder's order of precedence, and files that can't be written."""
+"""Files that are replaced as a whole, and folders that can't be made."""
 
-from pathlib import Path
-
-import platformdirs
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.paths import home, make_folder, write_atomic
-
-
-def test_the_option_beats_the_variable_beats_the_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path / "variable"))
-    assert home(tmp_path / "option") == tmp_path / "option"
-    assert home(None) == tmp_path / "variable"
-    monkeypatch.delenv("VIT_CLAIMS_HOME")
-    assert home(None) == Path(platformdirs.user_cache_dir("vit-claims", appauthor=False))
+from harness.core.paths import make_folder, write_atomic
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from harness.catalog import checkpoints, recipes
 from harness.core.errors import ClaimsError, Gone
-from harness.core.toml import own_table
+from harness.core.paper import own_table
 from harness.data.registry import entries
 from tests.models.weights import npz
 
@@ -34,7 +34,7 @@ def write(table, name, **values):
 
 def test_without_the_variable_there_is_none(monkeypatch):
     monkeypatch.delenv("VIT_CLAIMS_TABLES", raising=False)
-    assert own_table("zoo.toml") is None
+    assert own_table("checkpoints.toml") is None
 
 
 def test_a_table_is_found_by_name_and_a_wrong_folder_is_said(tables, tmp_path, monkeypatch):
@@ -43,14 +43,14 @@ def test_a_table_is_found_by_name_and_a_wrong_folder_is_said(tables, tmp_path, m
     assert own_table("recipes.toml") == tables / "recipes.toml"
     monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tmp_path / "none"))
     with pytest.raises(ClaimsError, match=r"VIT_CLAIMS_TABLES: expected a folder of tables, found none at .*none"):
-        own_table("zoo.toml")
+        own_table("checkpoints.toml")
 
 
 @pytest.mark.parametrize("where", ["beside the table", "absolute"])
 def test_an_own_checkpoint_is_identified_by_what_its_file_holds_now(tables, tmp_path, where):
     weights = tables / "mine.npz"
     weights.write_bytes(npz(1))
-    write(tables / "zoo.toml", "mine", **OWN, file="mine.npz" if where == "beside the table" else str(weights))
+    write(tables / "checkpoints.toml", "mine", **OWN, file="mine.npz" if where == "beside the table" else str(weights))
     found = checkpoints.checkpoint("mine")
     assert "mine" not in checkpoints.shipped()
     assert checkpoints.checkpoint("micro-vit-l").id in checkpoints.shipped()
@@ -63,7 +63,7 @@ def test_an_own_checkpoint_is_identified_by_what_its_file_holds_now(tables, tmp_
 def test_a_table_that_changes_is_read_again(tables, tmp_path):
     for epoch in (10, 20):
         (tables / f"epoch{epoch}.npz").write_bytes(npz(epoch))
-        write(tables / "zoo.toml", "mine", **OWN, file=f"epoch{epoch}.npz")
+        write(tables / "checkpoints.toml", "mine", **OWN, file=f"epoch{epoch}.npz")
         assert checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True).sha256 == sha256(
             npz(epoch)
         )
@@ -76,7 +76,7 @@ def test_a_table_that_changes_is_read_again(tables, tmp_path):
 def test_a_file_that_is_gone_is_no_stale_answer(tables, tmp_path):
     weights = tables / "mine.npz"
     weights.write_bytes(npz())
-    write(tables / "zoo.toml", "mine", **OWN, file="mine.npz")
+    write(tables / "checkpoints.toml", "mine", **OWN, file="mine.npz")
     checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
     weights.unlink()
     for look in (checkpoints.pinned, checkpoints.file_of):
@@ -86,7 +86,7 @@ def test_a_file_that_is_gone_is_no_stale_answer(tables, tmp_path):
 
 def test_a_digest_that_an_own_entry_gives_must_hold(tables, tmp_path):
     (tables / "mine.npz").write_bytes(npz(1))
-    write(tables / "zoo.toml", "mine", **OWN, file="mine.npz", sha256=sha256(npz(2)))
+    write(tables / "checkpoints.toml", "mine", **OWN, file="mine.npz", sha256=sha256(npz(2)))
     with pytest.raises(ClaimsError, match=rf"expected sha256 {sha256(npz(2))} .given for it., found {sha256(npz(1))}"):
         checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
 
@@ -94,7 +94,7 @@ def test_a_digest_that_an_own_entry_gives_must_hold(tables, tmp_path):
 def test_other_addresses_of_an_own_entry_are_other_weights(tables, tmp_path):
     places = []
     for value in (1, 2):
-        write(tables / "zoo.toml", "mine", **OWN, sources=[f"https://example.org/epoch{value}.npz"])
+        write(tables / "checkpoints.toml", "mine", **OWN, sources=[f"https://example.org/epoch{value}.npz"])
         (material,) = checkpoints.materials(checkpoints.checkpoint("mine"))
         places.append(material.path(tmp_path))
         places[-1].parent.mkdir(parents=True)
@@ -112,9 +112,9 @@ def test_an_own_dataset_lies_where_its_entry_says(tables):
 @pytest.mark.parametrize(
     ("table", "name", "values"),
     [
-        ("zoo.toml", "micro-vit-l", OWN | {"file": "x.npz"}),
-        ("zoo.toml", "vit-b16-in21k", OWN | {"file": "x.npz"}),
-        ("zoo.toml", "bit-m-r50x1-vtab-dtd-run0", OWN | {"file": "x.npz"}),
+        ("checkpoints.toml", "micro-vit-l", OWN | {"file": "x.npz"}),
+        ("checkpoints.toml", "vit-b16-in21k", OWN | {"file": "x.npz"}),
+        ("checkpoints.toml", "bit-m-r50x1-vtab-dtd-run0", OWN | {"file": "x.npz"}),
         ("datasets.toml", "cifar10", FOLDER),
         ("datasets.toml", "digits", FOLDER),
     ],
@@ -122,16 +122,16 @@ def test_an_own_dataset_lies_where_its_entry_says(tables):
 def test_a_name_that_exists_already_is_an_error(tables, table, name, values):
     write(tables / table, name, **values)
     with pytest.raises(ClaimsError, match=f"{name}.*expected a new id, found one"):
-        (checkpoints.checkpoints if table == "zoo.toml" else entries)()
+        (checkpoints.checkpoints if table == "checkpoints.toml" else entries)()
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", ".hidden", "", "a b", "é", "a\\nb", "x" * 101])
-@pytest.mark.parametrize("table", ["zoo", "datasets", "recipes"])
+@pytest.mark.parametrize("table", ["checkpoints", "datasets", "recipes"])
 def test_an_id_that_could_not_name_a_file_is_one_line(table, name, tables):
-    values = {"zoo": OWN | {"file": "x.npz"}, "datasets": FOLDER, "recipes": {"based_on": "micro"}}[table]
+    values = {"checkpoints": OWN | {"file": "x.npz"}, "datasets": FOLDER, "recipes": {"based_on": "micro"}}[table]
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
     (tables / f"{table}.toml").write_text(f'["{name}"]\n{lines}')
-    read = {"zoo": checkpoints.checkpoints, "datasets": entries, "recipes": recipes.recipes}[table]
+    read = {"checkpoints": checkpoints.checkpoints, "datasets": entries, "recipes": recipes.recipes}[table]
     with pytest.raises(ClaimsError, match=r"expected an id of at most 100 letters, digits, '.', '_' and '-'") as caught:
         read()
     assert f"{table}.toml [" in str(caught.value)
@@ -156,6 +156,6 @@ def test_a_file_that_would_be_fetched_elsewhere_is_refused(name, tables):
 
 
 def test_a_folder_in_the_place_of_a_table_is_one_line(tables):
-    (tables / "zoo.toml").mkdir()
-    with pytest.raises(ClaimsError, match=r"zoo.toml: expected a TOML file, found: Is a directory"):
+    (tables / "checkpoints.toml").mkdir()
+    with pytest.raises(ClaimsError, match=r"checkpoints.toml: expected a TOML file, found: Is a directory"):
         checkpoints.checkpoints()

@@ -160,4 +160,4 @@ def test_location_is_the_option_then_the_variable_then_home(tmp_path, monkeypatc
 
 def test_the_drives_file_is_not_asked_for_twice(tmp_path):
     making.put(tmp_path / "val.zip", b"here")
-    assert from_drive(tmp_path).read_bytes() == b"here"
+    assert from_drive(tmp_path, "val.zip", "gdown:0").read_bytes() == b"here"

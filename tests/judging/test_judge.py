@@ -157,7 +157,7 @@ def test_runs_recipes_searches_and_remarks_are_in_the_verdict():
             {A: runs_side("a", 90, 91, 93), B: runs_side("b", 50, 52, 55)},
             task="t",
             searches=(LearningRateSearch(A, rates),),
-            pipeline_checks=(PipelineCheck("vit", "w", 85.1), PipelineCheck("bit", "v", None)),
+            pipeline_checks=(PipelineCheck("vit", "w", "imagenet", 85.1), PipelineCheck("bit", "v", "imagenet", None)),
             caveats=("other data",),
         ),
     )

@@ -121,7 +121,7 @@ def test_one_of_two_sets_must_be_named(kind, models, tmp_path):
     message = str(caught.value)
     assert "\n" not in message
     assert ", ".join(sorted(names)) in message
-    assert f'weights = "{max(names)}" in zoo.toml or --weights {max(names)}' in message
+    assert f'weights = "{max(names)}" in checkpoints.toml or --weights {max(names)}' in message
     assert set(load.sets_of(path)) == set(names)
     for model, name in zip(models, names, strict=True):
         (tmp_path / name).mkdir()

@@ -255,7 +255,7 @@ def test_what_does_not_exist_is_a_usage_error_and_not_a_session_in_which_nothing
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("table", ["recipes", "zoo", "datasets"])
+@pytest.mark.parametrize("table", ["recipes", "checkpoints", "datasets"])
 def test_a_malformed_table_of_the_user_s_own_is_a_usage_error(suite, table, tmp_path):
     (tmp_path / f"{table}.toml").write_text("[mine]\nnonsense = 1\n")
     done, _ = suite("-m", "gpu", "--device", "cpu", report="unused", tables=tmp_path)

@@ -14,7 +14,7 @@ from filelock import FileLock
 from harness.core.errors import ClaimsError, Gone
 from harness.core.paths import make_folder
 from harness.core.specs import build
-from harness.data.download.google_drive import from_drive
+from harness.data.download.google_drive import BEGINNING, from_drive
 from harness.data.download.hub_shards import shard_materials
 from harness.data.download.install import UNPACKED, Mark, cannot_lay, lay, read_mark
 from harness.data.paths import location
@@ -74,7 +74,7 @@ def by_hand(entry: Entry, root: Path) -> str:
 
 
 def account(root: Path) -> str:
-    """Return what to do to have ImageNet-1k validation."""
+    """Return what to do to have ImageNet validation."""
     return (
         "accept the terms of ILSVRC/imagenet-1k on the hub and set HF_TOKEN, or put ILSVRC2012_img_val.tar and"
         f" ILSVRC2012_devkit_t12.tar.gz (image-net.org, account needed) into {root}"
@@ -235,7 +235,7 @@ def published(entry: Entry, root: Path, cache: Path, offline: bool, network: Net
 
 
 def validation(entry: Entry, root: Path, cache: Path, offline: bool, network: Network | None) -> None:
-    """Lay out ImageNet-1k validation: the hub's parquet shards, or, last, the course's archive on Google Drive."""
+    """Install ImageNet validation: the hub's parquet shards, or, last, an archive on Google Drive."""
     try:
         shards = shard_materials(entry.folder, cache, offline)
         files = {shard.file_name: fetch(shard, cache, offline=offline, network=network) for shard in shards}
@@ -243,8 +243,10 @@ def validation(entry: Entry, root: Path, cache: Path, offline: bool, network: Ne
         reasons = [str(refused)]
         if not offline:
             try:
-                from_drive(root)
-                return
+                for name, address in entry.sources:
+                    if address.startswith(BEGINNING):
+                        from_drive(root, name, address)
+                        return
             except ClaimsError as error:
                 reasons.append(str(error))
         raise ClaimsError(f"{entry.id}: {account(root)} (found: {'; '.join(reasons)})") from None

@@ -1,4 +1,4 @@
-"""The last resort for ImageNet validation: the course's val.zip on Google Drive, by gdown."""
+"""A file on Google Drive, by gdown: the last resort for a dataset."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from pathlib import Path
 from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 
-VAL_ZIP = "1xAO6pGcJqvTtbwcdlVWlcNSDjLkHZtnA"
-"""File id of the course's val.zip."""
+BEGINNING = "gdown:"
+"""How the address of such a file begins among a dataset's sources; its id follows, then perhaps a note."""
 
 
-def from_drive(folder: Path, file_id: str = VAL_ZIP, name: str = "val.zip") -> Path:
+def from_drive(folder: Path, name: str, address: str) -> Path:
     """Download a file from Google Drive into a folder, unless it is there, and return its path.
 
-    Google Drive states no digest, so the content is checked by what is in it (50,000 images, 1,000
-    classes of 50) when it is read.
+    Google Drive states no digest, so the content is checked by what is in it when it is read.
+
+    Args:
+        folder: where it goes.
+        name: its name there.
+        address: gdown:ID.
 
     Raises:
         ClaimsError: gdown is not installed, or the download failed; nothing is left under that name.
@@ -32,7 +36,7 @@ def from_drive(folder: Path, file_id: str = VAL_ZIP, name: str = "val.zip") -> P
         ) from None
     partial = make_folder(folder) / f"{name}.partial"
     try:
-        found = gdown.download(id=file_id, output=str(partial), resume=True)
+        found = gdown.download(id=address.removeprefix(BEGINNING).split()[0], output=str(partial), resume=True)
     except Exception as error:  # gdown raises errors of requests and of its own, by version
         raise failed(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
     if found is None or not partial.exists():
@@ -43,4 +47,4 @@ def from_drive(folder: Path, file_id: str = VAL_ZIP, name: str = "val.zip") -> P
 
 def failed(path: Path, reason: str) -> ClaimsError:
     """Return the error for a download that gave nothing."""
-    return ClaimsError(f"{path}: expected val.zip from Google Drive, found: {reason}; use another source of ImageNet")
+    return ClaimsError(f"{path}: expected it from Google Drive, found: {reason}; use another source")

@@ -1,4 +1,4 @@
-"""ImageNet-1k validation, in each form in which people have it, as the same 50,000 examples.
+"""ImageNet validation (ILSVRC-2012), in each form in which people have it, as the same 50,000 examples.
 
 Forms, looked for in this order below the given folder (or the file itself may be named):
 
@@ -144,7 +144,7 @@ def locate(root: Path) -> Found:
     if shards:
         return in_parquet(shards)
     raise ClaimsError(
-        f"{root}: expected ImageNet-1k validation (val/<synset>/*.JPEG, val/*.JPEG with the devkit,"
+        f"{root}: expected ImageNet validation (val/<synset>/*.JPEG, val/*.JPEG with the devkit,"
         f" {', '.join(ARCHIVES[:3])} or data/validation-*.parquet), found none of them; name the folder that holds one"
     )
 

@@ -8,18 +8,13 @@ from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
 from harness.core.claim import Contender, Hypothesis
+from harness.core.paper import paper
 from harness.core.specs import Backend, Run, build
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
 from harness.evidence.micro.proxies import checkpoint_of, proxies
 from harness.evidence.source import RunProvider
 from harness.judging.evidence import Evidence
 from harness.judging.question import Question
-
-SEEDS = range(8, 16)
-"""Seeds that verdicts are judged on. Seeds 0 to 7 judged an earlier recipe of 60 steps, which took longer than a
-laptop should be asked for; the recipe was shortened for that alone, tuned again, and judged on fresh seeds."""
-DEVELOPMENT_SEEDS = range(1000, 1003)
-"""Seeds that learning rates and hypotheses were chosen on; never judged."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +37,15 @@ class MicroStudy:
 
 def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Contender, ContenderRuns]:
     """Return each contender's runs on a framework, one per seed."""
-    task = proxies()["datasets"][hypothesis.on]
+    table, name_of_recipe = proxies(), paper().defaults.micro
+    task = table.task_of(hypothesis.on)
+    assert task is not None  # the hypothesis has a key
     planned: dict[Contender, ContenderRuns] = {}
     for contender in hypothesis.contenders:
         name = checkpoint_of(contender)
         assert name is not None  # the hypothesis has a key
-        chosen = recipe("micro", name, task)
+        chosen = recipe(name_of_recipe, name, task)
         parts = {"checkpoint": checkpoint(name), "dataset": dataset(task), "recipe": chosen, "backend": backend}
-        of_seeds = tuple(build(Run, parts | {"seed": seed}, "micro study") for seed in SEEDS)
+        of_seeds = tuple(build(Run, parts | {"seed": seed}, "micro study") for seed in table.judged)
         planned[contender] = ContenderRuns(of_seeds, f"{contender} as {name}")
     return planned

@@ -13,30 +13,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
 from harness.core.specs import STRICT, Count, build
 from harness.core.text import read_text
-from harness.core.toml import FOLDER, read_toml
+from harness.core.toml import read_toml
 
-FIGURES = FOLDER / "published" / "figures.json"
-SOURCES = FOLDER / "published" / "sources.toml"
-
-TEST_EXAMPLES: Mapping[str, int | None] = MappingProxyType(
-    {
-        "imagenet": 50_000,  # ILSVRC-2012 validation set, Russakovsky et al. 2015
-        "imagenet_real": 46_837,  # the validation images that have a ReaL label, Beyer et al. 2020
-        "cifar10": 10_000,  # Krizhevsky 2009
-        "cifar100": 10_000,  # Krizhevsky 2009
-        "pets": 3_669,  # Parkhi et al. 2012, test split
-        "flowers102": 6_149,  # Nilsback and Zisserman 2008, test split
-        "vtab1k": None,  # a mean of 19 test sets (Zhai et al. 2019): no one n
-    }
-)
-"""Number of test examples of each dataset; None: only a spread over seeds says how sure a figure is."""
-
-VTAB_MEAN = "mean_top1_19_tasks"
-"""The metric that stands for top-1 accuracy on vtab1k: its mean over the 19 tasks."""
-
-Recipe = Literal["paper", "code", "notebook", "short", "evaluate", "other"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Name = Annotated[str, Field(min_length=1)]
 
@@ -49,7 +30,7 @@ class Publication:
     title: Name
     url: Annotated[str, Field(pattern=r"^https://")]
     kind: Literal["paper", "repo", "thread"]
-    recipe: Recipe
+    recipe: Name
     """What its figures were made with, unless a figure says otherwise."""
     tables: Annotated[tuple[tuple[Name, Annotated[str, Field(pattern=r"^[\w.-]*$")]], ...], Field(min_length=1)]
     """(name of the table in the source, its name in publication ids) pairs."""
@@ -68,21 +49,13 @@ class Figure:
     architecture: Name
     """The same in the names that claims use, e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16"."""
     family: Literal["vit", "bit", "hybrid", "convnext", "other"]
-    pretrain: Literal["ImageNet-1k", "ImageNet-21k", "JFT-300M"]
+    pretrain: Name
     """What it was pre-trained on."""
     variant: Name
-    """Which release of the weights: "orig", "augreg", "sam", ..."""
+    """Which release of the weights: "orig" (the paper's own), or a name."""
     dataset: str
-    metric: Literal[
-        "top1",
-        "top5",
-        "top1_1shot",
-        "top1_5shot",
-        "mean_top1_19_tasks",
-        "mean_top1_natural",
-        "mean_top1_specialized",
-        "mean_top1_structured",
-    ]
+    metric: Name
+    """"top1", or what stands for it (paper.toml [metrics]), or any other, which is never compared."""
     value: Percent
     """As published, percent: the mean or median where several runs were made."""
     resolution: Count | None = None
@@ -90,7 +63,7 @@ class Figure:
     setting: str = ""
     """What tells it from the other figures of that model in that table, apart from the resolution,
     e.g. "7 epochs" of pre-training, "dropout 0.1"."""
-    recipe: Recipe | None = None
+    recipe: Name | None = None
     """What it was made with; None: the recipe of its source."""
     seeds: Count | None = None
     """Number of runs behind the value; None: not stated."""
@@ -134,24 +107,36 @@ def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str,
             raise unknown("source", figure.source, known, where)
         if figure.table not in slugs[figure.source]:
             raise unknown(f"table of {figure.source}", figure.table, slugs[figure.source], where)
-        if figure.dataset not in TEST_EXAMPLES:
-            raise unknown("dataset", figure.dataset, TEST_EXAMPLES, where)
+        if figure.dataset not in examples_by_dataset():
+            raise unknown("dataset", figure.dataset, examples_by_dataset(), where)
     return listed, known
 
 
+def examples_by_dataset() -> Mapping[str, int | None]:
+    """Return the number of test examples behind published figures by dataset; None: no one number."""
+    return {name: n or None for name, n in paper().test_examples}
+
+
+def of_paper() -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
+    """Return the figures and sources of the current paper; none where it has no `published` folder."""
+    figures, known = paper().table("published/figures.json"), paper().table("published/sources.toml")
+    return read_once(figures, known) if figures is not None and known is not None else ((), {})
+
+
 @cache
-def _shipped() -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
-    return read(FIGURES, SOURCES)
+def read_once(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
+    """Return the figures and sources of two files, read once in a process."""
+    return read(figures, sources)
 
 
 def load() -> tuple[Figure, ...]:
     """Return all figures, in the order of the file."""
-    return _shipped()[0]
+    return of_paper()[0]
 
 
 def sources() -> Mapping[str, Publication]:
     """Return the sources by id, in the order of the file."""
-    return _shipped()[1]
+    return of_paper()[1]
 
 
 def find(
@@ -164,7 +149,7 @@ def find(
 ) -> tuple[Figure, ...]:
     """Return the figures that match all that is given; None matches everything.
 
-    On vtab1k "top1" means the mean top-1 accuracy over its 19 tasks.
+    On datasets that paper.toml names under [metrics], "top1" means also the metric that stands for it there.
 
     Raises:
         ClaimsError: a name that no figure has, with the nearest one that exists.
@@ -178,6 +163,7 @@ def find(
         "metric": metric,
     }
     given = {key: value for key, value in wanted.items() if value is not None}
+    stands_for_top1 = dict(paper().metrics)
     for key, value in given.items():
         existing = {getattr(figure, key) for figure in load()}
         if value not in existing:
@@ -186,7 +172,7 @@ def find(
         figure
         for figure in load()
         if all(getattr(figure, key) == value for key, value in given.items() if key != "metric")
-        and (figure.metric == metric or (metric == "top1" and figure.metric == VTAB_MEAN))
+        and (figure.metric == metric or (metric == "top1" and figure.metric == stands_for_top1.get(figure.dataset)))
     )
 
 

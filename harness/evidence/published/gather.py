@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from harness.core.claim import Close, Hypothesis
-from harness.evidence.published.figures import TEST_EXAMPLES
+from harness.core.paper import paper
+from harness.evidence.published.figures import examples_by_dataset, sources
 from harness.evidence.published.matching import Published, published_comparisons, single
 from harness.judging.evidence import Accuracy, Evidence, PublishedSide
 from harness.judging.question import Question
 
-PAPER = "vit-paper"
-"""The source whose figures a Close hypothesis quotes; it cannot confirm itself."""
+
+def quoted() -> tuple[str, ...]:
+    """Return the source whose figures a Close hypothesis quotes, which can't confirm itself."""
+    own = paper().defaults.publication
+    return (own,) if own in sources() else ()
 
 
 class PublishedFigures:
@@ -40,10 +44,10 @@ def figures_by_publication(hypothesis: Hypothesis) -> dict[str, tuple[Published,
     Raises:
         ClaimsError: a dataset that neither publications nor tables know.
     """
-    if hypothesis.on not in TEST_EXAMPLES and in_tables(hypothesis.on):
+    if hypothesis.on not in examples_by_dataset() and in_tables(hypothesis.on):
         return {}
     if isinstance(hypothesis, Close):
-        readings = single(hypothesis.a, hypothesis.on, exclude_sources=(PAPER,))
+        readings = single(hypothesis.a, hypothesis.on, exclude_sources=quoted())
         recipes = dict(hypothesis.within)
         return {r.publication: (r.published,) for r in readings if r.recipe in recipes}
     return {c.publication: c.sides for c in published_comparisons(hypothesis.contenders, hypothesis.on)}
@@ -63,6 +67,6 @@ def publications(hypothesis: Hypothesis) -> tuple[str, ...]:
 
 def tolerance(hypothesis: Close, publication: str) -> float:
     """Return the tolerance (percentage points) for the recipe that a publication's figure was made with."""
-    readings = single(hypothesis.a, hypothesis.on, exclude_sources=(PAPER,))
+    readings = single(hypothesis.a, hypothesis.on, exclude_sources=quoted())
     recipe = next(reading.recipe for reading in readings if reading.publication == publication)
     return dict(hypothesis.within)[recipe]

@@ -12,10 +12,12 @@ import statistics as stdlib_statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from harness.core.claim import Contender
 from harness.core.errors import unknown
-from harness.evidence.published.figures import TEST_EXAMPLES, Figure, Publication, find, load, sources
+from harness.core.paper import paper
+from harness.evidence.published.figures import Figure, Publication, examples_by_dataset, find, load, sources
 from harness.stats.intervals import binomial_variance, centre_variance, seed_sd_from_range
 
 
@@ -53,7 +55,7 @@ class PublishedComparison:
     """All sides of a hypothesis as one publication gives them."""
 
     publication: str
-    """Source, then table and setting where needed, e.g. "vit-paper/table-6/7-epochs"; unique for a hypothesis."""
+    """Source, then table and setting where needed, e.g. "paper/table-6/7-epochs"; unique for a hypothesis."""
     source: str
     """Id of the source."""
     sides: tuple[Published, ...]
@@ -67,7 +69,7 @@ class Reading:
     publication: str
     source: str
     recipe: str
-    """ "paper", "code", "notebook", "short", "evaluate" or "other": see sources.toml."""
+    """What the figure was made with: see sources.toml."""
     published: Published
 
 
@@ -120,13 +122,18 @@ def single(contender: Contender, on: str, exclude_sources: Iterable[str] = ()) -
     return tuple(found)
 
 
-@cache
 def _published(contender: Contender, on: str) -> tuple[Published, ...]:
     """Return the contender's figures on a dataset, repeated runs of one configuration taken together."""
-    if on not in TEST_EXAMPLES:
-        raise unknown("dataset", on, TEST_EXAMPLES)
+    return _published_in(paper().folder, contender, on)
+
+
+@cache
+def _published_in(folder: Path, contender: Contender, on: str) -> tuple[Published, ...]:
+    del folder  # the same contender may have other figures in another paper's tables
+    if on not in examples_by_dataset():
+        raise unknown("dataset", on, examples_by_dataset())
     wanted = (contender.architecture, contender.pretrained_on, contender.variant)
-    if wanted not in _weights():
+    if wanted not in _weights(load()):
         return ()
     groups: dict[tuple[str, str, str, int | None], list[Figure]] = {}
     for figure in find(*wanted, dataset=on):
@@ -137,9 +144,9 @@ def _published(contender: Contender, on: str) -> tuple[Published, ...]:
 
 
 @cache
-def _weights() -> frozenset[tuple[str, str, str]]:
+def _weights(figures: tuple[Figure, ...]) -> frozenset[tuple[str, str, str]]:
     """Return what figures were published of: (architecture, pre-training set, variant)."""
-    return frozenset((figure.architecture, figure.pretrain, figure.variant) for figure in load())
+    return frozenset((figure.architecture, figure.pretrain, figure.variant) for figure in figures)
 
 
 def _combined(figures: tuple[Figure, ...]) -> Published:
@@ -147,7 +154,7 @@ def _combined(figures: tuple[Figure, ...]) -> Published:
     first = figures[0]
     values = [figure.value / 100 for figure in figures]
     value = stdlib_statistics.fmean(values)
-    n = first.scored or TEST_EXAMPLES[first.dataset]
+    n = first.scored or examples_by_dataset()[first.dataset]
     if len(figures) > 1:
         # The runs themselves are published: their own spread counts, not the range that repeats it.
         seeds = len(figures)

@@ -20,10 +20,11 @@ from harness.catalog.datasets import unpinned_dataset, why_not_here
 from harness.catalog.recipes import resolve
 from harness.core.claim import Contender
 from harness.core.errors import Changed, ClaimsError
+from harness.core.paper import paper
 from harness.core.specs import STRICT, Backend, Positive, Result
-from harness.core.toml import FOLDER, read_specs
+from harness.core.toml import read_specs
 from harness.data.registry import entries
-from harness.evidence.released.trial import EVALUATE, Trial, material, runs
+from harness.evidence.released.trial import Trial, material, runs
 from harness.evidence.source import RunProvider
 from harness.judging.evidence import PipelineCheck
 from harness.judging.scoring import scored
@@ -36,24 +37,32 @@ class Check:
     id: str
     """The family."""
     checkpoint: str
+    dataset: str
+    """On which it is evaluated."""
     accuracy: Annotated[float, Field(gt=0, le=100)]
-    """Top-1 on ImageNet validation, percent."""
+    """Top-1 on the dataset, percent."""
     within: Positive
     """Percentage points."""
     citation: str
 
 
+def checks() -> Mapping[str, Check]:
+    """Return the check of each family that has one (the paper's pipeline_checks.toml)."""
+    path = paper().table("pipeline_checks.toml")
+    return {} if path is None else read_checks(path)
+
+
 @cache
-def checks(path: Path = FOLDER / "pipeline_checks.toml") -> Mapping[str, Check]:
-    """Return the check of each family that has one."""
+def read_checks(path: Path) -> Mapping[str, Check]:
+    """Return the checks of a table by family."""
     return MappingProxyType(read_specs(path, Check))
 
 
 def trial_of(check: Check) -> Trial:
     """Return the evaluation that a check asks for."""
     found = checkpoint(check.checkpoint)
-    entry = entries()["imagenet"]
-    recipe = resolve(EVALUATE, found, unpinned_dataset(entry, train=False))
+    entry = entries()[check.dataset]
+    recipe = resolve(paper().defaults.evaluation, found, unpinned_dataset(entry, train=False))
     return Trial(Contender(found.architecture, found.pretrained_on, found.variant), found, entry, recipe)
 
 
@@ -76,10 +85,10 @@ def gather_checks(trials: Iterable[Trial], provider: RunProvider, backend: Backe
         except Changed:
             raise
         except ClaimsError:
-            found.append(PipelineCheck(family, check.checkpoint, accuracy=None))
+            found.append(PipelineCheck(family, check.checkpoint, check.dataset, None))
             continue
         (result,) = provider.results_for(runs(asked, here, None, (0,), backend))
-        found.append(PipelineCheck(family, check.checkpoint, require(check, result)))
+        found.append(PipelineCheck(family, check.checkpoint, check.dataset, require(check, result)))
     return tuple(found)
 
 
@@ -92,8 +101,8 @@ def require(check: Check, result: Result) -> float:
     found = scored(result).accuracy
     if abs(found - check.accuracy) > check.within:
         raise ClaimsError(
-            f"pipeline check: expected {check.checkpoint} to give {check.accuracy:.2f} ± {check.within:g} % on ImageNet"
-            f" ({check.citation}), found {found:.2f} % (run {result.run_id}); no fine-tuned result is believed before"
-            " this is fixed"
+            f"pipeline check: expected {check.checkpoint} to give {check.accuracy:.2f} ± {check.within:g} % on"
+            f" {check.dataset} ({check.citation}), found {found:.2f} % (run {result.run_id}); no fine-tuned result is"
+            " believed before this is fixed"
         )
     return found

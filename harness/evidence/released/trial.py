@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.catalog.checkpoints import IMAGENET, IMAGENET_CLASSES, file_of, is_released, pinned
+from harness.catalog.checkpoints import file_of, is_released, pinned
 from harness.catalog.checkpoints import resolve as released
 from harness.catalog.datasets import pinned_dataset, unpinned_dataset
 from harness.catalog.recipes import protocol, resolve, with_rate
 from harness.catalog.stated import complete, settle
 from harness.core.claim import Contender
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
 from harness.core.specs import Backend, Checkpoint, Dataset, Recipe, Run
 from harness.data.imagenet_real import ID as REAL_LABELS
 from harness.data.registry import Entry, claimed, entries
 
-EVALUATE = "evaluate"
-"""The recipe of a checkpoint that was fine-tuned on ImageNet-1k, or trained on nothing else, scored on ImageNet."""
-WITH_TRAIN = "imagenet-train"
-"""ImageNet with its training set, for checkpoints of which no fine-tuned version was released."""
 DEVELOPMENT_SEED = 1000
 """Seed of the runs that learning rates are chosen by; never judged."""
-
-CAVEATS: Mapping[str, str] = {
-    "sam": "the SAM weights differ in the optimiser, too (arXiv:2106.01548), not in the pre-training set alone"
-}
-"""What a release of weights changes besides what a hypothesis is about."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class Material:
 def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
     """Return what it takes to measure a contender on one of the paper's datasets.
 
-    On ImageNet (and ReaL) a checkpoint with an ImageNet-1k head is evaluated as it is; any other is fine-tuned by
+    On the dataset of its own head a checkpoint is evaluated as it is; any other is fine-tuned by
     the protocol's recipe for its family.
 
     Args:
@@ -83,13 +74,14 @@ def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
             trains nothing and the checkpoint has another number of classes.
     """
     found = released(contender, on)
-    evaluated = on in IMAGENET and found.classes == IMAGENET_CLASSES
+    head = paper().scored_by(on)
+    evaluated = head is not None and found.classes == head.classes
     parts = claimed(on)
-    name = WITH_TRAIN if on in IMAGENET and not evaluated else parts[0]
+    name = head.training if head is not None and not evaluated else parts[0]
     if name not in entries():
         raise unknown("dataset", on, entries())
     entry = entries()[name]
-    recipe_name = EVALUATE if evaluated else protocol(protocol_name, found.family)
+    recipe_name = paper().defaults.evaluation if evaluated else protocol(protocol_name, found.family)
     recipe = resolve(recipe_name, found, unpinned_dataset(entry, train=not evaluated))
     if recipe.evaluates_only and found.classes not in (None, entry.classes):
         raise ClaimsError(
@@ -152,5 +144,6 @@ def grid(of: Trial, here: Material, backend: Backend) -> dict[float, Run]:
 def caveats(contenders: tuple[Contender, ...]) -> tuple[str, ...]:
     """Return what else differs between contenders of different releases, in a clause each; none if nothing is known."""
     variants = {contender.variant for contender in contenders}
-    known = tuple(CAVEATS[variant] for variant in sorted(variants) if variant in CAVEATS)
+    listed = dict(paper().caveats)
+    known = tuple(listed[variant] for variant in sorted(variants) if variant in listed)
     return known if len(variants) > 1 else ()

@@ -21,7 +21,7 @@ from harness.training.torch.network import at_side, faster_format, network
 def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
     """Fine-tune a checkpoint as its run's recipe says and predict every scored example.
 
-    The paper's way (appendix B.1.1): SGD with momentum, linear warm-up, cosine decay, gradients clipped at a global
+    The usual way: SGD with momentum, linear warm-up, cosine decay, gradients clipped at a global
     norm, a zero-initialised head, positional embeddings interpolated to the recipe's resolution; every field of the
     recipe changes it. A recipe without steps only predicts, with the checkpoint's own head.
 

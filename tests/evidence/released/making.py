@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 from PIL import Image
 
-from harness.core.toml import FOLDER
+from harness.core.paper import paper
 
 ZOO = """
 [tiny-vit]
@@ -107,10 +107,10 @@ def stripes(number, across, side=40):
 def tables(folder):
     """Write the tables with their weights and images; return the folder."""
     folder.mkdir(parents=True)
-    for name, text in (("zoo", ZOO), ("datasets", DATASETS), ("recipes", RECIPES)):
+    for name, text in (("checkpoints", ZOO), ("datasets", DATASETS), ("recipes", RECIPES)):
         (folder / f"{name}.toml").write_text(text)
     for name in ("vit-m", "vit-l", "bit-m"):
-        shutil.copy(FOLDER / "micro" / "checkpoints" / f"{name}.npz", folder)
+        shutil.copy(paper().folder / "micro" / "checkpoints" / f"{name}.npz", folder)
     for part, count, first in (("train", 20, 0), ("test", 15, 1000)):
         for across in (0, 1):
             place = folder / "stripes" / part / ("down", "across")[across]

@@ -70,6 +70,6 @@ def test_where_the_check_cannot_be_made_it_is_said(monkeypatch):
     monkeypatch.setattr(pipeline_check, "material", missing)
     fine_tuned = trial(Contender("BiT-R50x1", "ImageNet-21k"), "pets", "notebook")
     (check,) = gather_checks([fine_tuned], Closed(), "torch")
-    assert check == PipelineCheck("bit", "bit-m-r152x4-in1k", accuracy=None)
+    assert check == PipelineCheck("bit", "bit-m-r152x4-in1k", "imagenet", accuracy=None)
     evaluated = trial(Contender("BiT-R50x1", "ImageNet-21k"), "imagenet", "notebook")
     assert gather_checks([evaluated], Closed(), "torch") == ()

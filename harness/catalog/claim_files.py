@@ -1,0 +1,57 @@
+"""The claim files of a paper's folder, imported by their place, whatever the folder is called."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from harness.core.claim import Claim, Hypothesis
+from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
+
+
+def imported(path: Path) -> ModuleType:
+    """Return a claim file as a module of its own, imported anew.
+
+    Raises:
+        ClaimsError: it can't be imported.
+    """
+    spec = importlib.util.spec_from_file_location(f"_claims_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ClaimsError(f"{path}: expected a claim file, a Python module, found something else; name another")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stated_in(module: ModuleType) -> list[tuple[Claim, tuple[Hypothesis, ...]]]:
+    """Return what a module's test functions state, in the order they stand: (claim, hypotheses) pairs."""
+    return [value.stated for value in vars(module).values() if hasattr(value, "stated")]
+
+
+def claims(folder: Path | None = None) -> dict[str, tuple[Claim, Sequence[Hypothesis]]]:
+    """Return every claim of a paper with its hypotheses, by id.
+
+    Args:
+        folder: where the claim files test_*.py lie; None: the current paper's folder.
+    """
+    found: dict[str, tuple[Claim, list[Hypothesis]]] = {}
+    for path in sorted((folder or paper().folder).glob("test_*.py")):
+        for claim, hypotheses in stated_in(imported(path)):
+            found.setdefault(claim.id, (claim, []))[1].extend(hypotheses)
+    return {name: found[name] for name in sorted(found)}
+
+
+def stated_by(name: str) -> Sequence[Hypothesis]:
+    """Return the hypotheses of the current paper's claim of a name: its id, or the number that its id ends in.
+
+    Raises:
+        ClaimsError: there is no such claim.
+    """
+    known = claims()
+    for each in (name, f"claim{name}"):
+        if each in known:
+            return known[each][1]
+    raise unknown("claim", name, known)

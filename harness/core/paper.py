@@ -1,0 +1,215 @@
+"""A paper is a folder: paper.toml says what its names mean, and its tables lie beside it.
+
+The engine knows no paper. What it reads of one, it reads from the current paper's folder: that of the claim files at
+hand, else the configured one (`--paper`), else the nearest folder with a paper.toml, else the checkout's `claims`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
+from harness.core.config import config
+from harness.core.errors import ClaimsError, warn_renamed
+from harness.core.specs import STRICT, Count, Natural, Sources, build, pairs
+from harness.core.toml import read_toml
+
+FILE = "paper.toml"
+MICRO = "micro"
+"""The folder, in a paper's, of the scaled-down study: its checkpoints.toml, datasets.toml and proxies.toml."""
+CHECKOUT = Path(__file__).parents[2] / "claims"
+"""The paper of this project's own checkout."""
+
+Lists = Annotated[tuple[tuple[str, tuple[str, ...]], ...], BeforeValidator(pairs)]
+Numbers = Annotated[tuple[tuple[str, Natural], ...], BeforeValidator(pairs)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Defaults:
+    """What holds where the command line says nothing."""
+
+    protocol: str = ""
+    """Whose recipes released checkpoints are fine-tuned by (protocols.toml)."""
+    compared_with: str = ""
+    """The protocol that every run's settings are compared with; "": none."""
+    evaluation: str = "evaluate"
+    """The recipe of a checkpoint that is scored with its own head."""
+    micro: str = "micro"
+    """The recipe of the micro study."""
+    publication: str = ""
+    """The source of published figures that is the paper itself: it can't confirm its own figures."""
+    seeds: Count = 3
+    """Of final runs on released checkpoints."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Head:
+    """Whose classes a head of so many classes has."""
+
+    classes: Count
+    pretraining: str = ""
+    """The dataset's name as a pre-training set: weights pre-trained on it were not fine-tuned on it afterwards."""
+    scored: tuple[str, ...] = ()
+    """The claims' datasets on which a checkpoint with such a head is evaluated as it is."""
+    training: str = ""
+    """The dataset with the training set, for checkpoints without such a head."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Probe:
+    """One file that tells whether a place answers."""
+
+    name: str
+    checkpoint: str
+    source: Natural = 0
+    """Which of the checkpoint's sources."""
+
+
+Heads = Annotated[tuple[tuple[str, Head], ...], BeforeValidator(pairs)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Paper:
+    """A paper, and what its names mean."""
+
+    folder: Path
+    """Where its tables lie."""
+    title: str = ""
+    identifier: str = ""
+    """E.g. its arXiv number or DOI."""
+    address: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
+    defaults: Defaults = Defaults()
+    images: Lists = ()
+    """(a claim's dataset, ids of what holds its images and other labels for them) pairs, where those differ."""
+    titles: Sources = ()
+    """(a claim's dataset, how the report writes it) pairs."""
+    test_examples: Numbers = ()
+    """(a claim's dataset, test examples behind a published accuracy) pairs; 0: no one number."""
+    metrics: Sources = ()
+    """(a claim's dataset, the metric that stands for top-1 accuracy in published figures) pairs."""
+    heads: Heads = ()
+    """(dataset, whose head has its classes) pairs."""
+    stands_for: Sources = ()
+    """(release, the release that stands for it where it has no entry) pairs."""
+    caveats: Sources = ()
+    """(release, what it changes besides what a hypothesis is about) pairs."""
+    refusing: Sources = ()
+    """(beginning of an address, why it gives nothing to an anonymous user) pairs."""
+    probes: tuple[Probe, ...] = ()
+    """Files that tell which places answer."""
+
+    def table(self, name: str) -> Path | None:
+        """Return the path of one of the paper's tables, e.g. "recipes.toml"; None: it has none."""
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def tables(self, name: str) -> tuple[Path, ...]:
+        """Return the paths of the paper's and its micro study's tables of a name, those that exist."""
+        return tuple(path for path in (self.table(name), self.table(f"{MICRO}/{name}")) if path is not None)
+
+    def images_of(self, dataset: str) -> tuple[str, ...]:
+        """Return the ids of what a claim's dataset is made of: images, then other labels for them."""
+        return dict(self.images).get(dataset, (dataset,))
+
+    def head_of(self, classes: int | None) -> Head | None:
+        """Return whose classes a head has, by their number; None where nothing says."""
+        return next((head for _, head in self.heads if head.classes == classes), None)
+
+    def scored_by(self, dataset: str) -> Head | None:
+        """Return the head with which a checkpoint is evaluated as it is on a claim's dataset, if there is one."""
+        return next((head for _, head in self.heads if dataset in head.scored), None)
+
+
+def read_paper(folder: Path) -> Paper:
+    """Return the paper of a folder; one without a paper.toml has no names of its own.
+
+    Raises:
+        ClaimsError: paper.toml is malformed.
+    """
+    try:
+        changed = os.stat(os.path.join(folder, FILE)).st_mtime_ns
+    except OSError:
+        return Paper(folder)
+    return _read(folder, changed)
+
+
+@cache
+def _read(folder: Path, changed: int) -> Paper:
+    del changed  # a file that was changed is read again
+    path = folder / FILE
+    values = read_toml(path)
+    if "folder" in values:
+        raise ClaimsError(f"{path}: unknown key 'folder'; the paper is the folder that {FILE} lies in, remove it")
+    return build(Paper, {"folder": path.parent, **values}, str(path))
+
+
+_current: ContextVar[Path | None] = ContextVar("paper", default=None)
+
+
+@contextlib.contextmanager
+def using(folder: Path | None) -> Iterator[None]:
+    """Make a folder's paper the current one for as long as the context lasts; None changes nothing."""
+    token = _current.set(folder or _current.get())
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def paper() -> Paper:
+    """Return the current paper."""
+    return read_paper(_current.get() or config().paper or found(Path.cwd()))
+
+
+def found(start: Path) -> Path:
+    """Return the folder of the nearest paper: `start` or a folder above it, or `claims` in one; else the checkout's."""
+    for place in map(str, (start, *start.parents)):
+        for folder in (place, os.path.join(place, "claims")):
+            if os.path.isfile(os.path.join(folder, FILE)):
+                return Path(folder)
+    return CHECKOUT
+
+
+def folder_of(claim_file: str | Path) -> Path | None:
+    """Return the paper's folder that a claim file lies in; None where no paper.toml lies beside it."""
+    folder = Path(claim_file).absolute().parent
+    return folder if (folder / FILE).is_file() else None
+
+
+OLD_NAMES = {"checkpoints.toml": "zoo.toml"}
+"""Names of a user's own tables until version 0.1, still read."""
+
+
+def own_table(name: str) -> Path | None:
+    """Return the user's own table of a name, e.g. "recipes.toml", or None if there is none.
+
+    Its entries stand beside the paper's; a name that exists there already is an error.
+
+    Raises:
+        ClaimsError: the configured folder is none.
+    """
+    chosen = config()
+    if chosen.tables is None:
+        return None
+    if not chosen.tables.is_dir():
+        raise ClaimsError(
+            f"{chosen.origin('tables')}: expected a folder of tables, found none at {chosen.tables}; correct it"
+        )
+    path, old = chosen.tables / name, chosen.tables / OLD_NAMES.get(name, name)
+    if not there(path) and there(old):
+        warn_renamed(f"the file {old}", name)
+        return old
+    return path if there(path) else None
+
+
+def there(path: Path) -> bool:
+    """Return whether something lies at a path; what can't be read is said by who reads it."""
+    return path.exists() or path.is_symlink()
