@@ -166,12 +166,13 @@ def using(folder: Path | None) -> Iterator[None]:
 
 def paper() -> Paper:
     """Return the current paper."""
-    return read_paper(_current.get() or config().paper or found(Path.cwd()))
+    return read_paper(_current.get() or config().paper or nearest(os.getcwd()))
 
 
-def found(start: Path) -> Path:
+@cache
+def nearest(start: str) -> Path:
     """Return the folder of the nearest paper: `start` or a folder above it, or `claims` in one; else the checkout's."""
-    for place in map(str, (start, *start.parents)):
+    for place in map(str, (Path(start), *Path(start).parents)):
         for folder in (place, os.path.join(place, "claims")):
             if os.path.isfile(os.path.join(folder, FILE)):
                 return Path(folder)
