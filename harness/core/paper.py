@@ -93,6 +93,10 @@ class Paper:
     """(a claim's dataset, how the report writes it) pairs."""
     test_examples: Numbers = ()
     """(a claim's dataset, test examples behind a published accuracy) pairs; 0: no one number."""
+    pretraining: tuple[str, ...] = ()
+    """Names of the pre-training sets that published figures may name; empty: any."""
+    made_with: tuple[str, ...] = ()
+    """What published figures may be made with; empty: anything."""
     metrics: Sources = ()
     """(a claim's dataset, the metric that stands for top-1 accuracy in published figures) pairs."""
     heads: Heads = ()

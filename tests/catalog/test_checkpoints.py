@@ -173,14 +173,14 @@ ENTRY = {"family": "vit", "architecture": "ViT-B/16", "pretrained_on": "ImageNet
 
 def test_an_entry_must_lead_to_weights_and_its_doubts_to_its_sources(tmp_path):
     with pytest.raises(ClaimsError, match="expected a file, sources or never_released"):
-        checkpoints.checkpoints((table(tmp_path / "a.toml", **ENTRY),))
+        checkpoints.all_of((table(tmp_path / "a.toml", **ENTRY),), None)
     other = {"sources": ["gs://b/x.npz"], "unconfirmed": ["gs://b/y.npz"]}
     with pytest.raises(ClaimsError, match=r"unconfirmed: expected some of its sources, found gs://b/y\.npz"):
-        checkpoints.checkpoints((table(tmp_path / "b.toml", **ENTRY, **other),))
+        checkpoints.all_of((table(tmp_path / "b.toml", **ENTRY, **other),), None)
     first = table(tmp_path / "c.toml", **ENTRY, sources=["gs://b/x.npz"])
     second = table(tmp_path / "d.toml", **ENTRY, sources=["gs://b/x.npz"])
     with pytest.raises(ClaimsError, match=r"d\.toml \[x\]: expected a new id"):
-        checkpoints.checkpoints((first, second))
+        checkpoints.all_of((first, second), None)
 
 
 def test_a_file_put_into_the_cache_by_hand_is_used_offline(tmp_path):

@@ -163,7 +163,7 @@ def test_runs_recipes_searches_and_remarks_are_in_the_verdict():
     )
     assert found.verdict == "REPRODUCED"
     assert found.reason.endswith(
-        "; mind: other data; the evaluation of bit networks is unchecked, for ImageNet or v is not here"
+        "; mind: other data; the evaluation of bit networks is unchecked, for imagenet or v is not here"
     )
     assert found.runs == ("a0", "a1", "a2", "b0", "b1", "b2")
     assert found.recipes == (RecipeUsed("a", "quick"), RecipeUsed("b", "quick"))

@@ -98,7 +98,10 @@ def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str,
     Raises:
         ClaimsError: a file that does not parse, an unknown key, a bad value, or an unknown source, table or dataset.
     """
-    known = _read_sources(sources)
+    known, here = _read_sources(sources), paper()
+    for source in known.values():
+        if here.made_with and source.recipe not in here.made_with:
+            raise unknown("recipe", source.recipe, here.made_with, f"{sources.name} [{source.id}]")
     slugs = {source.id: dict(source.tables) for source in known.values()}
     listed = _read_figures(figures)
     for number, figure in enumerate(listed, start=1):
@@ -109,6 +112,10 @@ def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str,
             raise unknown(f"table of {figure.source}", figure.table, slugs[figure.source], where)
         if figure.dataset not in examples_by_dataset():
             raise unknown("dataset", figure.dataset, examples_by_dataset(), where)
+        if here.pretraining and figure.pretrain not in here.pretraining:
+            raise unknown("pretrain", figure.pretrain, here.pretraining, where)
+        if here.made_with and figure.recipe is not None and figure.recipe not in here.made_with:
+            raise unknown("recipe", figure.recipe, here.made_with, where)
     return listed, known
 
 

@@ -8,7 +8,7 @@ from harness.catalog.recipes import chosen_rates
 from harness.core.claim import Better, Claim, Contender, Increasing
 from harness.core.specs import Result
 from harness.evidence.micro import gather as micro
-from harness.evidence.micro.proxies import checkpoint_of
+from harness.evidence.micro.proxies import checkpoint_of, proxies
 from harness.evidence.questions import answer, questions
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
@@ -24,7 +24,7 @@ class Results:
     def results_for(self, runs):
         made = []
         for run in runs:
-            n, right = run.dataset.test, int(self.hits(run.checkpoint.id, micro.SEEDS.index(run.seed)))
+            n, right = run.dataset.test, int(self.hits(run.checkpoint.id, proxies().judged.index(run.seed)))
             made.append(Result(run.id, tuple(int(i >= right) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ()))
         return made
 
@@ -68,7 +68,7 @@ def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
         for run in runs.runs:
             assert run.recipe.learning_rate == chosen_rates("micro")[run.checkpoint.id][run.dataset.id]
             assert run.split == "test"
-    assert not set(micro.SEEDS) & set(micro.DEVELOPMENT_SEEDS)
+    assert not set(proxies().judged) & set(proxies().development)
 
 
 @pytest.mark.parametrize(

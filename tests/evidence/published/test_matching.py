@@ -13,6 +13,7 @@ from scipy import stats
 
 from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.evidence.published import Figure, figures, find, load, published_comparisons, single, sources
 from harness.stats import intervals as st
 
@@ -173,7 +174,7 @@ def test_architectures_are_named_after_their_family():
 
 
 def test_each_record_is_a_line_of_its_own():
-    first, *records, last = figures.FIGURES.read_text().splitlines()
+    first, *records, last = paper().table("published/figures.json").read_text().splitlines()
     assert (first, last) == ("[", "]")
     assert [json.loads(record.rstrip(","))["value"] for record in records] == [figure.value for figure in load()]
 
@@ -191,7 +192,7 @@ def test_loading_needs_no_heavy_library():
         ({"valu": 1}, "record 2: unknown key 'valu' .did you mean 'value'?."),
         ({"value": 101}, "record 2: value: "),
         ({"value": "high"}, "record 2: value: .*'high'"),
-        ({"pretrain": "in21k"}, "record 2: pretrain: .*'ImageNet-21k'.*found 'in21k'"),
+        ({"pretrain": "in21k"}, "record 2: unknown pretrain 'in21k'.*expected one of: ImageNet-1k, ImageNet-21k"),
         ({"source": "paper-b"}, "record 2: unknown source 'paper-b' .did you mean 'paper-a'?."),
         ({"table": "Table 2"}, "record 2: unknown table of paper-a 'Table 2' .did you mean 'Table 1'?."),
         ({"dataset": "cifar-100"}, "record 2: unknown dataset 'cifar-100' .did you mean 'cifar100'?."),
@@ -218,14 +219,14 @@ def test_a_missing_key_and_a_record_that_is_none_are_named(tmp_path):
 def test_a_file_that_is_no_list_is_refused(tmp_path, text):
     (tmp_path / "figures.json").write_text(text)
     with pytest.raises(ClaimsError, match=r"^figures.json: expected"):
-        figures.read(tmp_path / "figures.json", figures.SOURCES)
+        figures.read(tmp_path / "figures.json", paper().table("published/sources.toml"))
 
 
 @pytest.mark.parametrize(
     "old, new, message",
     [
         ('kind = "paper"', 'kinds = "paper"', "unknown key 'kinds' .did you mean 'kind'?."),
-        ('recipe = "paper"', 'recipe = "guess"', "recipe: .*found 'guess'"),
+        ('recipe = "paper"', 'recipe = "guess"', r"\]: unknown recipe 'guess'; expected one of: code"),
         ("[paper-a]", '["paper a"]', "id: "),
     ],
 )
