@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.claim import Verdict
 from harness.report.labels import GROUPS, LOOKS, backend, backends, base, group, group_order, interval, signed, stated
+from harness.report.rendering import writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,7 +167,7 @@ def place(axes: Axes, x: float, y: float, text: str, *, color: str = "#24292f", 
     """Write text at x pixels from the left of the axes and y pixels from their top."""
     across = x / (WIDTH - LABELS - FIGURES)
     # parse_math: a dollar sign in a name is a dollar sign.
-    axes.text(across, y, text, transform=axes.get_yaxis_transform(), va="center", ha="left", color=color,
+    axes.text(across, y, writable(text), transform=axes.get_yaxis_transform(), va="center", ha="left", color=color,
               parse_math=False, linespacing=1.15, **font)  # fmt: skip
 
 

@@ -175,3 +175,8 @@ def probability(p: float | None) -> str:
     if p is None:
         return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return "1 claim" or "3 claims"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,24 +11,22 @@ from harness.core.source import Source
 from harness.report.labels import (
     BACKENDS,
     LOOKS,
+    Look,
     backend,
     backends,
-    by_backend,
-    count,
     dataset,
     group,
     interval,
     level,
     number,
+    plural,
     probability,
     signed,
     stated,
 )
-from harness.report.markup import Html, join, linked, tag
-from harness.report.settings import made
+from harness.report.settings import MadeBy, made_by
+from harness.report.verdict_counts import BackendChips, chips_by_backend
 from harness.report.verdict_store import Key
-
-COLUMNS = ("Verdict", "Hypothesis", "Accuracy, %", "Difference, pp", "Published", "p", "Why")
 
 LONG = 12
 """A source with more rows than this starts folded."""
@@ -46,141 +44,189 @@ class Context:
     """Verdicts of earlier sessions."""
 
 
-def badge(verdict: Verdict) -> Html:
-    """Return a verdict's symbol and word, coloured."""
-    look = LOOKS[verdict.verdict]
-    return tag("span", tag("span", look.symbol, aria_hidden="true"), " " + look.word, class_=f"badge {look.slug}")
+@dataclass(frozen=True)
+class SideLine:
+    """One side's accuracy."""
+
+    name: str
+    accuracy: str
+    interval: str
+    known: str
+    """Test examples and seeds, as far as they are known."""
 
 
-def chips(verdicts: Sequence[Verdict]) -> Html:
-    """Return how many verdicts of each name there are, as symbol, count and word."""
-    counts = count(verdicts)
-    shown = [
-        tag("span", f"{look.symbol} {counts[name]}", tag("span", f" {look.word}", class_="word"),
-            class_=f"chip {look.slug}", title=f"{counts[name]} {look.word}")
-        for name, look in LOOKS.items() if counts[name]
-    ]  # fmt: skip
-    return tag("span", *shown, class_="chips")
+@dataclass(frozen=True)
+class Difference:
+    """An estimate with its interval and confidence level; "" for each that does not exist."""
+
+    estimate: str
+    interval: str
+    level: str
+    tolerance: str
 
 
-def chips_by_backend(verdicts: Sequence[Verdict]) -> Html:
-    """Return the counts, of each backend on a line of its own if there are several."""
-    parts = by_backend(verdicts)
-    if len(parts) < 2:
-        return chips(verdicts)
-    lines = [
-        tag("div", tag("span", BACKENDS.get(name, name), class_="small"), " ", chips(part), class_="backend")
-        for name, part in parts.items()
-    ]
-    return join(*lines)
+@dataclass(frozen=True)
+class PublishedLine:
+    """The difference that a publication gives for the same hypothesis."""
+
+    difference: str
+    where: str
 
 
-def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> Html:
-    """Return the verdicts of one source: a heading with counts over a table that scrolls sideways.
+@dataclass(frozen=True)
+class Evidence:
+    """How a verdict was reached and from what."""
+
+    title: str
+    method: str
+    citations: tuple[str, ...]
+    runs: tuple[str, ...]
+    judged: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One verdict as a row shows it; "" and () where there is nothing to show."""
+
+    look: Look
+    by: str
+    """What computed it, where several did."""
+    recorded: str
+    """What is recorded against the hypothesis."""
+    changed: bool
+    """Whether the verdict differs from what is recorded."""
+    day: str
+    """Of a verdict that an earlier session reached."""
+    hypothesis: str
+    task: str
+    """What stood for the paper's dataset."""
+    sides: tuple[SideLine, ...]
+    paper: str
+    """The paper's figure."""
+    difference: Difference | None
+    published: tuple[PublishedLine, ...]
+    p: str
+    holm: str
+    reason: str
+    evidence: Evidence
+    made_by: MadeBy | None
+    goes_on: bool
+    """Whether the next row is about the same hypothesis, by another backend."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source's table."""
+
+    head: str
+    name: str
+    """In CSS classes, and of the macro that fills its cells."""
+
+
+COLUMNS = (
+    Column("Verdict", "verdict"),
+    Column("Hypothesis", "hypothesis"),
+    Column("Accuracy, %", "accuracy"),
+    Column("Difference, pp", "difference"),
+    Column("Published", "published"),
+    Column("p", "p"),
+    Column("Why", "why"),
+)
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """The verdicts of one source."""
+
+    source: str
+    named: str
+    """The source, with its backend if there is one."""
+    chips: tuple[BackendChips, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    open: bool
+
+
+def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> SourceTable:
+    """Return the verdicts of one source.
 
     Args:
         source: without its backend; what several computed stands in rows one under the other.
         verdicts: in the report's order.
         context: what rows show besides.
     """
-    columns = columns_of(verdicts, context)
     by = backends(verdicts)
     several = len(by) > 1
     rows = []
     for verdict, following in itertools.zip_longest(verdicts, verdicts[1:]):
         goes_on = following is not None and following.hypothesis == verdict.hypothesis
         name = (backend(verdict) or "torch") if several else ""
-        rows.append(verdict_row(verdict, context, columns, by=name, goes_on=goes_on))
-    table = tag(
-        "table",
-        tag("thead", tag("tr", *[tag("th", column, scope="col", class_=slug(column)) for column in columns])),
-        tag("tbody", *rows),
-    )
+        rows.append(verdict_row(verdict, context, by=name, goes_on=goes_on))
     named = source if several or by == [""] else f"{source}, {by[0]}"
-    title = tag("summary", tag("span", named, class_="source"), " ", chips_by_backend(verdicts))
-    scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"Verdicts from {source}")
-    return tag("details", title, scroll, class_="sources", open=len(verdicts) <= LONG)
+    return SourceTable(
+        source, named, chips_by_backend(verdicts), filled_columns(rows), tuple(rows), open=len(verdicts) <= LONG
+    )
 
 
-def columns_of(verdicts: Sequence[Verdict], context: Context) -> list[str]:
-    """Return the columns in which at least one of a source's verdicts has something to show."""
+def filled_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Return the columns in which at least one row has something to show."""
     filled = {
-        "Accuracy, %": any(verdict.sides for verdict in verdicts),
-        "Difference, pp": any(verdict.estimate is not None for verdict in verdicts),
-        "Published": any(published_lines(verdict, context) for verdict in verdicts),
-        "p": any(verdict.p is not None for verdict in verdicts),
+        "accuracy": any(row.sides for row in rows),
+        "difference": any(row.difference for row in rows),
+        "published": any(row.published for row in rows),
+        "p": any(row.p for row in rows),
     }
-    return [column for column in COLUMNS if filled.get(column, True)]
+    return tuple(column for column in COLUMNS if filled.get(column.name, True))
 
 
-def slug(head: str) -> str:
-    """Return the CSS class of a column."""
-    return "col-" + head.split(",")[0].lower()
-
-
-def verdict_row(
-    verdict: Verdict, context: Context, columns: Sequence[str] = COLUMNS, *, by: str = "", goes_on: bool = False
-) -> Html:
-    """Return one verdict as a table row, how its runs were made in another; a cell without a figure says "none".
+def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bool = False) -> Row:
+    """Return one verdict as a table row.
 
     Args:
         verdict: what the row is about.
         context: what it shows besides.
-        columns: of the table.
         by: what computed it, where several did.
         goes_on: the next row is about the same hypothesis, by another backend.
     """
-    none = [tag("span", "none", class_="small")]
-    computed = [tag("div", BACKENDS.get(by, by), class_="by")] if by else []
-    sides = [side_line(side, group(verdict.source)) for side in verdict.sides]
-    contents = {
-        "Verdict": [badge(verdict), *computed, *record_note(verdict), *age_note(verdict, context)],
-        "Hypothesis": [tag("div", stated(verdict), class_="hypothesis"), *task_note(verdict)],
-        "Accuracy, %": [*sides, *paper_line(verdict)],
-        "Difference, pp": difference(verdict),
-        "Published": published_lines(verdict, context),
-        "p": p_lines(verdict, context),
-        "Why": [tag("div", linked(verdict.reason)), evidence(verdict, verdict.key in context.kept)],
-    }
-    # On a narrow screen a row is stacked and each cell names its column.
-    cells = [tag("td", tag("div", *contents[name] or none), data_column=name, class_=slug(name)) for name in columns]
-    how = made(verdict.recipes, verdict.searched)
-    if not how:
-        return tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug}{' goes-on' if goes_on else ''}")
-    # Settings need the table's whole width.
-    wide = tag("td", tag("div", how), colspan=str(len(columns)), data_column="Made by")
-    row = tag("tr", *cells, class_=f"row-{LOOKS[verdict.verdict].slug} goes-on")
-    return join(row, tag("tr", wide, class_=f"made{' goes-on' if goes_on else ''}"))
+    kept = verdict.key in context.kept
+    adjusted = None if verdict.p is None else context.adjusted.get(verdict.key)
+    return Row(
+        look=LOOKS[verdict.verdict],
+        by=BACKENDS.get(by, by),
+        recorded=recorded(verdict),
+        changed=verdict.known not in ("", verdict.verdict),
+        day=f"of {verdict.date[:10] or 'unknown date'}" if kept else "",
+        hypothesis=stated(verdict),
+        task=task_note(verdict),
+        sides=tuple(side_line(side, group(verdict.source)) for side in verdict.sides),
+        paper="" if verdict.published is None else number(verdict.published),
+        difference=difference(verdict),
+        published=published_lines(verdict, context),
+        p=probability(verdict.p),
+        holm="" if adjusted is None else f"Holm {probability(adjusted)}",
+        reason=verdict.reason,
+        evidence=evidence(verdict, kept),
+        made_by=made_by(verdict.recipes, verdict.searched),
+        goes_on=goes_on,
+    )
 
 
-def record_note(verdict: Verdict) -> list[Html]:
+def recorded(verdict: Verdict) -> str:
     """Return what is recorded against the hypothesis, and whether the verdict agrees."""
     if not verdict.known:
-        return []
-    word = verdict.known.lower()
-    if verdict.known == verdict.verdict:
-        return [tag("div", "as recorded", class_="small")]
-    return [tag("div", f"recorded as {word}", class_="small changed")]
+        return ""
+    return "as recorded" if verdict.known == verdict.verdict else f"recorded as {verdict.known.lower()}"
 
 
-def age_note(verdict: Verdict, context: Context) -> list[Html]:
-    """Return the day of a verdict that an earlier session reached."""
-    if verdict.key not in context.kept:
-        return []
-    return [tag("div", f"of {verdict.date[:10] or 'unknown date'}", class_="small nowrap")]
-
-
-def task_note(verdict: Verdict) -> list[Html]:
+def task_note(verdict: Verdict) -> str:
     """Return what stood for the paper's dataset, if something did; for a released checkpoint what it was run on."""
     if not verdict.task:
-        return []
+        return ""
     same = group(verdict.source) == "gpu"
-    return [
-        tag("div", f"on {verdict.task}" if same else f"{verdict.task} stands for {dataset(verdict)}", class_="small")
-    ]
+    return f"on {verdict.task}" if same else f"{verdict.task} stands for {dataset(verdict)}"
 
 
-def side_line(side: Side, kind: str) -> Html:
+def side_line(side: Side, kind: str) -> SideLine:
     """Return one side's accuracy with its interval, test examples and seeds, as far as they are known.
 
     Args:
@@ -193,74 +239,39 @@ def side_line(side: Side, kind: str) -> Html:
     if side.n is not None:
         known.append(f"n = {side.n:,}")
     if side.seeds > 1 or kind != "published":
-        known.append(f"{side.seeds} seed" + ("s" if side.seeds != 1 else ""))
-    return tag(
-        "div",
-        tag("div", side.name, class_="small"),
-        tag("div", tag("b", number(side.accuracy)), f" {bounds}" if bounds else "", class_="nowrap"),
-        tag("div", ", ".join(known), class_="small") if known else "",
-        class_="side",
-    )
+        known.append(plural(side.seeds, "seed"))
+    return SideLine(side.name, number(side.accuracy), bounds, ", ".join(known))
 
 
-def paper_line(verdict: Verdict) -> list[Html]:
-    """Return the paper's figure, where the hypothesis has one."""
-    if verdict.published is None:
-        return []
-    return [tag("div", tag("div", "the paper", class_="small"), tag("b", number(verdict.published)), class_="side")]
-
-
-def p_lines(verdict: Verdict, context: Context) -> list[Html]:
-    """Return the p-value and below it the Holm-adjusted one."""
-    if verdict.p is None:
-        return []
-    lines = [tag("div", probability(verdict.p), class_="nowrap")]
-    adjusted = context.adjusted.get(verdict.key)
-    if adjusted is not None:
-        lines.append(tag("div", f"Holm {probability(adjusted)}", class_="small nowrap"))
-    return lines
-
-
-def difference(verdict: Verdict) -> list[Html]:
-    """Return the estimate with its interval and confidence level."""
+def difference(verdict: Verdict) -> Difference | None:
+    """Return the estimate with its interval and confidence level, None if there is no estimate."""
     if verdict.estimate is None:
-        return []
-    lines = [tag("div", tag("b", signed(verdict.estimate)))]
+        return None
     bounds = interval(verdict.low, verdict.high, signs=True)
-    if bounds:
-        lines.append(tag("div", bounds, class_="nowrap"))
-        lines.append(tag("div", level(verdict.level), class_="small"))
-    if verdict.tolerance is not None:
-        lines.append(tag("div", f"within ±{verdict.tolerance:g}?", class_="small nowrap"))
-    return lines
+    tolerance = "" if verdict.tolerance is None else f"within ±{verdict.tolerance:g}?"
+    return Difference(signed(verdict.estimate), bounds, level(verdict.level) if bounds else "", tolerance)
 
 
-def published_lines(verdict: Verdict, context: Context) -> list[Html]:
+def published_lines(verdict: Verdict, context: Context) -> tuple[PublishedLine, ...]:
     """Return the difference that each published source gives for the same hypothesis."""
     if group(verdict.source) == "published":
-        return []
-    lines = []
-    for other in context.published.get((verdict.claim, verdict.hypothesis), ()):
-        if other.estimate is not None:
-            where = Source.parse(other.source).detail
-            lines.append(tag("div", tag("span", signed(other.estimate) + " pp", class_="nowrap"),
-                             tag("span", f" {where}", class_="small"), class_="side"))  # fmt: skip
-    return lines
-
-
-def evidence(verdict: Verdict, kept: bool) -> Html:
-    """Return how the verdict was reached and from what, folded."""
-    items = [("Method", linked(verdict.method))] if verdict.method else []
-    if verdict.citations:
-        items.append(("Citations", tag("ul", *[tag("li", linked(text)) for text in verdict.citations])))
-    if verdict.runs:
-        items.append(("Runs", join(*[join(tag("code", run), " ") for run in verdict.runs])))
-    date = verdict.date.replace("T", " ") or "not dated"
-    items.append(("Judged", join(date, " (an earlier session)" if kept else "")))
-    parts = [join(tag("dt", name), tag("dd", content)) for name, content in items]
-    words = [f"{len(verdict.citations)} citations" if len(verdict.citations) != 1 else "1 citation"] * bool(
-        verdict.citations
+        return ()
+    return tuple(
+        PublishedLine(f"{signed(other.estimate)} pp", Source.parse(other.source).detail)
+        for other in context.published.get((verdict.claim, verdict.hypothesis), ())
+        if other.estimate is not None
     )
-    words += [f"{len(verdict.runs)} runs" if len(verdict.runs) != 1 else "1 run"] * bool(verdict.runs)
-    title = "Evidence" + (f": {', '.join(words)}" if words else "")
-    return tag("details", tag("summary", title), tag("dl", *parts), class_="evidence")
+
+
+def evidence(verdict: Verdict, kept: bool) -> Evidence:
+    """Return how the verdict was reached and from what."""
+    words = [plural(len(verdict.citations), "citation")] if verdict.citations else []
+    words += [plural(len(verdict.runs), "run")] if verdict.runs else []
+    date = verdict.date.replace("T", " ") or "not dated"
+    return Evidence(
+        "Evidence" + (f": {', '.join(words)}" if words else ""),
+        verdict.method,
+        verdict.citations,
+        verdict.runs,
+        date + (" (an earlier session)" if kept else ""),
+    )

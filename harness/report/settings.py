@@ -3,69 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.core.claim import RecipeUsed, Searched
 from harness.report.labels import number
-from harness.report.markup import Html, join, tag
 
 
-def made(recipes: Sequence[RecipeUsed], searched: Sequence[Searched]) -> Html:
-    """Return how runs were made, folded: the recipe of each side beside the other's, and the search; "" for neither."""
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a recipe."""
+
+    field: str
+    value: str
+    papers: str
+    """The paper's value where it differs, else ""."""
+
+
+@dataclass(frozen=True)
+class RecipeBlock:
+    """One recipe with its settings, and the checkpoints that it fine-tuned."""
+
+    name: str
+    checkpoints: str
+    settings: tuple[Setting, ...]
+
+    @property
+    def distance(self) -> str:
+        """How far the recipe is from the paper's; "" if no settings are on record."""
+        differing = sum(bool(one.papers) for one in self.settings)
+        if not self.settings:
+            return ""
+        if not differing:
+            return ": as the paper's"
+        return f": {differing} of {len(self.settings)} settings differ from the paper's"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One learning rate that was tried."""
+
+    rate: str
+    accuracy: str
+    """Of the dev split, percent, or "diverged"."""
+    chosen: bool
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """The learning rates that were tried for one checkpoint."""
+
+    checkpoint: str
+    rates: tuple[Rate, ...]
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """How a verdict's runs were made."""
+
+    title: str
+    recipes: tuple[RecipeBlock, ...]
+    searches: tuple[Search, ...]
+
+
+def made_by(recipes: Sequence[RecipeUsed], searched: Sequence[Searched]) -> MadeBy | None:
+    """Return how runs were made: the recipe of each side and the search; None for neither."""
     if not recipes and not searched:
-        return Html("")
+        return None
     words = [f"Recipes: {', '.join(dict.fromkeys(used.recipe for used in recipes))}"] if recipes else []
     words += [f"{len(searched)} learning rates tried"] if searched else []
-    blocks = join(recipes_used(recipes), search(searched))
-    return tag("details", tag("summary", "; ".join(words)), tag("div", blocks, class_="blocks"), class_="evidence")
+    return MadeBy("; ".join(words), recipe_blocks(recipes), searches(searched))
 
 
-def recipes_used(listed: Sequence[RecipeUsed]) -> Html:
-    """Return each recipe with its settings; those that differ from the paper's are marked."""
+def recipe_blocks(listed: Sequence[RecipeUsed]) -> tuple[RecipeBlock, ...]:
+    """Return each recipe once, with all checkpoints that it fine-tuned."""
     checkpoints: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[str]] = {}
     for used in listed:
         checkpoints.setdefault((used.recipe, used.settings), []).append(used.checkpoint)
-    return join(*[recipe(name, rows, of) for (name, rows), of in checkpoints.items()])
+    return tuple(
+        RecipeBlock(name, ", ".join(dict.fromkeys(of)), tuple(Setting(f.replace("_", " "), v, p) for f, v, p in rows))
+        for (name, rows), of in checkpoints.items()
+    )
 
 
-def recipe(name: str, rows: Sequence[tuple[str, str, str]], checkpoints: Sequence[str]) -> Html:
-    """Return one recipe: of which checkpoints, how far from the paper's, and every setting."""
-    differing = sum(bool(papers) for _, _, papers in rows)
-    words = f": {differing} of {len(rows)} settings differ from the paper's" if differing else ": as the paper's"
-    title = tag("div", tag("b", name), f" for {', '.join(dict.fromkeys(checkpoints))}", words if rows else "")
-    return tag("div", title, tag("dl", *[setting(*row) for row in rows], class_="settings"), class_="recipe")
+def searches(listed: Sequence[Searched]) -> tuple[Search, ...]:
+    """Return the learning rates that were tried, by checkpoint."""
+    return tuple(
+        Search(name, tuple(rate(row) for row in listed if row.checkpoint == name))
+        for name in dict.fromkeys(row.checkpoint for row in listed)
+    )
 
 
-def setting(field: str, value: str, papers: str) -> Html:
-    """Return one setting; the paper's value stands behind one that differs."""
-    name = tag("dt", field.replace("_", " "), class_="differs" if papers else "")
-    if not papers:
-        return join(name, tag("dd", value))
-    mark = tag("span", " ≠ paper: ", tag("b", papers))
-    return join(name, tag("dd", tag("b", value), mark, class_="differs"))
-
-
-def search(listed: Sequence[Searched]) -> Html:
-    """Return the learning rates that were tried, a table for each checkpoint, the chosen one marked."""
-    checkpoints = dict.fromkeys(row.checkpoint for row in listed)
-    tables = [grid(name, [row for row in listed if row.checkpoint == name]) for name in checkpoints]
-    return tag("div", tag("b", "Learning rates tried"), *tables) if tables else Html("")
-
-
-def grid(checkpoint: str, rows: Sequence[Searched]) -> Html:
-    """Return one checkpoint's learning rates with their accuracies on the dev split."""
-    heads = ("Rate", "Dev split, %", "", "Runs")
-    head = tag("tr", *[tag("th", name, scope="col") for name in heads])
-    body = []
-    for row in rows:
-        shown = "diverged" if row.accuracy is None else number(row.accuracy)
-        runs = [join(tag("code", run), " ") for run in row.runs]
-        cells = (f"{row.learning_rate:g}", shown, "✓ chosen" if row.chosen else "", join(*runs))
-        body.append(
-            tag(
-                "tr",
-                *[tag("td", tag("div", cell), data_column=name) for name, cell in zip(heads, cells, strict=True)],
-                class_="chosen" if row.chosen else "",
-            )
-        )
-    caption = tag("caption", checkpoint)
-    return tag("table", caption, tag("thead", head), tag("tbody", *body), class_="search")
+def rate(row: Searched) -> Rate:
+    """Return one learning rate as the table shows it."""
+    shown = "diverged" if row.accuracy is None else number(row.accuracy)
+    return Rate(f"{row.learning_rate:g}", shown, row.chosen, row.runs)

@@ -18,8 +18,8 @@ from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.report import export, page, terminal
-from harness.report.markup import tag
-from harness.report.page_rows import badge
+from harness.report.labels import LOOKS
+from harness.report.rendering import render
 from harness.report.serialise import decode
 from harness.report.verdict_log import History
 from harness.report.verdict_store import HISTORY_FILE, Book, Key, load, locked, save
@@ -229,9 +229,9 @@ class ReportPlugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
         """Escape the test's id, which pytest-html does not, and show its verdict."""
-        cells[1] = tag("td", report.nodeid, class_="col-testId")
+        cells[1] = render("id_cell", nodeid=report.nodeid)
         verdict = self._verdicts.get(report.nodeid)
-        cells.insert(1, tag("td", badge(verdict) if verdict else "", class_="col-verdict"))
+        cells.insert(1, render("verdict_cell", look=LOOKS[verdict.verdict] if verdict else None))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:

@@ -167,3 +167,8 @@ def test_both_backends_of_a_hypothesis_are_drawn_next_to_each_other():
     lines = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
     marked = [line for line in lines if line.endswith("]") and "[" in line and "points" not in line and "," not in line]
     assert [line.rpartition("[")[2] for line in marked] == ["torch]", "jax]", "both]"] * 2
+
+
+def test_a_name_that_cannot_be_written_is_drawn_with_a_question_mark():
+    drawn = forest_plot.forest("claim1", [verdict(hypothesis="a\udc80b")])
+    assert "a?b" in drawn

@@ -1,20 +1,28 @@
-import html
 import re
+
+from markupsafe import escape
 
 from harness.core.claim import RecipeUsed, Searched
 from harness.report import page
 from harness.report.page_rows import Context, verdict_row
 from harness.report.serialise import decode, encode
-from harness.report.settings import recipes_used, search
+from harness.report.settings import Rate, Search, recipe_blocks, searches
 from harness.report.verdict_store import Book
 from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_backends, verdict
 from tests.report.test_page import Outline, part, text_of
 
 
+def made_below(**changes):
+    """Return the row of the page that says how a verdict's runs were made."""
+    made = Book()
+    made.add([CLAIM_1, verdict(source="gpu/notebook", **changes)])
+    return re.search(r'<tr class="made">.*</tr>', page.section(made))[0]
+
+
 def test_every_setting_is_shown_and_what_differs_from_the_paper_is_marked():
-    shown = recipes_used([RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS)])
+    shown = made_below(recipes=(RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS),))
     text = text_of(shown)
-    assert text.startswith("notebook-vit for vit-l16-in21k: 4 of 7 settings differ from the paper's")
+    assert "notebook-vit for vit-l16-in21k: 4 of 7 settings differ from the paper's" in text
     assert "batch size32 ≠ paper: 512" in text
     assert "schedulecosine" in text
     assert "flipno ≠ paper: not stated; yes in the authors' code" in text
@@ -25,21 +33,31 @@ def test_every_setting_is_shown_and_what_differs_from_the_paper_is_marked():
 
 def test_a_recipe_that_is_the_papers_says_so_and_two_checkpoints_share_one():
     same = (("momentum", "0.9", ""),)
-    shown = recipes_used([RecipeUsed("a", "paper", same), RecipeUsed("b", "paper", same)])
-    assert text_of(shown) == "paper for a, b: as the paper'smomentum0.9"
-    assert text_of(recipes_used([RecipeUsed("a", "paper")])) == "paper for a"
+    (shared,) = recipe_blocks([RecipeUsed("a", "paper", same), RecipeUsed("b", "paper", same)])
+    assert (shared.name, shared.checkpoints, shared.distance) == ("paper", "a, b", ": as the paper's")
+    assert [(one.field, one.value) for one in shared.settings] == [("momentum", "0.9")]
+    (bare,) = recipe_blocks([RecipeUsed("a", "paper")])
+    assert (bare.checkpoints, bare.distance) == ("a", "")
 
 
 def test_the_search_is_a_table_with_the_choice_marked():
-    shown = search(SEARCHED)
-    assert text_of(shown) == (
+    shown = made_below(searched=SEARCHED)
+    assert text_of(shown).endswith(
         "Learning rates triedvit-l16-in21kRateDev split, %Runs0.00197.3000000000000000a1 "
         "0.00398.12✓ chosen00000000000000a2 0.01diverged00000000000000a3 "
     )
     assert shown.count('<tr class="chosen">') == 1
-    two = search([*SEARCHED, Searched("bit-m-r152x4", 0.003, 95.0, True)])
+    two = made_below(searched=(*SEARCHED, Searched("bit-m-r152x4", 0.003, 95.0, True)))
     assert two.count("<table") == 2
     assert two.count("<caption>") == 2
+
+
+def test_learning_rates_are_listed_by_checkpoint():
+    found = searches([*SEARCHED[:1], Searched("bit-m-r152x4", 0.003, 95.0, True)])
+    assert found == (
+        Search("vit-l16-in21k", (Rate("0.001", "97.30", False, ("00000000000000a1",)),)),
+        Search("bit-m-r152x4", (Rate("0.003", "95.00", True, ()),)),
+    )
 
 
 def test_a_verdict_carries_its_recipes_through_the_record():
@@ -68,7 +86,7 @@ def test_nasty_settings_are_escaped():
     shown = page.section(made)
     assert "<img" not in shown
     assert "<script" not in shown
-    assert shown.count(html.escape(NASTY)) >= 8
+    assert shown.count(str(escape(NASTY))) >= 8
     assert Outline(shown).open == []
 
 
@@ -108,11 +126,11 @@ def test_one_backend_is_named_beside_its_source():
 
 
 def test_a_row_below_holds_recipes_and_search_folded_and_none_without_them():
-    shown = verdict_row(by_both_backends().sorted()[-1], Context())
-    below = shown[shown.index('<tr class="made">') :]
+    shown = page.section(by_both_backends())
+    below = shown[shown.rindex('<tr class="made">') :].partition("</tr></tbody></table></div></details></section>")[0]
     text = text_of(below)
     assert text.startswith("Recipes: notebook-vit, notebook-bit; 3 learning rates tried")
     for words in ("notebook-vit for vit-l16-in21k", "notebook-bit for bit-m-r152x4: as the paper's", "✓ chosen"):
         assert words in text
     assert 'colspan="7"' in below
-    assert "made" not in verdict_row(verdict(), Context())
+    assert verdict_row(verdict(), Context()).made_by is None

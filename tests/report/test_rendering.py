@@ -1,11 +1,15 @@
+import re
 import string
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
+from markupsafe import Markup
 
-from harness.report.markup import Html, join, linked, safe, tag
+from harness.report.labels import Look
+from harness.report.rendering import environment, linked, render, writable
 from tests.report.samples import NASTY
 
 
@@ -15,7 +19,7 @@ class Reader(HTMLParser):
     def __init__(self, markup):
         super().__init__(convert_charrefs=True)
         self.tags, self.text = [], ""
-        self.feed(markup)
+        self.feed(str(markup))
         self.close()
 
     def handle_starttag(self, tag, attrs):
@@ -33,16 +37,20 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 
 @given(TEXT)
 def test_text_stays_text(text):
-    seen = Reader(tag("p", text))
-    assert seen.tags == [("p", {})]
+    seen = Reader(render("id_cell", nodeid=text))
+    assert seen.tags == [("td", {"class": "col-testId"})]
     assert seen.text == text
 
 
 @given(TEXT)
 def test_an_attribute_stays_an_attribute(text):
-    seen = Reader(tag("p", "x", title=text, class_=text, data_column=text))
-    assert seen.tags == [("p", {"title": text, "class": text, "data-column": text})]
-    assert seen.text == "x"
+    seen = Reader(render("verdict_cell", look=Look("word", "!", text, "#000", "o")))
+    assert seen.tags == [
+        ("td", {"class": "col-verdict"}),
+        ("span", {"class": f"badge {text}"}),
+        ("span", {"aria-hidden": "true"}),
+    ]
+    assert seen.text == "! word"
 
 
 @given(TEXT)
@@ -69,20 +77,32 @@ def test_only_web_addresses_and_arxiv_numbers_become_links(text, links):
     assert [values["href"] for _, values in Reader(linked(text)).tags] == links
 
 
-def test_markup_is_not_escaped_twice_and_text_beside_it_is():
-    assert join("<", tag("b", "&"), ">") == "&lt;<b>&amp;</b>&gt;"
-    assert safe(Html("<br>")) == "<br>"
+def test_every_template_escapes_what_it_is_given():
+    assert environment().autoescape is True
+    names = environment().list_templates()
+    assert len(names) >= 12
+    for name in names:
+        source = environment().loader.get_source(environment(), name)[0]
+        assert not re.search(r"\bsafe\b|autoescape", source), name
 
 
-def test_joining_makes_markup_but_concatenating_makes_text():
-    assert isinstance(join("a"), Html)
-    assert safe(tag("b", "x") + NASTY).startswith("&lt;b&gt;")
+def test_a_value_that_is_missing_is_an_error():
+    with pytest.raises(UndefinedError, match="nodeid"):
+        render("id_cell")
 
 
-def test_void_and_bare():
-    assert tag("meta", name="viewport") == '<meta name="viewport">'
-    assert tag("details", open=True, hidden=False) == "<details open></details>"
+def test_markup_is_not_escaped_twice():
+    assert render("id_cell", nodeid=Markup("<b>&amp;</b>")) == '<td class="col-testId"><b>&amp;</b></td>'
+    assert render("id_cell", nodeid=NASTY).count("<") == 2
+
+
+def test_a_line_break_of_a_template_leaves_no_trace():
+    shown = render("verdict_cell", look=Look("refuted", "✗", "refuted", "#b3261e", "X"))
+    assert shown == (
+        '<td class="col-verdict"><span class="badge refuted"><span aria-hidden="true">✗</span> refuted</span></td>'
+    )
 
 
 def test_a_lone_surrogate_can_still_be_written():
-    assert tag("p", "a\udc80b").encode() == b"<p>a?b</p>"
+    assert render("id_cell", nodeid="a\udc80b").encode() == b'<td class="col-testId">a?b</td>'
+    assert writable("a\udc80é") == "a?é"

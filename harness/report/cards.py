@@ -1,0 +1,96 @@
+"""One card per claim: what the paper says, what can't be verified, the figure, and the verdicts by source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.core.claim import Claim, Verdict
+from harness.report import forest_plot
+from harness.report.labels import GROUP_NOTES, GROUPS, base, group, group_order, plural
+from harness.report.page_rows import Context, SourceTable, source_table
+from harness.report.verdict_counts import Chip, chips
+
+OPEN_FIGURE = 120
+"""A figure with more estimates starts folded."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The forest plot of a claim."""
+
+    title: str
+    svg: Markup
+    key: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """The verdicts of one group of sources, a table for each source."""
+
+    title: str
+    note: str
+    tables: tuple[SourceTable, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim with all verdicts on it."""
+
+    id: str
+    title: str
+    chips: tuple[Chip, ...]
+    claim: Claim | None
+    """None for a claim that only verdicts name."""
+    quote: str
+    figure: Figure | None
+    groups: tuple[Group, ...]
+
+
+def card(name: str, claim: Claim | None, verdicts: Sequence[Verdict], context: Context) -> Card:
+    """Return the card of one claim.
+
+    Args:
+        name: the claim's id.
+        claim: what the paper says, if a claim file said it.
+        verdicts: those on the claim, in the report's order.
+        context: what the rows of its tables show besides.
+    """
+    names = sorted({*GROUPS, *(group(verdict.source) for verdict in verdicts)}, key=group_order)
+    return Card(
+        id=name,
+        title=claim.title if claim else name,
+        chips=chips(verdicts),
+        claim=claim,
+        quote=f"“{claim.quote.strip('“”')}”" if claim else "",
+        figure=figure(name, verdicts),
+        groups=tuple(group_part(one, [v for v in verdicts if group(v.source) == one], context) for one in names),
+    )
+
+
+def figure(name: str, verdicts: Sequence[Verdict]) -> Figure | None:
+    """Return the claim's figure with its key, None if there is nothing to draw."""
+    drawn = forest_plot.drawable(verdicts)
+    if not drawn:
+        return None
+    missing = len(verdicts) - len(drawn)
+    key = "● reproduced, ✖ refuted, ◇ inconclusive. Bars: confidence intervals at the level that the table states."
+    if any(verdict.tolerance is not None for verdict in drawn):
+        key += " Shaded: the tolerance of a comparison with a published figure."
+    if missing:
+        key += f" {plural(missing, 'verdict')} without an estimate not drawn."
+    # matplotlib escapes the text of its SVG.
+    svg = Markup(forest_plot.forest(name, drawn))
+    return Figure(f"Figure: {plural(len(drawn), 'estimate')}", svg, key, open=len(drawn) <= OPEN_FIGURE)
+
+
+def group_part(name: str, verdicts: Sequence[Verdict], context: Context) -> Group:
+    """Return the verdicts of one group of sources."""
+    parts: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        parts.setdefault(base(verdict.source), []).append(verdict)
+    tables = tuple(source_table(source, parts[source], context) for source in sorted(parts))
+    return Group(GROUPS.get(name, name), GROUP_NOTES.get(name, ""), tables)
