@@ -5,6 +5,8 @@ import os
 import pytest
 
 from harness.training.devices import start_jax
+from tests.report.samples import NASTY
+from tests.report.suite import CLAIMS, record_of, run, write_suite
 
 # Before any test's first JAX array: on a CPU results depend on the number of threads, and runs refuse another than one.
 start_jax()
@@ -21,3 +23,19 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Return a folder in which both claims were judged, and what the session did."""
+    folder = write_suite(tmp_path_factory.mktemp("suite"))
+    return folder, run(folder, *CLAIMS)
+
+
+@pytest.fixture(scope="session")
+def nasty(finished, tmp_path_factory):
+    """Return a folder with the record of `finished`, judged again with nasty names and a failure among them."""
+    folder = write_suite(tmp_path_factory.mktemp("nasty"))
+    (folder / "reports").mkdir()
+    (folder / "reports" / "verdicts.json").write_bytes(record_of(finished[0]))
+    return folder, run(folder, "test_claim1.py", "test_nasty.py", "--metadata", NASTY, NASTY)

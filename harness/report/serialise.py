@@ -1,7 +1,8 @@
-"""Verdicts and claims as JSON lines, validated on the way in and on the way out."""
+"""Records such as verdicts and claims as JSON lines, validated on the way in and on the way out."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from typing import Any, NoReturn, TypeVar
@@ -12,34 +13,41 @@ from harness.core.claim import Claim, Verdict
 from harness.core.errors import ClaimsError
 from harness.core.specs import build
 
-T = TypeVar("T", Claim, Verdict)
-
-CLAIMS = TypeAdapter(Claim)
-VERDICTS = TypeAdapter(Verdict)
+T = TypeVar("T")
 
 
-def to_values(record: Claim | Verdict) -> dict[str, Any]:
+@functools.cache
+def adapter(spec: type[Any]) -> TypeAdapter[Any]:
+    """Return what reads and writes records of a type; making one takes milliseconds."""
+    return TypeAdapter(spec)
+
+
+def to_values(record: object) -> dict[str, Any]:
     """Return a record as plain JSON values.
 
     Raises:
         ClaimsError: a figure is not finite (JSON has no such number).
     """
-    adapter: TypeAdapter[Any] = CLAIMS if isinstance(record, Claim) else VERDICTS
-    values: dict[str, Any] = adapter.dump_python(record, mode="json")
+    spec: type[Any] = type(record)
+    values: dict[str, Any] = adapter(spec).dump_python(record, mode="json")
     check_finite(values, describe(record))
     return values
 
 
-def encode(record: Claim | Verdict) -> str:
-    """Return a record as one line of ASCII JSON, as it travels in a test report's `user_properties`."""
+def to_json(record: object) -> str:
+    """Return a record (a pydantic dataclass) as one line of ASCII JSON.
+
+    Raises:
+        ClaimsError: a figure is not finite.
+    """
     return json.dumps(to_values(record))
 
 
-def decode(spec: type[T], text: str, where: str) -> T:
-    """Return the record that `encode` wrote.
+def from_json(spec: type[T], text: str, where: str) -> T:
+    """Return the record that `to_json` wrote.
 
     Args:
-        spec: Claim or Verdict.
+        spec: the record's type, e.g. Verdict.
         text: one JSON object.
         where: the place the text comes from, for the error.
 
@@ -86,6 +94,8 @@ def check_finite(value: Any, where: str) -> None:
             check_finite(item, where)
 
 
-def describe(record: Claim | Verdict) -> str:
+def describe(record: object) -> str:
     """Return a name of the record for messages."""
-    return f"claim {record.id}" if isinstance(record, Claim) else f"verdict on {record.hypothesis!r}"
+    if isinstance(record, Verdict):
+        return f"verdict on {record.hypothesis!r}"
+    return f"claim {record.id}" if isinstance(record, Claim) else type(record).__name__

@@ -17,7 +17,7 @@ from harness.core.claim import Claim, Verdict
 from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 from harness.core.text import text_of
-from harness.report.serialise import check_finite, decode, parse, to_values
+from harness.report.serialise import check_finite, from_json, parse, to_values
 
 TORN = b"\t<torn>\n"
 
@@ -126,7 +126,7 @@ def read_line(line: bytes, where: str) -> Claim | Verdict:
     check_finite(values, where)
     match values:
         case {"verdict": dict(record)} if len(values) == 1:
-            return decode(Verdict, json.dumps(record), where)
+            return from_json(Verdict, json.dumps(record), where)
         case {"claim": dict(record)} if len(values) == 1:
-            return decode(Claim, json.dumps(record), where)
+            return from_json(Claim, json.dumps(record), where)
     raise ClaimsError(f'{where}: expected {{"verdict": ...}} or {{"claim": ...}}, found other keys; remove the line')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import os
 import sys
 from collections import Counter
@@ -13,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Verdict
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.report import export, page, terminal
+from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
 from harness.report.rendering import render
-from harness.report.serialise import decode
 from harness.report.verdict_log import History
 from harness.report.verdict_store import HISTORY_FILE, Book, Key, load, locked, save
 from harness.suite.whole_page import whole_page
@@ -81,8 +80,7 @@ def start_page(session: pytest.Session, report: ReportPlugin) -> None:
 class ReportPlugin:
     """Collects the verdicts that test reports carry and writes the report; lives on the xdist controller.
 
-    A test report carries `user_properties` ("verdict", JSON), ("claim", JSON) and ("stated", JSON list of the
-    claim's hypothesis ids): xdist ships them from the workers.
+    A test that judged a hypothesis says so in one property of its reports (`harness.report.judged`).
 
     Raises:
         ClaimsError: the folder can't be written, or holds a damaged record.
@@ -97,7 +95,7 @@ class ReportPlugin:
         self.history = History(folder / HISTORY_FILE)
         self.book = Book()
         self.fresh: set[Key] = set()
-        self.stated: dict[str, list[str]] = {}
+        self.stated: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
         """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
@@ -107,14 +105,19 @@ class ReportPlugin:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the verdict of a test from the first of its reports that carries one."""
-        carried = dict(report.user_properties)
-        if "verdict" not in carried or report.nodeid in self._verdicts:
+        if report.nodeid in self._verdicts:
             return
-        verdict = decode(Verdict, str(carried["verdict"]), report.nodeid)
-        claim = decode(Claim, str(carried["claim"]), report.nodeid)
+        try:
+            judged = judged_in(report.user_properties, report.nodeid)
+        except ClaimsError as error:
+            self._problem(str(error))
+            return
+        if judged is None:
+            return
+        verdict, claim = judged.verdict, judged.claim
         self._verdicts[report.nodeid] = verdict
-        self.notes += [str(text) for name, text in report.user_properties if name == "note"]
-        for line in (str(text) for name, text in report.user_properties if name == "problem"):
+        self.notes += judged.notes
+        for line in judged.problems:
             self._problem(line)
         self.fresh.add(verdict.key)
         self.book.add([claim, verdict])
@@ -124,7 +127,7 @@ class ReportPlugin:
             self.history.append(verdict)
         except ClaimsError as error:
             self._problem(str(error))
-        self.stated[claim.id] = json.loads(str(carried["stated"]))
+        self.stated[claim.id] = judged.stated
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:

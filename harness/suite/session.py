@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -80,9 +79,9 @@ class Session:
         self._papers[claim.id] = paper
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
 
-    def stated(self, claim: Claim) -> str:
-        """Return the ids of a claim's hypotheses as a JSON list."""
-        return json.dumps(list(self._stated[claim.id]))
+    def stated(self, claim: Claim) -> tuple[str, ...]:
+        """Return the ids of a claim's hypotheses."""
+        return tuple(self._stated[claim.id])
 
     def paper(self, claim: Claim) -> Path | None:
         """Return the folder of the paper that a claim is of; None: the current one."""

@@ -11,7 +11,7 @@ from harness.core.errors import ClaimsError
 from harness.core.paper import using
 from harness.evidence.questions import answer
 from harness.judging.question import AnyQuestion
-from harness.report.serialise import encode
+from harness.report.judged import Judged
 from harness.suite.options import option
 from harness.suite.session import SESSION
 
@@ -45,14 +45,10 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
         problem = str(error)
     if problem:  # outside the handler, so that pytest shows this line and no chain of exceptions
         pytest.fail(problem, pytrace=False)
-    request.node.user_properties += [("note", note) for note in session.notes]
+    stated, notes = session.stated(question.claim), tuple(session.notes)
+    judged = Judged(found, question.claim, stated, notes, tuple(session.executor.problems))
     session.notes.clear()
-    request.node.user_properties += [("problem", line) for line in session.executor.problems]
-    request.node.user_properties += [
-        ("verdict", encode(found)),
-        ("claim", encode(question.claim)),
-        ("stated", session.stated(question.claim)),
-    ]
+    request.node.user_properties.append(judged.as_property())
     return found
 
 

@@ -32,12 +32,11 @@ def pytest_collection_finish(session):
 
 CLAIM = """
 import dataclasses
-import json
 import os
 
 import pytest
 
-from harness.report.serialise import encode
+from harness.report.judged import Judged
 from tests.report.samples import book
 
 BOOK = book()
@@ -47,29 +46,25 @@ VERDICTS = [one for one in BOOK.sorted() if one.claim == NAME]
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda one: f"{one.source} - {one.hypothesis}")
 def test_claim(verdict, request):
-    stated = sorted({one.hypothesis for one in VERDICTS} - {os.environ.get("UNSTATED")})
+    stated = tuple(sorted({one.hypothesis for one in VERDICTS} - {os.environ.get("UNSTATED")}))
     verdict = dataclasses.replace(verdict, date=os.environ.get("DAY", verdict.date))
-    request.node.user_properties += [
-        ("verdict", encode(verdict)), ("claim", encode(BOOK.claims[NAME])), ("stated", json.dumps(stated)),
-    ]
+    request.node.user_properties.append(Judged(verdict, BOOK.claims[NAME], stated).as_property())
     if verdict.verdict != "REPRODUCED":
         pytest.xfail(verdict.reason)
 """
 
 NASTY = """
-import json
-
 import pytest
 
+from harness.report.judged import Judged
 from tests.report.samples import CLAIM_2, NASTY, book, verdict
-from harness.report.serialise import encode
 
 
 @pytest.mark.parametrize("value", [1], ids=[NASTY])
 def test_fails(value, request):
     nasty = verdict(claim="claim2", hypothesis=NASTY, reason=NASTY, source="published/nasty", citations=(NASTY,))
-    stated = json.dumps([NASTY, *(one.hypothesis for one in book().sorted())])
-    request.node.user_properties += [("verdict", encode(nasty)), ("claim", encode(CLAIM_2)), ("stated", stated)]
+    stated = (NASTY, *(one.hypothesis for one in book().sorted()))
+    request.node.user_properties.append(Judged(nasty, CLAIM_2, stated).as_property())
     print(NASTY)
     raise AssertionError(NASTY)
 """

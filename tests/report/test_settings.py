@@ -5,7 +5,7 @@ from markupsafe import escape
 from harness.core.claim import RecipeUsed, Searched
 from harness.report import page
 from harness.report.page_rows import Context, verdict_row
-from harness.report.serialise import decode, encode
+from harness.report.serialise import from_json, to_json
 from harness.report.settings import Rate, Search, recipe_blocks, searches
 from harness.report.verdict_store import Book
 from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_backends, verdict
@@ -62,16 +62,16 @@ def test_learning_rates_are_listed_by_checkpoint():
 
 def test_a_verdict_carries_its_recipes_through_the_record():
     for one in by_both_backends().sorted():
-        assert decode(type(one), encode(one), "here") == one
+        assert from_json(type(one), to_json(one), "here") == one
 
 
 def test_a_record_from_before_recipes_were_kept_still_loads():
     import json
 
-    values = json.loads(encode(verdict()))
+    values = json.loads(to_json(verdict()))
     for name in ("backend", "recipes", "searched"):
         del values[name]
-    assert decode(type(verdict()), json.dumps(values), "here") == verdict()
+    assert from_json(type(verdict()), json.dumps(values), "here") == verdict()
 
 
 def test_nasty_settings_are_escaped():

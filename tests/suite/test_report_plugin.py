@@ -1,13 +1,15 @@
 import dataclasses
-import html
 import re
+from types import SimpleNamespace
 
 import pytest
+from markupsafe import escape
 
 from claims import test_claim2
 from harness.evidence.questions import EvidenceRequest, answer
 from harness.report.verdict_store import load
 from harness.suite.plugin import questions_in
+from harness.suite.report_plugin import ReportPlugin
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, book
 from tests.report.suite import CLAIMS, ROOT, record_of, run, write_suite
 
@@ -34,7 +36,7 @@ def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
 
 def test_the_page_is_one_file_that_holds_every_verdict(finished):
     text = (finished[0] / "reports" / "report.html").read_text()
-    assert all(html.escape(one.reason) in text for one in book().sorted())
+    assert all(str(escape(one.reason)) in text for one in book().sorted())
     assert '<meta name="viewport"' in text  # a phone lays it out for its own width
     assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
 
@@ -60,7 +62,7 @@ def test_a_session_keeps_the_verdicts_that_it_does_not_judge_and_drops_the_unsta
         assert re.search(rf"^{name} +{group} .*  {judged[:10]}$", done.stdout, re.MULTILINE)
     page = (folder / "reports" / "report.html").read_text()
     assert f"15 verdicts kept from earlier sessions, the oldest of {DAY_1[:10]}." in page
-    assert f"claim1: dropped the verdicts on what the claim no longer states: {html.escape(gone)}" in page
+    assert f"claim1: dropped the verdicts on what the claim no longer states: {escape(gone)}" in page
 
 
 def said_in_one_line(done):
@@ -154,7 +156,16 @@ def test_nasty_names_reach_the_page_as_text(nasty):
     assert "1 failed" in done.stdout
     text = (folder / "reports" / "report.html").read_text()
     assert "<img src=x" not in text
-    assert html.escape(NASTY) in text
+    assert str(escape(NASTY)) in text
+
+
+def test_a_damaged_property_of_a_test_is_a_problem_in_one_line_and_no_crash(tmp_path):
+    plugin = ReportPlugin(config=None, folder=tmp_path)
+    for _ in ("setup", "call", "teardown"):
+        plugin.pytest_runtest_logreport(SimpleNamespace(nodeid="test_a", user_properties=[("vit-claims", "{}")]))
+    assert plugin.problems == ["test_a: key 'verdict' is missing; add it"]
+    assert plugin.book.verdicts == {}
+
 
 
 def test_a_folder_in_the_place_of_the_page_is_one_line(tmp_path):
