@@ -19,7 +19,7 @@ from harness.fetch.verify import digest_of
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedFile:
     """One file of a cache, or one pin whose file is not there."""
 
     key: str
@@ -41,7 +41,7 @@ class Verified:
     """One line that names both digests where they differ."""
 
 
-def entries(cache: Path) -> list[Entry]:
+def entries(cache: Path) -> list[CachedFile]:
     """Return every file in the cache and every pin, by key."""
     pins = Pins(cache).all()
     files = {path.relative_to(cache / "files").as_posix(): path for path in below(cache / "files")}
@@ -49,7 +49,7 @@ def entries(cache: Path) -> list[Entry]:
     for key in sorted({*pins, *files}):
         pin = pins.get(key)
         path = files.get(key) or (pin.path(cache, key) if pin else cache / "files" / key)
-        found.append(Entry(key, path, path.stat().st_size if path.is_file() else None, pin))
+        found.append(CachedFile(key, path, path.stat().st_size if path.is_file() else None, pin))
     return found
 
 
