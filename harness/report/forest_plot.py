@@ -34,8 +34,8 @@ STYLE: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of a panel: a source's name, or one verdict's estimate."""
+class PlotRow:
+    """One row of a panel: a source's name, or one verdict's estimate."""
 
     y: float
     label: str
@@ -64,65 +64,65 @@ def forest(claim: str, verdicts: Sequence[Verdict]) -> str:
     from matplotlib.figure import Figure
 
     panels = layout(drawn)
-    height = sum(panel_height(entries) for _, entries in panels)
+    height = sum(panel_height(rows) for _, rows in panels)
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # The browser's fonts draw the text; a glyph that matplotlib's own font lacks does not matter.
         warnings.filterwarnings("ignore", message=r"Glyph \d+")
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
         FigureCanvasSVG(figure)
         top = 0.0
-        for name, entries in panels:
-            plot_height = panel_height(entries) - TITLE - AXIS
+        for name, rows in panels:
+            plot_height = panel_height(rows) - TITLE - AXIS
             bottom = 1 - (top + TITLE + plot_height) / height
             box = (LABELS / WIDTH, bottom, (WIDTH - LABELS - FIGURES) / WIDTH, plot_height / height)
-            draw_panel(figure.add_axes(box), name, entries, plot_height)
-            top += panel_height(entries)
+            draw_panel(figure.add_axes(box), name, rows, plot_height)
+            top += panel_height(rows)
         output = io.StringIO()
         nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(output, format="svg", metadata=nothing, transparent=True)
     return inline(output.getvalue(), claim, len(drawn))
 
 
-def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[Entry]]]:
+def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[PlotRow]]]:
     """Return the panels, by group of sources, with the vertical place of every line in pixels."""
     panels = []
     number = 0
     for name in sorted({group(verdict.source) for verdict in verdicts}, key=group_order):
         members = [verdict for verdict in verdicts if group(verdict.source) == name]
-        entries: list[Entry] = []
+        rows: list[PlotRow] = []
         y = 0.0
         for source in sorted({base(verdict.source) for verdict in members}):
             several = len(backends([verdict for verdict in members if base(verdict.source) == source])) > 1
             if source != name:
-                entries.append(Entry(y + HEADER / 2, source, None))
+                rows.append(PlotRow(y + HEADER / 2, source, None))
                 y += HEADER
             for verdict in members:
                 if base(verdict.source) == source:
                     words = stated(verdict) + (f" [{backend(verdict) or 'torch'}]" if several else "")
                     label = "\n".join(textwrap.wrap(words, WRAP, max_lines=3, placeholder=" …"))
                     tall = LINE * (label.count("\n") + 1) + ROW
-                    entries.append(Entry(y + tall / 2, label, verdict, number))
+                    rows.append(PlotRow(y + tall / 2, label, verdict, number))
                     y += tall
                     number += 1
-        panels.append((name, entries))
+        panels.append((name, rows))
     return panels
 
 
-def bottom_of(entries: Sequence[Entry]) -> float:
+def bottom_of(rows: Sequence[PlotRow]) -> float:
     """Return where the last line of a panel ends, in pixels from its top."""
-    last = entries[-1]
+    last = rows[-1]
     return last.y + (LINE * (last.label.count("\n") + 1) + ROW) / 2
 
 
-def panel_height(entries: Sequence[Entry]) -> float:
+def panel_height(rows: Sequence[PlotRow]) -> float:
     """Return a panel's height in pixels with its title and axis."""
-    return TITLE + bottom_of(entries) + AXIS + GAP
+    return TITLE + bottom_of(rows) + AXIS + GAP
 
 
-def draw_panel(axes: Axes, name: str, entries: Sequence[Entry], height: float) -> None:
+def draw_panel(axes: Axes, name: str, rows: Sequence[PlotRow], height: float) -> None:
     """Draw the lines of one group of sources; y runs downwards in pixels."""
     axes.set_ylim(height, 0)
-    axes.set_xlim(*limits([entry.verdict for entry in entries if entry.verdict]))
+    axes.set_xlim(*limits([row.verdict for row in rows if row.verdict]))
     axes.set_yticks([])
     axes.patch.set_visible(False)
     for side in ("left", "right", "top"):
@@ -134,33 +134,33 @@ def draw_panel(axes: Axes, name: str, entries: Sequence[Entry], height: float) -
     axes.axvline(0, color="#24292f", linewidth=1.2, zorder=1)
     axes.set_xlabel("difference in percentage points", fontsize=12, color="#24292f")
     place(axes, -LABELS, -18, GROUPS.get(name, name), weight="bold", size=14)
-    for entry in entries:
-        if entry.verdict is None:
-            place(axes, -LABELS, entry.y, entry.label, weight="bold", color="#57606a")
+    for row in rows:
+        if row.verdict is None:
+            place(axes, -LABELS, row.y, row.label, weight="bold", color="#57606a")
         else:
-            draw_verdict(axes, entry, entry.verdict)
+            draw_verdict(axes, row, row.verdict)
 
 
-def draw_verdict(axes: Axes, entry: Entry, verdict: Verdict) -> None:
+def draw_verdict(axes: Axes, row: PlotRow, verdict: Verdict) -> None:
     """Draw one verdict: its label, tolerance, interval, estimate and figures."""
     look = LOOKS[verdict.verdict]
     estimate = verdict.estimate
     assert estimate is not None
-    place(axes, -LABELS, entry.y, entry.label)
+    place(axes, -LABELS, row.y, row.label)
     if verdict.tolerance is not None:
         from matplotlib.patches import Rectangle
 
-        corner = (-verdict.tolerance, entry.y - 9)
+        corner = (-verdict.tolerance, row.y - 9)
         axes.add_patch(Rectangle(corner, 2 * verdict.tolerance, 18, facecolor="#dbe4ee", edgecolor="#8c9bab",
-                                 linewidth=0.8, zorder=1.5, gid=f"tolerance-{entry.number}"))  # fmt: skip
+                                 linewidth=0.8, zorder=1.5, gid=f"tolerance-{row.number}"))  # fmt: skip
     if verdict.low is not None and verdict.high is not None:
-        axes.plot([verdict.low, verdict.high], [entry.y, entry.y], color=look.color, linewidth=2, marker="|",
-                  markersize=9, markeredgewidth=2, zorder=2, gid=f"interval-{entry.number}")  # fmt: skip
-    axes.plot([estimate], [entry.y], marker=look.marker, markersize=8, color=look.color, linestyle="none", zorder=3,
+        axes.plot([verdict.low, verdict.high], [row.y, row.y], color=look.color, linewidth=2, marker="|",
+                  markersize=9, markeredgewidth=2, zorder=2, gid=f"interval-{row.number}")  # fmt: skip
+    axes.plot([estimate], [row.y], marker=look.marker, markersize=8, color=look.color, linestyle="none", zorder=3,
               markerfacecolor="white" if look.hollow else look.color, markeredgecolor=look.color,
-              markeredgewidth=1.5 if look.hollow else 0.5, gid=f"estimate-{entry.number}")  # fmt: skip
+              markeredgewidth=1.5 if look.hollow else 0.5, gid=f"estimate-{row.number}")  # fmt: skip
     figures = f"{look.symbol} {signed(estimate)} {interval(verdict.low, verdict.high, signs=True)}"
-    place(axes, WIDTH - LABELS - FIGURES + 14, entry.y, figures.rstrip(), color=look.color)
+    place(axes, WIDTH - LABELS - FIGURES + 14, row.y, figures.rstrip(), color=look.color)
 
 
 def place(axes: Axes, x: float, y: float, text: str, *, color: str = "#24292f", **font: Any) -> None:
