@@ -25,9 +25,9 @@ def run(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise ClaimsError(f"--report-dir: expected a folder with verdicts, found no folder {folder}; run pytest claims")
     with locked(folder):
-        book = load(folder)
-        save(folder, book)
-        export.write(folder, book)
-    write_atomic(folder / "report.html", page.document(page.section(book)).encode())
-    print(f"{len(book.verdicts)} verdicts on {len(book.claim_ids())} claims: {folder / 'report.html'}")
+        store = load(folder)
+        save(folder, store)
+        export.write(folder, store)
+    write_atomic(folder / "report.html", page.document(page.section(store)).encode())
+    print(f"{len(store.verdicts)} verdicts on {len(store.claim_ids())} claims: {folder / 'report.html'}")
     return 0

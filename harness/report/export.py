@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.claim import Verdict
 from harness.core.paths import write_atomic
 from harness.report.labels import LOOKS, backend, count
-from harness.report.verdict_store import Book, Key, moment
+from harness.report.verdict_store import Key, VerdictStore, moment
 from harness.stats.intervals import holm
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ def summary_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def write(folder: Path, book: Book) -> None:
+def write(folder: Path, store: VerdictStore) -> None:
     """Write tables/<claim>.csv and .json for every claim, and tables/summary.csv and .json.
 
     Raises:
         ClaimsError: a file can't be written.
     """
-    verdicts = book.sorted()
+    verdicts = store.sorted()
     adjusted = holm_adjusted(verdicts)
-    for claim in book.claim_ids():
+    for claim in store.claim_ids():
         part = [verdict for verdict in verdicts if verdict.claim == claim]
         write_frame(folder / "tables" / claim, claim_frame(part, adjusted))
     write_frame(folder / "tables" / "summary", summary_frame(verdicts))

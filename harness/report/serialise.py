@@ -28,7 +28,7 @@ def to_values(record: object) -> dict[str, Any]:
     Raises:
         ClaimsError: a figure is not finite (JSON has no such number).
     """
-    spec: type[Any] = type(record)
+    spec: Any = type(record)
     values: dict[str, Any] = adapter(spec).dump_python(record, mode="json")
     check_finite(values, describe(record))
     return values

@@ -19,7 +19,7 @@ from harness.report.labels import (
     surprising,
 )
 from harness.report.verdict_counts import BackendChips, chips_by_backend
-from harness.report.verdict_store import Book, Key, moment
+from harness.report.verdict_store import Key, VerdictStore, moment
 
 FIRST_LOOK = 8
 """Verdicts listed in the summary's first look; more are counted."""
@@ -75,43 +75,43 @@ class Summary:
     first_look: FirstLook | None
 
 
-def summarise(book: Book, kept: Collection[Key], problems: Sequence[str]) -> Summary:
+def summarise(store: VerdictStore, kept: Collection[Key], problems: Sequence[str]) -> Summary:
     """Return the summary of a store of verdicts.
 
     Args:
-        book: claims and verdicts.
+        store: claims and verdicts.
         kept: keys of the verdicts that earlier sessions reached.
         problems: what went wrong while reporting, one line each.
     """
-    verdicts = book.sorted()
-    said = tuple(problems), tuple(book.notes)
+    verdicts = store.sorted()
+    said = tuple(problems), tuple(store.notes)
     if not verdicts:
         return Summary(*said, "No verdict has been reached yet.", "", None, None)
     age = ""
     if kept:
-        oldest = min((book.verdicts[key] for key in kept), key=moment).date[:10]
+        oldest = min((store.verdicts[key] for key in kept), key=moment).date[:10]
         age = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
-    return Summary(*said, lead(book, verdicts), age, matrix(book, verdicts), first_look(verdicts))
+    return Summary(*said, lead(store, verdicts), age, matrix(store, verdicts), first_look(verdicts))
 
 
-def lead(book: Book, verdicts: Sequence[Verdict]) -> str:
+def lead(store: VerdictStore, verdicts: Sequence[Verdict]) -> str:
     """Return how many verdicts there are on how many claims, and how they came out."""
     counts = count(verdicts)
     parts = ", ".join(f"{counts[name]} {look.word}" for name, look in LOOKS.items() if counts[name])
-    claims = plural(len(book.claim_ids()), "claim")
+    claims = plural(len(store.claim_ids()), "claim")
     sources = plural(len({verdict.source for verdict in verdicts}), "source")
     return f"{claims}, judged by {sources} of evidence: {plural(len(verdicts), 'verdict')}, of which {parts}."
 
 
-def matrix(book: Book, verdicts: Sequence[Verdict]) -> Matrix:
+def matrix(store: VerdictStore, verdicts: Sequence[Verdict]) -> Matrix:
     """Return the counts of every claim by group of sources."""
     groups = sorted({*GROUPS, *(group(verdict.source) for verdict in verdicts)}, key=group_order)
     parts: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         parts.setdefault((verdict.claim, group(verdict.source)), []).append(verdict)
     rows = []
-    for name in book.claim_ids():
-        claim = book.claims.get(name)
+    for name in store.claim_ids():
+        claim = store.claims.get(name)
         found = (parts.get((name, one), []) for one in groups)
         cells = tuple(chips_by_backend(part) if part else () for part in found)
         rows.append(MatrixRow(name, claim.title if claim else name, cells))

@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 
 from harness.core.claim import Verdict
 from harness.report.labels import LOOKS, base, by_backend, count, group, group_order
-from harness.report.verdict_store import Book, Key, moment
+from harness.report.verdict_store import Key, VerdictStore, moment
 
 
-def table(book: Book, fresh: Collection[Key]) -> list[str]:
+def table(store: VerdictStore, fresh: Collection[Key]) -> list[str]:
     """Return the lines of the table: claim, source of evidence, verdicts by name, and how old they are."""
     rows = [("claim", "source", *(look.word for look in LOOKS.values()), "judged")]
-    for claim in book.claim_ids():
-        of_claim = [verdict for verdict in book.sorted() if verdict.claim == claim]
+    for claim in store.claim_ids():
+        of_claim = [verdict for verdict in store.sorted() if verdict.claim == claim]
         for source in sorted(
             {row_of(verdict) for verdict in of_claim}, key=lambda name: (group_order(group(name)), name)
         ):

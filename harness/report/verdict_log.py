@@ -22,7 +22,7 @@ from harness.report.serialise import check_finite, from_json, parse, to_values
 TORN = b"\t<torn>\n"
 
 
-class History:
+class VerdictLog:
     """The open history of one session: append and flush."""
 
     def __init__(self, path: Path):

@@ -29,7 +29,7 @@ CLAIM_ID = re.compile(r"[a-z0-9_]+")
 
 
 @dataclass
-class Book:
+class VerdictStore:
     """All that a report knows: claims, their latest verdicts, and how much of the history is in them."""
 
     claims: dict[str, Claim] = field(default_factory=dict)
@@ -101,22 +101,22 @@ def moment(verdict: Verdict) -> datetime:
     return made if made.tzinfo else made.replace(tzinfo=UTC)
 
 
-def load(folder: Path) -> Book:
+def load(folder: Path) -> VerdictStore:
     """Return verdicts.json merged with the history lines that are newer than it. Writes nothing.
 
     Raises:
         ClaimsError: a file is damaged: one line that names the file and the place.
     """
-    book = read_verdicts(folder / VERDICTS_FILE)
-    tail = verdict_log.read(folder / HISTORY_FILE, book.history_bytes)
-    book.add(tail.records)
-    book.history_bytes = tail.end
-    book.notes.extend(tail.notes)
-    return book
+    store = read_verdicts(folder / VERDICTS_FILE)
+    tail = verdict_log.read(folder / HISTORY_FILE, store.history_bytes)
+    store.add(tail.records)
+    store.history_bytes = tail.end
+    store.notes.extend(tail.notes)
+    return store
 
 
-def read_verdicts(path: Path) -> Book:
-    """Return the book in verdicts.json, an empty one if there is no such file.
+def read_verdicts(path: Path) -> VerdictStore:
+    """Return the store in verdicts.json, an empty one if there is no such file.
 
     Raises:
         ClaimsError: unreadable, not JSON (with the line), an unknown format or a bad record (with its number).
@@ -124,7 +124,7 @@ def read_verdicts(path: Path) -> Book:
     try:
         text = read_text(path)
     except FileNotFoundError:
-        return Book()
+        return VerdictStore()
     except UnicodeDecodeError:
         raise ClaimsError(f"{path}: expected UTF-8 JSON, found other bytes; move the file away") from None
     except OSError as error:
@@ -139,10 +139,10 @@ def read_verdicts(path: Path) -> Book:
     offset = values.get("history_bytes")
     if type(offset) is not int or offset < 0:
         raise ClaimsError(f"{path}: history_bytes: expected a number of bytes, found {offset!r}; set it to 0")
-    book = Book(history_bytes=offset)
-    book.add(build(Claim, item, where) for item, where in items(values, "claims", path))
-    book.add(build(Verdict, item, where) for item, where in items(values, "verdicts", path))
-    return book
+    store = VerdictStore(history_bytes=offset)
+    store.add(build(Claim, item, where) for item, where in items(values, "claims", path))
+    store.add(build(Verdict, item, where) for item, where in items(values, "verdicts", path))
+    return store
 
 
 def items(values: dict[str, Any], key: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
@@ -157,16 +157,16 @@ def items(values: dict[str, Any], key: str, path: Path) -> Iterator[tuple[dict[s
         yield item, where
 
 
-def save(folder: Path, book: Book) -> None:
+def save(folder: Path, store: VerdictStore) -> None:
     """Write verdicts.json whole or not at all, one record per line.
 
     Raises:
         ClaimsError: it can't be written; the file that was there stays.
     """
-    claims = ",\n".join(json.dumps(to_values(book.claims[name])) for name in sorted(book.claims, key=natural))
-    verdicts = ",\n".join(json.dumps(to_values(verdict)) for verdict in book.sorted())
+    claims = ",\n".join(json.dumps(to_values(store.claims[name])) for name in sorted(store.claims, key=natural))
+    verdicts = ",\n".join(json.dumps(to_values(verdict)) for verdict in store.sorted())
     text = (
-        f'{{"format": {FORMAT},\n"history_bytes": {book.history_bytes},\n'
+        f'{{"format": {FORMAT},\n"history_bytes": {store.history_bytes},\n'
         f'"claims": [\n{claims}\n],\n"verdicts": [\n{verdicts}\n]}}\n'
     )
     write_atomic(folder / VERDICTS_FILE, text.encode())

@@ -20,8 +20,8 @@ from harness.report import export, page, terminal
 from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
 from harness.report.rendering import render
-from harness.report.verdict_log import History
-from harness.report.verdict_store import HISTORY_FILE, Book, Key, load, locked, save
+from harness.report.verdict_log import VerdictLog
+from harness.report.verdict_store import HISTORY_FILE, Key, VerdictStore, load, locked, save
 from harness.suite.whole_page import whole_page
 
 PAGE = "report.html"
@@ -92,8 +92,8 @@ class ReportPlugin:
         self.asks_for_gpu = asks_for_gpu
         """Whether the released checkpoints were asked for by name, to be computed."""
         self.folder = folder
-        self.history = History(folder / HISTORY_FILE)
-        self.book = Book()
+        self.log = VerdictLog(folder / HISTORY_FILE)
+        self.store = VerdictStore()
         self.fresh: set[Key] = set()
         self.stated: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
@@ -120,11 +120,11 @@ class ReportPlugin:
         for line in judged.problems:
             self._problem(line)
         self.fresh.add(verdict.key)
-        self.book.add([claim, verdict])
+        self.store.add([claim, verdict])
         try:
             if claim.id not in self.stated:
-                self.history.append(claim)
-            self.history.append(verdict)
+                self.log.append(claim)
+            self.log.append(verdict)
         except ClaimsError as error:
             self._problem(str(error))
         self.stated[claim.id] = judged.stated
@@ -176,15 +176,15 @@ class ReportPlugin:
         return f"nothing was judged: {len(idle)} of {len(of_gpu)} gpu questions are NOT RUN, {most}{reason}"
 
     def _write_record(self) -> None:
-        self.history.close()
+        self.log.close()
         try:
             with locked(self.folder):
                 merged = load(self.folder)
                 # What the history could not take is only here.
-                merged.add([*self.book.claims.values(), *self.book.verdicts.values()])
+                merged.add([*self.store.claims.values(), *self.store.verdicts.values()])
                 merged.keep_stated(self.stated)
-                self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.book.verdicts.get(key)}
-                self.book = merged
+                self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.store.verdicts.get(key)}
+                self.store = merged
                 save(self.folder, merged)
                 export.write(self.folder, merged)
         except ClaimsError as error:
@@ -201,7 +201,7 @@ class ReportPlugin:
         if idle := self.nothing_judged():
             terminalreporter.write_line(idle, red=True)
             terminalreporter.write_line("")
-        for line in terminal.table(self.book, self.fresh):
+        for line in terminal.table(self.store, self.fresh):
             terminalreporter.write_line(line)
         for note in self.notes:
             terminalreporter.write_line(f"Note: {note}")
@@ -222,7 +222,7 @@ class ReportPlugin:
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Put the claims section on the page; its style sheet moves it to the top."""
         prefix.append(page.VIEWPORT)
-        prefix.append(page.section(self.book, self.fresh, self.problems))
+        prefix.append(page.section(self.store, self.fresh, self.problems))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:

@@ -1,9 +1,9 @@
-"""A small book of verdicts such as a session leaves: two claims, all three groups of sources, all five verdicts."""
+"""A small store of verdicts such as a session leaves: two claims, all three groups of sources, all five verdicts."""
 
 import dataclasses
 
 from harness.core.claim import Claim, RecipeUsed, Searched, Side, Verdict
-from harness.report.verdict_store import Book
+from harness.report.verdict_store import VerdictStore
 
 VIT, BIT = "ViT-L/16 (ImageNet-21k)", "BiT-R152x4 (ImageNet-21k)"
 JFT_VIT, JFT_BIT = "ViT-L/16 (JFT-300M)", "BiT-R152x4 (JFT-300M)"
@@ -50,9 +50,9 @@ def without_figures(**changes):
     return verdict(**({"method": "", "sides": (), "citations": ()} | nothing | changes))
 
 
-def book():
+def store():
     """Return two claims and nineteen verdicts."""
-    made = Book()
+    made = VerdictStore()
     made.add([CLAIM_1, CLAIM_2, *published(), *micro(), *gpu()])
     return made
 
@@ -210,8 +210,8 @@ SEARCHED = (
 
 
 def by_both_backends():
-    """Return a book in which two frameworks judged two hypotheses, and whether they agree."""
-    made = Book()
+    """Return a store in which two frameworks judged two hypotheses, and whether they agree."""
+    made = VerdictStore()
     made.add([CLAIM_1, verdict()])
     for name in ("cifar10", "pets"):
         for source, backend, estimate in (

@@ -37,18 +37,18 @@ import os
 import pytest
 
 from harness.report.judged import Judged
-from tests.report.samples import book
+from tests.report.samples import store
 
-BOOK = book()
+STORE = store()
 NAME = os.path.basename(__file__)[5:-3]
-VERDICTS = [one for one in BOOK.sorted() if one.claim == NAME]
+VERDICTS = [one for one in STORE.sorted() if one.claim == NAME]
 
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda one: f"{one.source} - {one.hypothesis}")
 def test_claim(verdict, request):
     stated = tuple(sorted({one.hypothesis for one in VERDICTS} - {os.environ.get("UNSTATED")}))
     verdict = dataclasses.replace(verdict, date=os.environ.get("DAY", verdict.date))
-    request.node.user_properties.append(Judged(verdict, BOOK.claims[NAME], stated).as_property())
+    request.node.user_properties.append(Judged(verdict, STORE.claims[NAME], stated).as_property())
     if verdict.verdict != "REPRODUCED":
         pytest.xfail(verdict.reason)
 """
@@ -57,13 +57,13 @@ NASTY = """
 import pytest
 
 from harness.report.judged import Judged
-from tests.report.samples import CLAIM_2, NASTY, book, verdict
+from tests.report.samples import CLAIM_2, NASTY, store, verdict
 
 
 @pytest.mark.parametrize("value", [1], ids=[NASTY])
 def test_fails(value, request):
     nasty = verdict(claim="claim2", hypothesis=NASTY, reason=NASTY, source="published/nasty", citations=(NASTY,))
-    stated = (NASTY, *(one.hypothesis for one in book().sorted()))
+    stated = (NASTY, *(one.hypothesis for one in store().sorted()))
     request.node.user_properties.append(Judged(nasty, CLAIM_2, stated).as_property())
     print(NASTY)
     raise AssertionError(NASTY)

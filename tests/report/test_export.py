@@ -6,19 +6,19 @@ from statsmodels.stats.multitest import multipletests
 
 from harness.core.claim import Side
 from harness.report import export
-from harness.report.verdict_store import Book
-from tests.report.samples import DAY_1, DAY_2, NASTY, VIT, book, by_both_backends, verdict
+from harness.report.verdict_store import VerdictStore
+from tests.report.samples import DAY_1, DAY_2, NASTY, VIT, by_both_backends, store, verdict
 
 
 @pytest.fixture
 def written(tmp_path):
-    export.write(tmp_path, book())
+    export.write(tmp_path, store())
     return tmp_path / "tables"
 
 
 @pytest.mark.parametrize("name", ["claim1", "claim2"])
 def test_the_csv_and_the_json_hold_the_verdicts(written, name):
-    expected = [one for one in book().sorted() if one.claim == name]
+    expected = [one for one in store().sorted() if one.claim == name]
     from_csv = pd.read_csv(written / f"{name}.csv", keep_default_na=False, na_values=[""])
     from_json = json.loads((written / f"{name}.json").read_text())
     assert len(from_csv) == len(from_json) == len(expected)
@@ -59,7 +59,7 @@ def test_counts_stay_integers_and_what_is_unknown_stays_empty(written):
 
 
 def test_a_tiny_p_value_and_odd_text_survive(tmp_path):
-    made = Book()
+    made = VerdictStore()
     odd = f'{NASTY} "quoted", 1,5\nnext line'
     made.add([verdict(p=3e-41, reason=odd)])
     export.write(tmp_path, made)
@@ -97,7 +97,9 @@ def test_the_table_carries_the_adjusted_p(written):
 
 def test_the_summary_counts_every_verdict_once(written):
     frame = pd.read_csv(written / "summary.csv").set_index(["claim", "source"])
-    flat = pd.DataFrame([{"claim": one.claim, "source": one.source, "verdict": one.verdict} for one in book().sorted()])
+    flat = pd.DataFrame(
+        [{"claim": one.claim, "source": one.source, "verdict": one.verdict} for one in store().sorted()]
+    )
     expected = pd.crosstab([flat.claim, flat.source], flat.verdict)
     for column in expected:
         assert frame[column.lower().replace(" ", "_")].to_dict() == expected[column].to_dict()
@@ -106,7 +108,7 @@ def test_the_summary_counts_every_verdict_once(written):
 
 
 def test_sides_of_different_number_share_a_table(tmp_path):
-    made = Book()
+    made = VerdictStore()
     three = tuple(Side(f"{VIT} {k}", 90 + k, 89 + k, 91 + k, 100, 1) for k in range(3))
     made.add([verdict(), verdict(hypothesis="steps", kind="Increasing", sides=three)])
     export.write(tmp_path, made)
@@ -115,8 +117,8 @@ def test_sides_of_different_number_share_a_table(tmp_path):
     assert rows[verdict().hypothesis]["side3_accuracy"] is None
 
 
-def test_a_book_without_verdicts_still_has_tables_with_columns(tmp_path):
-    export.write(tmp_path, Book())
+def test_a_store_without_verdicts_still_has_tables_with_columns(tmp_path):
+    export.write(tmp_path, VerdictStore())
     frame = pd.read_csv(tmp_path / "tables" / "summary.csv")
     assert list(frame)[:4] == ["claim", "source", "reproduced", "refuted"]
     assert len(frame) == 0

@@ -7,10 +7,10 @@ import pytest
 from harness.core.claim import Side
 from harness.report import forest_plot
 from harness.report.labels import group
-from tests.report.samples import NASTY, book, by_both_backends, verdict, without_figures
+from tests.report.samples import NASTY, by_both_backends, store, verdict, without_figures
 
 SVG = "{http://www.w3.org/2000/svg}"
-VERDICTS = [one for one in book().sorted() if one.claim == "claim1"]
+VERDICTS = [one for one in store().sorted() if one.claim == "claim1"]
 DRAWN = [one for one in VERDICTS if one.estimate is not None]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.report.labels import backends, base, by_backend, group, order, source_name
-from tests.report.samples import book, verdict
+from tests.report.samples import store, verdict
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_verdicts_are_ordered_by_hypothesis_then_backend():
 
 
 def test_without_backends_there_is_one_part_and_nothing_is_lost():
-    assert backends(book().sorted()) == [""]
-    assert by_backend(book().sorted()) == {"": book().sorted()}
+    assert backends(store().sorted()) == [""]
+    assert by_backend(store().sorted()) == {"": store().sorted()}
     mixed = [verdict(source="gpu"), verdict(source="gpu/paper", backend="torch"), verdict(source="gpu/paper@jax")]
     parts = by_backend(mixed)
     assert list(parts) == ["torch", "jax"]

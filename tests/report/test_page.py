@@ -8,7 +8,7 @@ from markupsafe import escape
 from harness.core.claim import Claim, Side
 from harness.report import page
 from harness.report.page_rows import COLUMNS, Context, SideLine, difference, side_line, verdict_row
-from harness.report.verdict_store import Book
+from harness.report.verdict_store import VerdictStore
 from tests.report.samples import (
     BIT,
     CLAIM_1,
@@ -18,7 +18,7 @@ from tests.report.samples import (
     JFT_VIT,
     NASTY,
     VIT,
-    book,
+    store,
     verdict,
     without_figures,
 )
@@ -57,7 +57,7 @@ def text_of(markup):
 
 @pytest.fixture(scope="module")
 def section():
-    return page.section(book())
+    return page.section(store())
 
 
 def part(markup, heading):
@@ -79,7 +79,7 @@ def test_every_element_is_closed_and_ids_are_unique(section):
 
 def test_every_verdict_says_why_and_from_what(section):
     text = text_of(section)
-    for one in book().sorted():
+    for one in store().sorted():
         assert one.reason in text
         assert all(citation in text for citation in one.citations)
         assert all(run in text for run in one.runs)
@@ -110,7 +110,7 @@ def test_a_refutation_by_the_micro_study_is_not_taken_for_the_paper_s(section):
 
 def test_each_table_has_one_row_for_each_verdict(section):
     rows = re.findall(r'<tr class="row-([a-z-]+)">', section)
-    expected = [one.verdict.lower().replace(" ", "-") for one in book().sorted()]
+    expected = [one.verdict.lower().replace(" ", "-") for one in store().sorted()]
     assert sorted(rows) == sorted(expected)
 
 
@@ -122,11 +122,11 @@ def test_measured_stands_beside_published(section):
 
 
 def test_the_paper_s_figure_stands_beside_the_measured_one():
-    close = next(one for one in book().sorted() if one.kind == "Close" and one.dataset == "pets")
+    close = next(one for one in store().sorted() if one.kind == "Close" and one.dataset == "pets")
     row = verdict_row(close, Context())
     assert row.paper == "94.73"
     assert row.difference.tolerance == "within ±1?"
-    text = text_of(page.section(book()))
+    text = text_of(page.section(store()))
     assert "the paper94.73" in text
     assert "within ±1?" in text
 
@@ -136,7 +136,7 @@ def test_what_is_not_known_about_a_side_is_not_claimed():
     assert unknown == SideLine(VIT, "76.29", "", "uncertainty unknown")
     partly = side_line(Side(VIT, 76.28, 75.4, 77.2, None, 3), "published")
     assert partly == SideLine(VIT, "76.28", "[75.40, 77.20]", "3 seeds")
-    text = text_of(page.section(book()))
+    text = text_of(page.section(store()))
     assert f"{JFT_VIT}76.28 [75.40, 77.20]3 seeds{JFT_BIT}76.29uncertainty unknown" in text
 
 
@@ -150,7 +150,7 @@ def test_one_published_seed_is_not_claimed(kind, seeds, words):
 
 def test_a_verdict_without_figures_shows_none():
     assert difference(without_figures()) is None
-    made = Book()
+    made = VerdictStore()
     made.add([verdict(source="micro"), without_figures(source="micro", hypothesis="b"), verdict(hypothesis="b")])
     row = re.findall(r"<tr class.*?</tr>", part(page.section(made), "Micro study"))[1]
     assert text_of(row).count("none") == 3  # all of accuracy, difference and p; something was published
@@ -169,7 +169,7 @@ def test_a_table_leaves_out_the_columns_that_nothing_fills(section):
 
 
 def test_kept_verdicts_are_dated_and_counted():
-    made = book()
+    made = store()
     fresh = {key for key, one in made.verdicts.items() if one.date == DAY_2}
     shown = page.section(made, fresh)
     text = text_of(shown)
@@ -181,7 +181,7 @@ def test_kept_verdicts_are_dated_and_counted():
 
 
 def test_what_is_recorded_is_said_and_a_change_of_it_stands_out():
-    made = Book()
+    made = VerdictStore()
     made.add([CLAIM_1, verdict(verdict="REFUTED", known="REFUTED"), verdict(hypothesis="b", known="REFUTED")])
     text = text_of(page.section(made))
     assert "as recorded" in text
@@ -191,7 +191,7 @@ def test_what_is_recorded_is_said_and_a_change_of_it_stands_out():
 
 
 def test_problems_and_notes_come_first():
-    made = book()
+    made = store()
     made.notes.append("a line was cut off")
     text = text_of(page.section(made, problems=["the disk is full"]))
     assert text.startswith("the disk is fulla line was cut off2 claims")
@@ -202,7 +202,7 @@ def test_nasty_text_is_escaped_wherever_it_stands():
     texts = dict.fromkeys(("hypothesis", "dataset", "reason", "method", "task", "known"), NASTY)
     odd = verdict(**texts, source=f"published/{NASTY}", verdict="REFUTED", citations=(NASTY,), runs=(NASTY,))
     odd = dataclasses.replace(odd, sides=(Side(NASTY, 1, 0, 2, 9, 1), Side(BIT, 1, 0, 2, 9, 1)))
-    made = Book(notes=[NASTY])
+    made = VerdictStore(notes=[NASTY])
     made.add([claim, odd, dataclasses.replace(odd, source="micro"), dataclasses.replace(odd, source=f"{NASTY}/x")])
     shown = page.section(made, set(), [NASTY])
     assert "<img" not in shown
@@ -213,14 +213,14 @@ def test_nasty_text_is_escaped_wherever_it_stands():
     assert not any(name.startswith("on") for _, attributes in outline.elements for name in attributes)
 
 
-def test_the_same_book_gives_the_same_bytes(section):
-    shuffled = Book()
-    shuffled.add([*book().claims.values(), *book().sorted()[::-1]])
+def test_the_same_store_gives_the_same_bytes(section):
+    shuffled = VerdictStore()
+    shuffled.add([*store().claims.values(), *store().sorted()[::-1]])
     assert page.section(shuffled) == section
 
 
 def test_a_long_table_starts_folded_and_the_figure_says_what_it_leaves_out():
-    made = Book()
+    made = VerdictStore()
     made.add([verdict(hypothesis=f"h{k}") for k in range(13)])
     made.add([verdict(hypothesis=f"h{k}", source="micro") for k in range(12)])
     made.add([without_figures(source="gpu")])
@@ -231,15 +231,15 @@ def test_a_long_table_starts_folded_and_the_figure_says_what_it_leaves_out():
 
 
 def test_a_verdict_of_a_claim_that_is_not_described_still_shows():
-    made = Book()
+    made = VerdictStore()
     made.add([verdict(claim="claim7")])
     text = text_of(page.section(made))
     assert "claim7" in text
     assert verdict().reason in text
 
 
-def test_an_empty_book_is_a_page_that_says_so():
-    assert "No verdict has been reached yet." in text_of(page.document(page.section(Book())))
+def test_an_empty_store_is_a_page_that_says_so():
+    assert "No verdict has been reached yet." in text_of(page.document(page.section(VerdictStore())))
 
 
 def test_only_another_dataset_stands_for_the_paper_s():
@@ -247,7 +247,7 @@ def test_only_another_dataset_stands_for_the_paper_s():
     assert verdict_row(micro, Context()).task == "orientation: bars stands for CIFAR-10"
     real = verdict(source="gpu/paper", dataset="cifar10", task="cifar10: CIFAR-10")
     assert verdict_row(real, Context()).task == "on cifar10: CIFAR-10"
-    made = Book()
+    made = VerdictStore()
     made.add([micro, real])
     text = text_of(page.section(made))
     assert "orientation: bars stands for CIFAR-10" in text

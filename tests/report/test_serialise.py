@@ -5,10 +5,10 @@ import pytest
 from harness.core.claim import Claim, Verdict
 from harness.core.errors import ClaimsError
 from harness.report.serialise import check_finite, from_json, to_json, to_values
-from tests.report.samples import CLAIM_1, NASTY, book, verdict
+from tests.report.samples import CLAIM_1, NASTY, store, verdict
 
 
-@pytest.mark.parametrize("record", [CLAIM_1, *book().sorted()], ids=lambda record: type(record).__name__)
+@pytest.mark.parametrize("record", [CLAIM_1, *store().sorted()], ids=lambda record: type(record).__name__)
 def test_a_record_survives_its_line(record):
     line = to_json(record)
     assert "\n" not in line

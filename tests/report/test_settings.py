@@ -7,14 +7,14 @@ from harness.report import page
 from harness.report.page_rows import Context, verdict_row
 from harness.report.serialise import from_json, to_json
 from harness.report.settings import Rate, Search, recipe_blocks, searches
-from harness.report.verdict_store import Book
+from harness.report.verdict_store import VerdictStore
 from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_backends, verdict
 from tests.report.test_page import Outline, part, text_of
 
 
 def made_below(**changes):
     """Return the row of the page that says how a verdict's runs were made."""
-    made = Book()
+    made = VerdictStore()
     made.add([CLAIM_1, verdict(source="gpu/notebook", **changes)])
     return re.search(r'<tr class="made">.*</tr>', page.section(made))[0]
 
@@ -81,7 +81,7 @@ def test_nasty_settings_are_escaped():
         recipes=(RecipeUsed(NASTY, NASTY, ((NASTY, NASTY, NASTY),)),),
         searched=(Searched(NASTY, 0.1, None, True, (NASTY,)),),
     )
-    made = Book()
+    made = VerdictStore()
     made.add([CLAIM_1, odd, verdict(source="gpu/x@jax", recipes=(RecipeUsed(NASTY, NASTY),))])
     shown = page.section(made)
     assert "<img" not in shown
@@ -117,7 +117,7 @@ def test_counts_are_apart_for_each_backend():
 
 
 def test_one_backend_is_named_beside_its_source():
-    made = Book()
+    made = VerdictStore()
     made.add([CLAIM_1, verdict(source="gpu/paper", backend="torch"), verdict(source="micro")])
     shown = page.section(made)
     assert '<span class="source">gpu/paper, torch</span>' in shown

@@ -1,6 +1,6 @@
 from harness.report.terminal import table
-from harness.report.verdict_store import Book
-from tests.report.samples import DAY_1, DAY_2, book, by_both_backends, verdict
+from harness.report.verdict_store import VerdictStore
+from tests.report.samples import DAY_1, DAY_2, by_both_backends, store, verdict
 
 
 def cells(lines):
@@ -8,7 +8,7 @@ def cells(lines):
 
 
 def test_the_table_counts_the_verdicts_of_each_claim_and_group():
-    made = book()
+    made = store()
     lines = table(made, set(made.verdicts))
     assert lines[0].split("  ")[0] == "claim"
     assert cells(lines)[1:] == [
@@ -20,14 +20,14 @@ def test_the_table_counts_the_verdicts_of_each_claim_and_group():
 
 
 def test_counts_stand_under_their_heading():
-    lines = table(book(), ())
+    lines = table(store(), ())
     for word in ("reproduced", "refuted", "inconclusive", "not verifiable", "not run"):
         end = lines[0].index(word) + len(word)
         assert all(line[end - 1] in "-0123456789" and line[end] == " " for line in lines[1:])
 
 
 def test_kept_verdicts_show_the_oldest_day():
-    made = Book()
+    made = VerdictStore()
     fresh = verdict(hypothesis="fresh", date=DAY_2)
     made.add([verdict(), verdict(hypothesis="newer", date=DAY_2), fresh, verdict(source="micro", date=DAY_2)])
     lines = table(made, {fresh.key})
@@ -36,13 +36,13 @@ def test_kept_verdicts_show_the_oldest_day():
 
 
 def test_an_undated_verdict_is_said_to_be_undated():
-    made = Book()
+    made = VerdictStore()
     made.add([verdict(date="")])
     assert table(made, ())[1].endswith("an unknown date")
 
 
 def test_without_verdicts_only_the_heading_stands():
-    assert len(table(Book(), ())) == 1
+    assert len(table(VerdictStore(), ())) == 1
 
 
 def test_each_backend_has_a_line_where_there_are_several():
@@ -53,12 +53,12 @@ def test_each_backend_has_a_line_where_there_are_several():
         ["claim1", "gpu/notebook,", "jax", "2", "-", "-", "-", "-", "now"],
         ["claim1", "gpu/notebook,", "both", "2", "-", "-", "-", "-", "now"],
     ]
-    alone = Book()
+    alone = VerdictStore()
     alone.add([verdict(source="micro", backend="torch")])
     assert cells(table(alone, set(alone.verdicts)))[1][1] == "micro"
 
 
 def test_each_protocol_of_recipes_has_a_line():
-    made = Book()
+    made = VerdictStore()
     made.add(verdict(source=source) for source in ("gpu/paper", "gpu/notebook", "gpu"))
     assert [row[1] for row in cells(table(made, set(made.verdicts)))[1:]] == ["gpu", "gpu/notebook", "gpu/paper"]

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.report.verdict_log import TORN, History, read
+from harness.report.verdict_log import TORN, VerdictLog, read
 from tests.report.samples import CLAIM_1, DAY_2, verdict
 
 
@@ -13,7 +13,7 @@ def path(tmp_path):
 
 
 def write(path, *records):
-    history = History(path)
+    history = VerdictLog(path)
     for record in records:
         history.append(record)
     history.close()
@@ -29,7 +29,7 @@ def test_records_come_back_in_order(path):
 
 
 def test_each_append_reaches_the_file_at_once(path):
-    history = History(path)
+    history = VerdictLog(path)
     for count in (1, 2, 3):
         history.append(verdict())
         assert len(read(path).records) == count
@@ -115,12 +115,12 @@ def test_a_damaged_line_is_an_error_that_names_it_and_the_file_stays(path, line)
 
 def test_a_figure_that_is_not_finite_is_refused_before_it_is_written(path):
     with pytest.raises(ClaimsError, match="expected finite numbers, found nan"):
-        History(path).append(verdict(estimate=float("nan")))
+        VerdictLog(path).append(verdict(estimate=float("nan")))
     assert not path.exists()
 
 
 def test_a_line_that_no_longer_fits_is_said_and_never_damages_the_next(path, no_room):
-    history = History(path)
+    history = VerdictLog(path)
     history.append(verdict(hypothesis="first"))
     with no_room(path.stat().st_size + 100):
         with pytest.raises(ClaimsError, match=r"only 100 of \d+ bytes fitted"):

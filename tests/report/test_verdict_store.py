@@ -3,15 +3,15 @@ import json
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.report.verdict_log import History
-from harness.report.verdict_store import HISTORY_FILE, VERDICTS_FILE, Book, load, save
-from tests.report.samples import CLAIM_1, DAY_1, DAY_2, NASTY, book, verdict
+from harness.report.verdict_log import VerdictLog
+from harness.report.verdict_store import HISTORY_FILE, VERDICTS_FILE, VerdictStore, load, save
+from tests.report.samples import CLAIM_1, DAY_1, DAY_2, NASTY, store, verdict
 
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_of_two_verdicts_with_one_key_the_later_dated_stays_whatever_the_order(turn):
     old, new = verdict(date=DAY_1, estimate=1.0), verdict(date=DAY_2, estimate=2.0)
-    kept = Book()
+    kept = VerdictStore()
     kept.add([old, new][::turn])
     assert kept.sorted() == [new]
 
@@ -19,7 +19,7 @@ def test_of_two_verdicts_with_one_key_the_later_dated_stays_whatever_the_order(t
 @pytest.mark.parametrize("turn", [1, -1])
 def test_not_run_takes_no_measured_verdict_s_place_whatever_the_order(turn):
     measured, not_run = verdict(date=DAY_1), verdict(date=DAY_2, verdict="NOT RUN", estimate=None)
-    kept = Book()
+    kept = VerdictStore()
     kept.add([measured, not_run][::turn])
     assert kept.sorted() == [measured]
 
@@ -27,36 +27,36 @@ def test_not_run_takes_no_measured_verdict_s_place_whatever_the_order(turn):
 def test_dates_are_compared_as_moments_not_as_text():
     # 23:30 at UTC-3 is 02:30 UTC of the next day: later than 01:00 UTC, though its text sorts before.
     west, utc = verdict(date="2026-03-01T23:30:00-03:00"), verdict(date="2026-03-02T01:00:00+00:00")
-    kept = Book()
+    kept = VerdictStore()
     kept.add([west, utc])
     assert kept.sorted() == [west]
 
 
 def test_an_undated_verdict_gives_way_to_any_dated_one():
-    kept = Book()
+    kept = VerdictStore()
     kept.add([verdict(date=DAY_1, estimate=1.0), verdict(date="", estimate=2.0)])
     assert [one.estimate for one in kept.sorted()] == [1.0]
 
 
 def test_a_date_that_is_none_is_refused_even_without_a_rival():
     with pytest.raises(ClaimsError, match=r"expected an ISO 8601 date, found 'yesterday'"):
-        Book().add([verdict(date="yesterday")])
+        VerdictStore().add([verdict(date="yesterday")])
 
 
 @pytest.mark.parametrize("claim", ["../../elsewhere", "/tmp/x", "", "a b", NASTY])
 def test_a_claim_id_that_could_name_another_file_is_refused(claim):
     with pytest.raises(ClaimsError, match="expected a claim id"):
-        Book().add([verdict(claim=claim)])
+        VerdictStore().add([verdict(claim=claim)])
 
 
 def test_sources_claims_and_hypotheses_are_kept_apart():
-    kept = Book()
+    kept = VerdictStore()
     kept.add([verdict(), verdict(source="micro"), verdict(claim="claim2"), verdict(hypothesis="a > b on pets")])
     assert len(kept.verdicts) == 4
 
 
 def test_keep_stated_drops_what_the_claim_no_longer_states_and_says_so():
-    kept = Book()
+    kept = VerdictStore()
     gone = [verdict(hypothesis=f"old {k}") for k in range(5)]
     other = verdict(claim="claim2", hypothesis="old 0")
     kept.add([verdict(), *gone, other])
@@ -68,15 +68,15 @@ def test_keep_stated_drops_what_the_claim_no_longer_states_and_says_so():
 
 
 def test_keep_stated_says_nothing_when_nothing_is_dropped():
-    kept = Book()
+    kept = VerdictStore()
     kept.add([verdict()])
     kept.keep_stated({"claim1": [verdict().hypothesis, "another"], "claim9": []})
     assert kept.notes == []
     assert len(kept.verdicts) == 1
 
 
-def test_a_saved_book_reads_back_equal(tmp_path):
-    written = book()
+def test_a_saved_store_reads_back_equal(tmp_path):
+    written = store()
     save(tmp_path, written)
     again = load(tmp_path)
     assert again.claims == written.claims
@@ -85,22 +85,22 @@ def test_a_saved_book_reads_back_equal(tmp_path):
 
 
 def test_the_file_does_not_depend_on_the_order_in_which_verdicts_came(tmp_path):
-    for name, verdicts in (("a", book().sorted()), ("b", book().sorted()[::-1])):
-        shuffled = Book(claims=book().claims)
+    for name, verdicts in (("a", store().sorted()), ("b", store().sorted()[::-1])):
+        shuffled = VerdictStore(claims=store().claims)
         shuffled.add(verdicts)
         save(tmp_path / name, shuffled)
     assert (tmp_path / "a" / VERDICTS_FILE).read_bytes() == (tmp_path / "b" / VERDICTS_FILE).read_bytes()
 
 
 def test_claims_and_verdicts_stand_in_natural_order():
-    kept = Book()
+    kept = VerdictStore()
     kept.add([verdict(claim=name) for name in ("claim10", "claim2", "claim1")])
     assert kept.claim_ids() == ["claim1", "claim2", "claim10"]
     assert [one.claim for one in kept.sorted()] == ["claim1", "claim2", "claim10"]
 
 
 def test_load_merges_what_the_history_has_beyond_the_saved_file(tmp_path):
-    history = History(tmp_path / HISTORY_FILE)
+    history = VerdictLog(tmp_path / HISTORY_FILE)
     history.append(verdict(estimate=1.0))
     save(tmp_path, load(tmp_path))
     seen = load(tmp_path).history_bytes
@@ -114,16 +114,16 @@ def test_load_merges_what_the_history_has_beyond_the_saved_file(tmp_path):
     assert merged.history_bytes > seen
 
 
-def test_load_of_an_empty_folder_is_an_empty_book_and_writes_nothing(tmp_path):
-    assert load(tmp_path) == Book()
+def test_load_of_an_empty_folder_is_an_empty_store_and_writes_nothing(tmp_path):
+    assert load(tmp_path) == VerdictStore()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path, no_room):
-    save(tmp_path, book())
+    save(tmp_path, store())
     before = (tmp_path / VERDICTS_FILE).read_bytes()
     with no_room(1000), pytest.raises(ClaimsError, match="File too large") as caught:
-        save(tmp_path, book())
+        save(tmp_path, store())
     assert "\n" not in str(caught.value)
     assert (tmp_path / VERDICTS_FILE).read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [VERDICTS_FILE]
@@ -165,7 +165,7 @@ def test_a_malformed_file_is_one_line_that_names_it_and_stays(tmp_path, content,
 
 
 def test_a_bad_field_of_a_record_is_named(tmp_path):
-    save(tmp_path, book())
+    save(tmp_path, store())
     path = tmp_path / VERDICTS_FILE
     path.write_text(path.read_text().replace('"verdict": "REFUTED"', '"verdict": "REFUSED"', 1))
     with pytest.raises(ClaimsError, match=r"verdicts record \d+.*REFUSED") as caught:

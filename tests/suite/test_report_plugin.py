@@ -10,7 +10,7 @@ from harness.evidence.questions import EvidenceRequest, answer
 from harness.report.verdict_store import load
 from harness.suite.plugin import questions_in
 from harness.suite.report_plugin import ReportPlugin
-from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, book
+from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, store
 from tests.report.suite import CLAIMS, ROOT, record_of, run, write_suite
 
 LATER = "2026-05-05T05:05:05+00:00"
@@ -22,8 +22,8 @@ def test_a_session_leaves_the_record_the_tables_and_the_page(finished):
     left = {path.relative_to(folder / "reports").as_posix() for path in (folder / "reports").rglob("*")}
     tables = {f"tables/{name}.{kind}" for name in ("claim1", "claim2", "summary") for kind in ("csv", "json")}
     assert left == {"report.html", "verdicts.json", "history.jsonl", ".lock", "tables", *tables}
-    assert load(folder / "reports").verdicts == book().verdicts
-    assert load(folder / "reports").claims == book().claims
+    assert load(folder / "reports").verdicts == store().verdicts
+    assert load(folder / "reports").claims == store().claims
 
 
 def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
@@ -36,7 +36,7 @@ def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
 
 def test_the_page_is_one_file_that_holds_every_verdict(finished):
     text = (finished[0] / "reports" / "report.html").read_text()
-    assert all(str(escape(one.reason)) in text for one in book().sorted())
+    assert all(str(escape(one.reason)) in text for one in store().sorted())
     assert '<meta name="viewport"' in text  # a phone lays it out for its own width
     assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
 
@@ -48,8 +48,8 @@ def test_a_session_keeps_the_verdicts_that_it_does_not_judge_and_drops_the_unsta
     gone = f"{JFT_VIT} > {JFT_BIT} on pets"
     done = run(folder, "test_claim1.py", "-k", "micro", DAY=LATER, UNSTATED=gone)
     assert done.returncode == 0, done.stdout + done.stderr
-    before = {key: one for key, one in book().verdicts.items() if one.hypothesis != gone}
-    assert len(before) == len(book().verdicts) - 1
+    before = {key: one for key, one in store().verdicts.items() if one.hypothesis != gone}
+    assert len(before) == len(store().verdicts) - 1
     after = load(folder / "reports").verdicts
     assert after == {
         key: dataclasses.replace(one, date=LATER) if one.source == "micro" else one for key, one in before.items()
@@ -115,7 +115,7 @@ def test_a_full_disk_is_said_and_never_green(finished, tmp_path):
     assert "Generated html report" not in done.stdout
     # What came before the disk was full is in the history, and nothing is damaged.
     kept = load(folder / "reports")
-    assert 0 < sum(one.date == LATER for one in kept.verdicts.values()) < len(book().verdicts)
+    assert 0 < sum(one.date == LATER for one in kept.verdicts.values()) < len(store().verdicts)
 
 
 def test_verdicts_that_the_history_can_t_take_are_in_the_record(finished, tmp_path):
@@ -164,8 +164,7 @@ def test_a_damaged_property_of_a_test_is_a_problem_in_one_line_and_no_crash(tmp_
     for _ in ("setup", "call", "teardown"):
         plugin.pytest_runtest_logreport(SimpleNamespace(nodeid="test_a", user_properties=[("vit-claims", "{}")]))
     assert plugin.problems == ["test_a: key 'verdict' is missing; add it"]
-    assert plugin.book.verdicts == {}
-
+    assert plugin.store.verdicts == {}
 
 
 def test_a_folder_in_the_place_of_the_page_is_one_line(tmp_path):
