@@ -14,13 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.specs import Recipe
-from harness.data.preprocess import ASPECT, ATTEMPTS, Preprocessing
 from harness.data.rng import Indices, Words, permutation, raw_words
 from harness.data.splits import batch_indices
 
 VIEW_STREAM = 0x71E3
 MIXUP_STREAM = 0x313C
 DROPOUT_STREAM = 0xD209
+ASPECT = (3 / 4, 4 / 3)
+"""Width by height of an Inception crop (tf.image.sample_distorted_bounding_box's range)."""
+LEAST_AREA = 0.05
+"""Smallest share of the image that an Inception crop takes (the authors' input_pipeline.py)."""
+ATTEMPTS = 10
+"""Draws of an Inception crop before the whole image is taken."""
 WORDS = 1 + 4 * ATTEMPTS
 """Random words of one image in one step: one for the flip, the others for the crop, used up or not."""
 
@@ -116,12 +121,12 @@ def views(recipe: Recipe, heights: Indices, widths: Indices, seed: int, step: in
             stretched = recipe.train_resize or side
             windows = (words[:, 1:3] % np.uint64(stretched - side + 1)).astype(np.int64)
         elif recipe.crop == "inception":
-            boxes = inception_boxes(Preprocessing().least_area, heights, widths, words[:, 1:])
+            boxes = inception_boxes(LEAST_AREA, heights, widths, words[:, 1:])
     return Views(boxes, stretched, windows, side, flips)
 
 
 def inception_boxes(least: float, heights: Indices, widths: Indices, words: Words) -> Indices:
-    """Return (n, 4) top, left, height, width: preprocess.inception_box of n images at once.
+    """Return (n, 4) top, left, height, width: the first of each image's draws that fits it, else the whole image.
 
     Args:
         least: smallest share of the image's area.

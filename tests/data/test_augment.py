@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from harness.core.specs import Recipe
-from harness.data.augment import VIEW_STREAM, WORDS, draw, dropout_seed, inception_boxes, taps, views
-from harness.data.preprocess import ATTEMPTS, Preprocessing, Resize, crop_box, inception_box, resized
+from harness.data.augment import ATTEMPTS, VIEW_STREAM, WORDS, draw, dropout_seed, inception_boxes, taps, views
+from harness.data.preprocess import Resize, resized
 from harness.data.rng import raw_words
 from harness.data.splits import batch_indices
+from tests.data.one_image import inception_box, random_box
 
 PLAIN = Recipe("r", steps=9, batch_size=6, resolution=12, learning_rate=0.1)
 CROPS = {
@@ -37,7 +38,7 @@ def seen_by_preprocessing(image, recipe, words):
     levels = image
     if recipe.crop == "random":
         levels = resized(image, Resize("square", recipe.train_resize))
-        box = crop_box(Preprocessing(crop="random", crop_side=recipe.resolution), *levels.shape[:2], words[1:3])
+        box = random_box(recipe.resolution, *levels.shape[:2], words[1:3])
         levels = levels[box.top : box.top + box.height, box.left : box.left + box.width]
     elif recipe.crop == "inception":
         box = inception_box(0.05, *image.shape[:2], words[1:])
@@ -80,6 +81,24 @@ def test_inception_boxes_are_those_of_one_image_at_a_time():
 def test_an_image_that_no_box_fits_is_taken_whole():
     words = raw_words(9, 4 * ATTEMPTS)[None]
     assert inception_boxes(0.9, np.array([2]), np.array([1000]), words).tolist() == [[0, 0, 2, 1000]]
+
+
+def test_an_inception_box_by_hand():
+    # Area 0.525 of 100 x 100, aspect 3/4: height sqrt(7,000) = 84, width sqrt(3,937.5) = 63; half of what is left.
+    half = 2**63
+    words = np.array([[half, 0, half, half] + [0] * (4 * ATTEMPTS - 4)], dtype=np.uint64)
+    assert inception_boxes(0.05, np.array([100]), np.array([100]), words).tolist() == [[8, 19, 84, 63]]
+
+
+def test_inception_boxes_keep_to_their_area_and_aspect_ratio():
+    n = 300
+    words = np.random.default_rng(0).integers(0, 2**64, (n, 4 * ATTEMPTS), dtype=np.uint64)
+    top, left, height, width = inception_boxes(0.05, np.full(n, 400), np.full(n, 500), words).T
+    share, aspect = height * width / 200_000, width / height
+    assert 0.048 < share.min() < 0.1
+    assert 0.74 < aspect.min() < aspect.max() < 1.35
+    assert (top + height <= 400).all()
+    assert (left + width <= 500).all()
 
 
 def test_views_depend_on_seed_and_step_alone(images):

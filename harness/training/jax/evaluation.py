@@ -147,7 +147,7 @@ def test_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> I
         levels = resized(stored_image(split, example), rule.resize)
         if rule.crop == "none":
             return levels
-        box = crop_box(rule, levels.shape[0], levels.shape[1], np.zeros(0, np.uint64))
+        box = crop_box(rule, levels.shape[0], levels.shape[1])
         return levels[box.top : box.top + box.height, box.left : box.left + box.width]
 
     def done(prepared: Any) -> Any:

@@ -19,7 +19,6 @@ from torch.nn import functional
 from harness.core.errors import TooLittleMemory
 from harness.core.specs import Recipe
 from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
-from harness.data.rng import Words
 from harness.data.splits import Split
 from harness.data.stored_pixels import limits, one_size, stored_image, stored_images
 from harness.models.torch.folding import folded
@@ -175,11 +174,8 @@ def resized_batch(levels: Tensor, rule: Preprocessing) -> Tensor:
             levels = levels.clamp(0, 255)
     if rule.crop == "none":
         return levels
-    box = crop_box(rule, levels.shape[2], levels.shape[3], _NO_WORDS)
+    box = crop_box(rule, levels.shape[2], levels.shape[3])
     return levels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
-
-
-_NO_WORDS: Words = np.zeros(0, np.uint64)
 
 
 def _cropped(image: npt.NDArray[np.uint8], rule: Preprocessing) -> npt.NDArray[Any]:
@@ -188,5 +184,5 @@ def _cropped(image: npt.NDArray[np.uint8], rule: Preprocessing) -> npt.NDArray[A
     levels: npt.NDArray[Any] = image if as_stored else resized(image, rule.resize)
     if rule.crop == "none":
         return levels
-    box = crop_box(rule, levels.shape[0], levels.shape[1], _NO_WORDS)
+    box = crop_box(rule, levels.shape[0], levels.shape[1])
     return levels[box.top : box.top + box.height, box.left : box.left + box.width]

@@ -13,7 +13,6 @@ from harness.core.errors import ClaimsError
 from harness.core.specs import Run
 from harness.data.augment import VIEW_STREAM, WORDS, draw
 from harness.data.pixel_cache import cached
-from harness.data.preprocess import apply
 from harness.data.preprocess import test_rule as rule_of
 from harness.data.readers.image_folder import image_folder
 from harness.data.rng import raw_words
@@ -24,6 +23,7 @@ from harness.training.jax.evaluation import test_inputs
 from harness.training.jax.inputs import RESIDENT, Feed, Pixels, aligned, filled, whole
 from harness.training.jax.step import Layout
 from tests.data import making
+from tests.data.one_image import prepared
 from tests.data.test_augment import CROPS, seen_by_preprocessing
 
 inputs_of = test_inputs
@@ -131,8 +131,7 @@ RULES = {
 def test_test_inputs_are_those_of_preprocessing(name, split, here):
     how = replace(recipe("micro"), **{"resolution": 10, "mean": 0.4, "std": 0.3} | RULES[name])
     ((start, inputs),) = inputs_of(split, how, here, EVALUATION_BATCH)
-    rule = replace(rule_of(how), low=-0.4 / 0.3, high=0.6 / 0.3)
-    wanted = np.stack([apply(image(split, n), rule) for n in range(8)])
+    wanted = np.stack([prepared(image(split, n), rule_of(how), -0.4 / 0.3, 0.6 / 0.3) for n in range(8)])
     assert start == 0
     assert inputs.shape == (EVALUATION_BATCH, how.side, how.side, wanted.shape[3])
     assert np.asarray(inputs)[:8] == pytest.approx(wanted, abs=1e-5)

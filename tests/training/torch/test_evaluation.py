@@ -11,7 +11,6 @@ from harness.catalog.checkpoints import checkpoint, file_of
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
 from harness.data.pixel_cache import cached
-from harness.data.preprocess import apply
 from harness.data.readers import synthetic
 from harness.data.readers.image_folder import image_folder
 from harness.data.splits import Split
@@ -25,6 +24,7 @@ from harness.training.torch.evaluation import EVALUATION_BATCH, evaluate, predic
 from harness.training.torch.evaluation import test_rule as rule_of
 from harness.training.torch.inputs import three_channels, to_inputs
 from tests.data import making
+from tests.data.one_image import prepared
 
 CPU = Machine(torch.device("cpu"))
 MICRO = recipe("micro")
@@ -130,8 +130,8 @@ def test_inputs_are_those_of_preprocessing(name, stored, tmp_path):
         chosen = [cache.image(n) for n in (4, 0, 2)]
     (inputs,) = inputs_of(split, how, range(0, 3, EVALUATION_BATCH), CPU)
     assert inputs.dtype == torch.float32
-    rule = replace(rule_of(how), low=-0.4 / 0.3, high=0.6 / 0.3)
-    expected = np.stack([apply(image, rule) for image in chosen]).transpose(0, 3, 1, 2)
+    expected = np.stack([prepared(image, rule_of(how), -0.4 / 0.3, 0.6 / 0.3) for image in chosen])
+    expected = expected.transpose(0, 3, 1, 2)
     assert inputs.shape == (3, 3, how.side, how.side)
     assert inputs.numpy() == pytest.approx(expected, abs=1e-5)
 
