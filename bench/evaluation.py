@@ -17,7 +17,7 @@ from bench import cases
 from bench.cases import Case
 from bench.loops import precision, wait
 from bench.rows import Clock, Goal, Lap, Row, compared, rounds
-from harness.data.preprocess import test_rule
+from harness.data.preprocess import eval_rule
 from harness.models.torch.folding import folded
 from harness.training.api import EVALUATION_BATCH
 from harness.training.torch.device import Machine, machine
@@ -100,7 +100,7 @@ def plain(
 ) -> tuple[Lap, Classes]:
     """Evaluate in a plain loop: the same preprocessing, batch, precision and memory format, the network as it is."""
     clock = Clock(wait(case.device))
-    rule = test_rule(case.run.recipe)
+    rule = eval_rule(case.run.recipe)
     model.eval()
     found = []
     with precision(case):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import Any
 from harness.core.errors import ClaimsError
 from harness.core.paths import held, write_atomic
 from harness.core.progress import width
-from harness.core.specs import Dataset, Recipe, Run, build
+from harness.core.specs import Dataset, Recipe, Run
 from harness.data.examples import Examples
 from harness.data.pixel_cache import PixelCache, cached
-from harness.data.preprocess import Resize
+from harness.data.preprocess import Resize, eval_rule
 from harness.data.published_splits import Parts
 from harness.data.readers.imagenet import name_of
 from harness.data.registry import Entry, load_parts
@@ -184,13 +183,9 @@ def train_rule(recipe: Recipe, raw: bool) -> Resize | None:
     return Resize("square", recipe.train_resize or recipe.resolution)
 
 
-def test_rule(recipe: Recipe, raw: bool) -> Resize | None:
+def eval_resize(recipe: Recipe, raw: bool) -> Resize | None:
     """Return how scored images are stored: resized as the recipe tests them; as they are if of one small size."""
-    if raw:
-        return None
-    side = recipe.side if recipe.test_resize == "square" else math.floor(recipe.side / recipe.test_crop_share)
-    values = {"interpolation": recipe.test_interpolation, "antialias": recipe.test_antialias}
-    return build(Resize, {"to": recipe.test_resize, "side": side, **values}, f"recipe {recipe.id}: test resize")
+    return None if raw else eval_rule(recipe).resize
 
 
 def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
@@ -211,7 +206,7 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
     trained = scored = None
     if not recipe.evaluates_only:
         examples = part_of(parts, "train")
-        rules = train_rule(recipe, examples.raw), test_rule(recipe, examples.raw)
+        rules = train_rule(recipe, examples.raw), eval_resize(recipe, examples.raw)
         cache = decoded(entry, "train", examples, folder, rules[0])
         found["train"] = cache.content
         trained = split_of(cache)
@@ -222,7 +217,7 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
             else:  # resized for testing from the images themselves, not from what is stored for training
                 scored = split_of(decoded(entry, "dev", examples.take(held), folder, rules[1]))
     if scored is None:
-        cache = decoded(entry, "test", parts.test, folder, test_rule(recipe, parts.test.raw))
+        cache = decoded(entry, "test", parts.test, folder, eval_resize(recipe, parts.test.raw))
         found |= {"test": cache.content, NUMBERED: is_numbered(parts.test)}
         scored = split_of(cache)
     check_bytes(run, entry, found, root, folder)

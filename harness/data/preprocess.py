@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import STRICT, Count, Recipe
+from harness.core.specs import STRICT, Count, Recipe, build
 from harness.data.decoding import Pixels
 
 Levels = npt.NDArray[np.float32]
@@ -66,12 +66,17 @@ class Preprocessing:
             raise ValueError("a crop needs crop_side, and crop_side needs a crop")
 
 
-def test_rule(recipe: Recipe) -> Preprocessing:
-    """Return what a recipe does with a test image before it is normalised."""
+def eval_rule(recipe: Recipe) -> Preprocessing:
+    """Return what a recipe does with a test image before it is normalised.
+
+    Raises:
+        ClaimsError: a resize that no library does, e.g. bicubic without antialiasing.
+    """
     side = recipe.side
     short = recipe.test_resize == "short side"
     target = math.floor(side / recipe.test_crop_share) if short else side
-    resize = Resize(recipe.test_resize, target, recipe.test_interpolation, recipe.test_antialias)
+    values = {"interpolation": recipe.test_interpolation, "antialias": recipe.test_antialias}
+    resize = build(Resize, {"to": recipe.test_resize, "side": target, **values}, f"recipe {recipe.id}: test resize")
     return Preprocessing(resize, "centre", side, recipe.test_crop_rounding) if short else Preprocessing(resize)
 
 

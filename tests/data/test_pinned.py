@@ -9,8 +9,7 @@ import pytest
 from harness.catalog.datasets import pinned_dataset
 from harness.core.errors import ClaimsError
 from harness.core.specs import Checkpoint, Recipe, Run
-from harness.data.pinned import load_real, pinned, train_rule
-from harness.data.pinned import test_rule as rule_of_test
+from harness.data.pinned import eval_resize, load_real, pinned, train_rule
 from harness.data.pixel_cache import PixelCache
 from harness.data.preprocess import Resize, stored
 from harness.data.splits import dev_split
@@ -192,7 +191,7 @@ def test_scored_images_are_stored_as_the_recipe_tests_them(tmp_path, changed, ru
     assert data.test.labels.tolist() == [0, 0, 1, 1]
     assert len(data.train) == 0
     # 224 pixels of 0.875 of the short side: 256.
-    assert rule_of_test(recipe(resolution=224, test_resize="short side", test_crop_share=0.875), False).side == 256
+    assert eval_resize(recipe(resolution=224, test_resize="short side", test_crop_share=0.875), False).side == 256
 
 
 def test_bicubic_without_antialiasing_is_refused_in_one_line(tmp_path):
@@ -206,7 +205,7 @@ def test_images_of_one_small_size_are_stored_as_they_are(tmp_path):
     data = data_of(run(entry, crop="random", train_resize=160, resolution=128), entry, tmp_path)
     assert data.train.array().shape == (10, 32, 32, 3)
     assert all((data.test.array()[number] == making.pixels(50 + number, 32, 32)).all() for number in range(10))
-    assert train_rule(recipe(), raw=True) is rule_of_test(recipe(), raw=True) is None
+    assert train_rule(recipe(), raw=True) is eval_resize(recipe(), raw=True) is None
 
 
 @pytest.mark.parametrize("changed", [{}, {"crop": "random", "train_resize": 5}, {"crop": "inception"}])

@@ -12,10 +12,10 @@ from harness.data.preprocess import (
     Resize,
     check_inputs,
     crop_box,
+    eval_rule,
     resized,
     stored,
 )
-from harness.data.preprocess import test_rule as rule_of
 
 
 def rows(*levels):
@@ -81,7 +81,7 @@ def test_timm_evaluation_is_a_larger_short_side_and_a_centre_crop():
     recipe = Recipe("timm", steps=1, batch_size=1, learning_rate=0.1, resolution=224, test_resize="short side",
                     test_crop_share=0.875, test_interpolation="bicubic", test_antialias=True)  # fmt: skip
     resize = Resize("short side", 256, "bicubic", antialias=True)
-    assert rule_of(recipe) == Preprocessing(resize, "centre", 224)
+    assert eval_rule(recipe) == Preprocessing(resize, "centre", 224)
 
 
 def test_an_image_smaller_than_the_crop_is_refused():

@@ -18,7 +18,7 @@ from jax import Array
 
 from harness.core.errors import TooLittleMemory
 from harness.core.specs import Recipe
-from harness.data.preprocess import check_inputs, crop_box, resized, test_rule
+from harness.data.preprocess import check_inputs, crop_box, eval_rule, resized
 from harness.data.rng import Indices
 from harness.data.splits import Split
 from harness.data.stored_pixels import limits, stored_image
@@ -88,7 +88,7 @@ def evaluate(
         if on_images is not None:
             on_images(start + len(found), len(split))
 
-    for start, inputs in test_inputs(split, recipe, machine, batch):
+    for start, inputs in eval_inputs(split, recipe, machine, batch):
         if start == 0:
             check_inputs(inputs, where, *limits(recipe))
         attempt = partial(_parts, classify, folded, inputs, machine=machine)
@@ -120,13 +120,13 @@ def _parts(classify: Any, params: Params, inputs: Any, size: int, machine: Machi
     return parts
 
 
-def test_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> Iterator[tuple[int, Any]]:
+def eval_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> Iterator[tuple[int, Any]]:
     """Give (number of the first example, inputs (batch, side, side, C)) of batch after batch, prepared ahead.
 
     The last one is filled up with its last example. Images that are stretched to a square without antialiasing are
     sampled on the device; others are resized by threads, each as preprocess.resized does it.
     """
-    rule = test_rule(recipe)
+    rule = eval_rule(recipe)
     plain = recipe.test_resize == "square" and recipe.test_interpolation == "bilinear" and not recipe.test_antialias
     pixels = Pixels(split, recipe, machine) if plain else None
     here = None if machine.accelerated else pixels  # no device to leave the stretching to

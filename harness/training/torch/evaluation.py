@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from harness.core.errors import TooLittleMemory
 from harness.core.specs import Recipe
-from harness.data.preprocess import Preprocessing, check_inputs, crop_box, resized, test_rule
+from harness.data.preprocess import Preprocessing, check_inputs, crop_box, eval_rule, resized
 from harness.data.splits import Split
 from harness.data.stored_pixels import limits, one_size, stored_image, stored_images
 from harness.models.torch.folding import folded
@@ -104,7 +104,7 @@ def evaluate(
         for start, part in found:
             predictions[start : start + len(part)] = part
 
-    with folded(model), machine.autocast(), contextlib.closing(test_inputs(split, recipe, starts, machine)) as batches:
+    with folded(model), machine.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, machine)) as batches:
         for start, images in zip(starts, batches, strict=True):
             if start == starts[0]:
                 check_inputs(images, where, *limits(recipe))
@@ -126,12 +126,12 @@ def evaluate(
     return predictions.numpy()
 
 
-def test_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -> Generator[Tensor]:
+def eval_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -> Generator[Tensor]:
     """Give the inputs (n, C, side, side) of the batches that begin at `starts`, the next ones prepared ahead.
 
     Images of one size are resized on the device, a batch at once; others by threads, each as it is.
     """
-    rule = test_rule(recipe)
+    rule = eval_rule(recipe)
     same = one_size(split)
 
     def prepare(start: int) -> Tensor:

@@ -13,21 +13,19 @@ from harness.core.errors import ClaimsError
 from harness.core.specs import Run
 from harness.data.augment import VIEW_STREAM, WORDS, draw
 from harness.data.pixel_cache import cached
-from harness.data.preprocess import test_rule as rule_of
+from harness.data.preprocess import eval_rule
 from harness.data.readers.image_folder import image_folder
 from harness.data.rng import raw_words
 from harness.data.splits import Split
 from harness.training.api import EVALUATION_BATCH
 from harness.training.jax.device import Machine
-from harness.training.jax.evaluation import test_inputs
+from harness.training.jax.evaluation import eval_inputs
 from harness.training.jax.inputs import RESIDENT, Feed, Pixels, aligned, filled, whole
 from harness.training.jax.step import Layout
 from tests.data import making
 from tests.data.one_image import prepared
 from tests.data.test_augment import CROPS, seen_by_preprocessing
 
-inputs_of = test_inputs
-del test_inputs  # not a test
 CHOSEN = np.array([9, 0, 3, 2, 7, 5, 6, 1])
 
 
@@ -130,8 +128,8 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 def test_test_inputs_are_those_of_preprocessing(name, split, here):
     how = replace(recipe("micro"), **{"resolution": 10, "mean": 0.4, "std": 0.3} | RULES[name])
-    ((start, inputs),) = inputs_of(split, how, here, EVALUATION_BATCH)
-    wanted = np.stack([prepared(image(split, n), rule_of(how), -0.4 / 0.3, 0.6 / 0.3) for n in range(8)])
+    ((start, inputs),) = eval_inputs(split, how, here, EVALUATION_BATCH)
+    wanted = np.stack([prepared(image(split, n), eval_rule(how), -0.4 / 0.3, 0.6 / 0.3) for n in range(8)])
     assert start == 0
     assert inputs.shape == (EVALUATION_BATCH, how.side, how.side, wanted.shape[3])
     assert np.asarray(inputs)[:8] == pytest.approx(wanted, abs=1e-5)
@@ -141,7 +139,7 @@ def test_test_inputs_are_those_of_preprocessing(name, split, here):
 def test_the_batches_come_in_order_and_whole(here):
     split = Split(np.arange(600, dtype=np.uint8)[:, None, None].repeat(14, 1).repeat(14, 2), np.zeros(600, np.int64))
     how = replace(recipe("micro"), resolution=14, mean=0, std=1 / 255)
-    batches = list(inputs_of(split, how, here, 256))
+    batches = list(eval_inputs(split, how, here, 256))
     assert [start for start, _ in batches] == [0, 256, 512]
     together = np.concatenate([np.asarray(inputs) for _, inputs in batches])[:600, 0, 0, 0]
     assert together.tolist() == pytest.approx([n % 256 for n in range(600)], abs=1e-3)

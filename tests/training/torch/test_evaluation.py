@@ -11,6 +11,7 @@ from harness.catalog.checkpoints import checkpoint, file_of
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
 from harness.data.pixel_cache import cached
+from harness.data.preprocess import eval_rule
 from harness.data.readers import synthetic
 from harness.data.readers.image_folder import image_folder
 from harness.data.splits import Split
@@ -20,16 +21,14 @@ from harness.models.torch.build import load
 from harness.models.torch.folding import FoldedConv, folded
 from harness.training.torch import evaluation
 from harness.training.torch.device import Machine
-from harness.training.torch.evaluation import EVALUATION_BATCH, evaluate, predict, test_inputs
-from harness.training.torch.evaluation import test_rule as rule_of
+from harness.training.torch.evaluation import EVALUATION_BATCH, eval_inputs, evaluate, predict
 from harness.training.torch.inputs import three_channels, to_inputs
 from tests.data import making
 from tests.data.one_image import prepared
 
 CPU = Machine(torch.device("cpu"))
 MICRO = recipe("micro")
-inputs_of, cropped = test_inputs, evaluation._cropped
-del test_inputs  # not a test
+cropped = evaluation._cropped
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -128,9 +127,9 @@ def test_inputs_are_those_of_preprocessing(name, stored, tmp_path):
         cache = cached(image_folder(tmp_path), tmp_path / "cache")
         split = Split(cache, np.zeros(3, np.int64), np.array([4, 0, 2]))
         chosen = [cache.image(n) for n in (4, 0, 2)]
-    (inputs,) = inputs_of(split, how, range(0, 3, EVALUATION_BATCH), CPU)
+    (inputs,) = eval_inputs(split, how, range(0, 3, EVALUATION_BATCH), CPU)
     assert inputs.dtype == torch.float32
-    expected = np.stack([prepared(image, rule_of(how), -0.4 / 0.3, 0.6 / 0.3) for image in chosen])
+    expected = np.stack([prepared(image, eval_rule(how), -0.4 / 0.3, 0.6 / 0.3) for image in chosen])
     expected = expected.transpose(0, 3, 1, 2)
     assert inputs.shape == (3, 3, how.side, how.side)
     assert inputs.numpy() == pytest.approx(expected, abs=1e-5)
@@ -139,20 +138,20 @@ def test_inputs_are_those_of_preprocessing(name, stored, tmp_path):
 @pytest.mark.parametrize("share", [1.0, 0.875])
 def test_images_stored_in_their_size_stay_whole_levels_until_they_are_on_the_device(share):
     how = replace(MICRO, resolution=14, test_resize="short side", test_crop_share=share)
-    short = rule_of(how).resize.side
+    short = eval_rule(how).resize.side
     image = np.random.default_rng(0).integers(0, 256, (short, short + 9, 3), dtype=np.uint8)
-    levels = cropped(image, rule_of(how))
+    levels = cropped(image, eval_rule(how))
     assert levels.dtype == np.uint8
     assert np.shares_memory(levels, image)
-    assert np.array_equal(levels, cropped(image.astype(np.float32), rule_of(how)))
+    assert np.array_equal(levels, cropped(image.astype(np.float32), eval_rule(how)))
     assert levels.shape == (14, 14, 3)
     larger = np.zeros((40, 50, 3), np.uint8)
-    assert cropped(larger, rule_of(how)).dtype == np.float32
+    assert cropped(larger, eval_rule(how)).dtype == np.float32
 
 
 def test_the_batches_come_in_order_and_whole():
     split = Split(np.arange(600, dtype=np.uint8)[:, None, None].repeat(14, 1).repeat(14, 2), np.zeros(600, np.int64))
     how = replace(MICRO, resolution=14, mean=0, std=1 / 255)
-    batches = list(inputs_of(split, how, range(0, 600, EVALUATION_BATCH), CPU))
+    batches = list(eval_inputs(split, how, range(0, 600, EVALUATION_BATCH), CPU))
     assert [len(batch) for batch in batches] == [256, 256, 88]
     assert torch.cat(batches)[:, 0, 0, 0].tolist() == pytest.approx([n % 256 for n in range(600)], abs=1e-3)
