@@ -119,11 +119,6 @@ def defined(name: str) -> Definition:
     return known[name]
 
 
-def chosen_rates(name: str) -> Mapping[str, Mapping[str, float]]:
-    """Return the learning rates that were chosen for a recipe: checkpoint to dataset to rate; empty if none were."""
-    return rates_of(assemble(defined(name), None, None).learning_rates)
-
-
 def rates_of(file: str) -> Mapping[str, Mapping[str, float]]:
     """Return the rates of a recipe's `learning_rates` file, which lies in the paper's folder; empty without one."""
     return read_rates(paper().folder / file) if file else {}

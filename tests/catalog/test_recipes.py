@@ -9,7 +9,6 @@ from harness.catalog.recipe_layers import FIELDS, definitions_of, training_examp
 from harness.catalog.recipes import (
     all_definitions,
     assemble,
-    chosen_rates,
     definitions,
     protocol,
     protocols,
@@ -346,7 +345,11 @@ def test_the_users_own_recipes_stand_beside_the_projects(tmp_path, monkeypatch):
 
 
 def test_a_learning_rate_was_chosen_for_every_micro_checkpoint_and_dataset():
-    rates = chosen_rates("micro")
+    import json
+
+    from claims.micro.tune import TABLE
+
+    rates = json.loads(TABLE.read_text())["chosen"]
     for name in shipped():
         for task in proxies()["datasets"].values():
             assert recipe("micro", name, task).learning_rate == rates[name][task]

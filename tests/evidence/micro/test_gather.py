@@ -1,10 +1,12 @@
 """What the micro study gathers: which runs it rests on, and that verdicts follow from those runs' examples."""
 
+import json
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from harness.catalog.recipes import chosen_rates
+from claims.micro.tune import TABLE
 from harness.core.claim import Better, Claim, Contender, Increasing
 from harness.core.specs import Result
 from harness.evidence.micro import gather as micro
@@ -64,9 +66,10 @@ def test_a_rise_is_judged_step_by_step():
 
 
 def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
+    rates = json.loads(TABLE.read_text())["chosen"]
     for runs in micro.runs(Better(VIT, than=BIT, on="flowers102")).values():
         for run in runs.runs:
-            assert run.recipe.learning_rate == chosen_rates("micro")[run.checkpoint.id][run.dataset.id]
+            assert run.recipe.learning_rate == rates[run.checkpoint.id][run.dataset.id]
             assert run.split == "test"
     assert not set(proxies().judged) & set(proxies().development)
 
