@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,12 @@ from harness.fetch.sources import Material, material_of_url
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the ids and claims on the command line mean."""
+    """What ids mean."""
 
     materials: Mapping[str, Sequence[Material]] = field(default_factory=dict)
     """The files of each checkpoint and dataset, by its id."""
     never_released: Mapping[str, str] = field(default_factory=dict)
     """Why there is nothing to fetch, by id."""
-    needs: Callable[[str], Iterable[str]] | None = None
-    """The ids that a claim needs; raises ClaimsError for one that does not exist."""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -61,6 +59,10 @@ def add_parsers(subparsers: Any) -> None:
 
 def run_fetch(options: argparse.Namespace, catalogue: Catalogue | None = None) -> int:
     """Fetch, or say what fetching would do; one line per file.
+
+    Args:
+        options: of the command; `what` names everything to fetch (claims and --all are resolved before).
+        catalogue: what its ids mean.
 
     Returns:
         0 if everything asked for is there, or with --dry-run a source answers for what is not; else 1.
@@ -95,17 +97,11 @@ def run_fetch(options: argparse.Namespace, catalogue: Catalogue | None = None) -
 
 
 def chosen_materials(options: argparse.Namespace, catalogue: Catalogue) -> tuple[list[Material], dict[str, str]]:
-    """Return the files that the options name, each once, and what of it was never released."""
+    """Return the files of the ids and addresses in `what`, each once, and what of it was never released."""
     urls = [name for name in options.what if "://" in name]
     if options.sha256 and (len(urls) != 1 or len(options.what) != 1):
         raise ClaimsError("--sha256: expected one URL that it is the digest of, found another number; give one URL")
     ids = [name for name in options.what if "://" not in name]
-    for claim in options.claim:
-        if catalogue.needs is None:
-            raise unknown("claim", claim, ())
-        ids += catalogue.needs(claim)
-    if options.all:
-        ids += [*catalogue.materials, *catalogue.never_released]
     if not ids and not urls:
         raise ClaimsError("expected something to fetch, found nothing; give an ID, a URL, --claim N or --all")
     found = {material.key: material for material in (material_of_url(url, options.sha256) for url in urls)}

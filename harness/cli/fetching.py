@@ -63,8 +63,8 @@ def run_fetch(options: argparse.Namespace) -> int:
     lacking = {name: entry for name, entry in wanted.items() if not complete(entry, location(entry.folder))}
     found, failed = dataset_materials(wanted if options.refresh else lacking, options.dry_run, chosen)
     rest = [name for name in asked if name not in wanted]
-    catalogue = fetch_command.Catalogue({**released, **found}, never, needs)
-    narrowed = argparse.Namespace(**vars(options) | {"what": [*rest, *found], "claim": [], "all": False})
+    catalogue = fetch_command.Catalogue({**released, **found}, never)
+    narrowed = argparse.Namespace(**vars(options) | {"what": [*rest, *found]})
     if narrowed.what or not asked or options.sha256:
         failed |= bool(fetch_command.run_fetch(narrowed, catalogue))
     elif options.json:

@@ -26,18 +26,17 @@ def catalogue(server):
     def of(name):
         return [Material(name, "w.npz", (Url(server.serve(f"/{name}", CONTENT)),), sha256=DIGEST)]
 
-    needed = {"1": ["vit", "jft"], "2": ["bit"]}
-    return Catalogue({"vit": of("vit"), "bit": of("bit")}, {"jft": "JFT-300M is private"}, needed.__getitem__)
+    return Catalogue({"vit": of("vit"), "bit": of("bit")}, {"jft": "JFT-300M is private"})
 
 
-def test_fetch_by_id_by_claim_and_all(catalogue, server, tmp_path, capsys):
+def test_fetch_by_id(catalogue, server, tmp_path, capsys):
     assert command("fetch", "vit", "--cache", tmp_path, catalogue=catalogue) == 0
     said = capsys.readouterr().out
     assert f"vit/w.npz  700 bytes  sha256 {DIGEST}  checked by sha256 known" in said
-    assert command("fetch", "--claim", "2", "--cache", tmp_path, "--json", catalogue=catalogue) == 0
+    assert command("fetch", "bit", "--cache", tmp_path, "--json", catalogue=catalogue) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["key"], row["size"], row["path"]) == ("bit/w.npz", 700, str(tmp_path / "files/bit/w.npz"))
-    assert command("fetch", "--all", "--cache", tmp_path, catalogue=catalogue) == 1
+    assert command("fetch", "vit", "bit", "jft", "--cache", tmp_path, catalogue=catalogue) == 1
     assert capsys.readouterr().err == "jft: never released (JFT-300M is private)\n"
     assert len(server.gets()) == 2
 
@@ -53,12 +52,12 @@ def test_fetch_a_url_with_its_digest(server, tmp_path, capsys):
 
 
 def test_a_dry_run_downloads_nothing_and_works_offline(catalogue, server, tmp_path, capsys):
-    assert command("fetch", "--all", "--dry-run", "--cache", tmp_path, catalogue=catalogue) == 0
+    assert command("fetch", "vit", "bit", "--dry-run", "--cache", tmp_path, catalogue=catalogue) == 0
     said = capsys.readouterr().out
     assert "vit/w.npz  700 bytes (server)  answers" in said
     assert "2 files, 0 already there; to download 1,400 bytes into" in said
     asked = len(server.asked)
-    command("fetch", "--all", "--dry-run", "--offline", "--cache", tmp_path, catalogue=catalogue)
+    command("fetch", "vit", "bit", "--dry-run", "--offline", "--cache", tmp_path, catalogue=catalogue)
     assert "vit/w.npz  unknown size  not asked" in capsys.readouterr().out
     assert len(server.asked) == asked
     assert server.gets() == []
@@ -72,7 +71,7 @@ def test_offline_a_dry_run_sums_estimates_apart_from_known_sizes(tmp_path, capsy
 
     sizes = {"a": {"size": 5000}, "b": {"estimate": 1_200_000_000}, "c": {"estimate": 300_000_000}, "d": {}}
     catalogue = Catalogue({name: of(name, **known) for name, known in sizes.items()})
-    command("fetch", "--all", "--dry-run", "--offline", "--cache", tmp_path, catalogue=catalogue)
+    command("fetch", *sizes, "--dry-run", "--offline", "--cache", tmp_path, catalogue=catalogue)
     said = capsys.readouterr().out
     assert "b/w.npz  ~ 1,200,000,000 bytes (estimate)  not asked" in said
     assert "to download 5,000 bytes, about 1.50 GB estimated for 2 files and 1 files of unknown size into" in said
