@@ -1,82 +1,17 @@
-"""BiT ResNets in Flax whose parameter tree is the key tree of the official files, and the layers of ResNets.
+"""BiT ResNets in Flax whose parameter tree is the key tree of the official files.
 
 Importing this module imports jax and flax: import it where it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
-from harness.models.architectures import GROUPS, BitArchitecture
-
-Dtype = Any
-Padding = str | tuple[tuple[int, int], tuple[int, int]]
-
-
-def at_least_float32(dtype: Dtype) -> Dtype:
-    """Return the type for what must not be rounded to bfloat16: standardised weights, statistics, the head."""
-    return jnp.promote_types(dtype, jnp.float32)
-
-
-class Convolution(nn.Module):
-    """Convolution without bias, of a kernel (height, width, in, out) that is standardised first."""
-
-    features: int
-    side: int
-    """Height and width of the kernel."""
-    stride: int
-    padding: Padding
-    standardise: Callable[[Array], Array] | None
-    """What is done to the kernel, in float32; None: it is taken as it is (folded weights)."""
-    dtype: Dtype
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Convolve x of shape (N, H, W, in)."""
-        shape = (self.side, self.side, x.shape[-1], self.features)
-        kernel: Array = self.param("kernel", nn.initializers.zeros, shape, jnp.float32)
-        if self.standardise is not None:
-            kernel = self.standardise(kernel.astype(at_least_float32(self.dtype)))
-        return lax.conv_general_dilated(
-            x.astype(self.dtype),
-            kernel.astype(self.dtype),
-            (self.stride, self.stride),
-            self.padding,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-
-
-class GroupNorm(nn.Module):
-    """Group norm, statistics in float32, whose parameters are named and shaped as in the file."""
-
-    epsilon: float
-    dtype: Dtype
-    names: tuple[str, str] = ("gamma", "beta")
-    """Of the factor and of the summand."""
-    leading: int = 0
-    """Dimensions of size 1 before that of the channels."""
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Normalise x of shape (N, H, W, C)."""
-        shape = (1,) * self.leading + x.shape[-1:]
-        factor: Array = self.param(self.names[0], nn.initializers.ones, shape, jnp.float32)
-        summand: Array = self.param(self.names[1], nn.initializers.zeros, shape, jnp.float32)
-        x = nn.GroupNorm(
-            GROUPS,
-            epsilon=self.epsilon,
-            dtype=at_least_float32(self.dtype),
-            use_scale=False,
-            use_bias=False,
-            use_fast_variance=False,
-        )(x)
-        return (x * factor + summand).astype(self.dtype)
+from harness.models.architectures import BitArchitecture
+from harness.models.flax.resnet import Convolution, Dtype, GroupNorm, Stage, at_least_float32
 
 
 def standardise(kernel: Array) -> Array:
@@ -158,27 +93,6 @@ class Unit(nn.Module):
         return shortcut + y
 
 
-class Stage(nn.Module):
-    """Units of one width; the first projects, and strides in every stage after the first."""
-
-    units: int
-    width: int
-    stride: int
-    folded: bool
-    remat: bool
-    dtype: Dtype
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Return the features of x of shape (N, H, W, C)."""
-        unit = nn.remat(Unit) if self.remat else Unit
-        for index in range(1, self.units + 1):
-            first = index == 1
-            stride = self.stride if first else 1
-            x = unit(self.width, stride, first, self.folded, self.dtype, name=f"unit{index:02d}")(x)
-        return x
-
-
 class Head(nn.Module):
     """The classifier, a 1x1 convolution of the pooled features, in float32."""
 
@@ -209,7 +123,8 @@ class ResNet(nn.Module):
         x = nn.max_pool(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), (2, 2))
         for index, (units, width) in enumerate(a.stages, 1):
             stride = 1 if index == 1 else 2
-            x = Stage(units, width, stride, self.folded, self.remat, self.dtype, name=f"block{index}")(x)
+            how = self.folded, self.remat, self.dtype
+            x = Stage(Unit, "unit{:02d}", units, width, stride, *how, name=f"block{index}")(x)
         x = jax.nn.relu(GroupNorm(1e-5, wide, name="group_norm")(x))
         return Head(a.classes, wide, name="head")(x.mean((1, 2)))
 

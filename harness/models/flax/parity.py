@@ -19,8 +19,9 @@ from flax import linen as nn
 from jax import lax
 
 from harness.models.architectures import GROUPS, Architecture, ViTArchitecture
-from harness.models.flax import bit, build
+from harness.models.flax import build
 from harness.models.flax.build import Params
+from harness.models.flax.resnet import GroupNorm
 from harness.models.npz import Array
 
 
@@ -65,7 +66,7 @@ def _vit_norms(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.mod
     own: nn.Module | None = None
     if isinstance(module, nn.LayerNorm) and not module.use_fast_variance:
         own = nn.LayerNorm(epsilon=module.epsilon, dtype=module.dtype, parent=None)
-    elif isinstance(module, bit.GroupNorm):
+    elif isinstance(module, GroupNorm):
         own = nn.GroupNorm(GROUPS, epsilon=module.epsilon, dtype=module.dtype, parent=None)
     if own is None or context.method_name != "__call__":
         return call(*args, **kwargs)
@@ -80,7 +81,7 @@ def _bit_norms(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.mod
     network as much accuracy as all its convolutions together.
     """
     module = context.module
-    if context.method_name != "__call__" or not isinstance(module, bit.GroupNorm):
+    if context.method_name != "__call__" or not isinstance(module, GroupNorm):
         return call(*args, **kwargs)
     (x,) = args
     grouped = x.reshape(*x.shape[:3], GROUPS, -1)

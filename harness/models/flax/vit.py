@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax import Array, lax
 
 from harness.models.architectures import HybridStem, Numerics, ViTArchitecture
-from harness.models.flax.bit import Convolution, Dtype, GroupNorm, at_least_float32
+from harness.models.flax.resnet import Convolution, Dtype, GroupNorm, Stage, at_least_float32
 
 STANDARDISED = re.compile(r"(conv_root|block\d+/unit\d+/conv(\d|_proj))/kernel")
 
@@ -68,27 +68,6 @@ class Unit(nn.Module):
         return jax.nn.relu(shortcut + _norm(dtype, "gn3")(y))
 
 
-class Stage(nn.Module):
-    """Units of one width; the first projects, and strides in every stage after the first."""
-
-    units: int
-    middle: int
-    stride: int
-    folded: bool
-    remat: bool
-    dtype: Dtype
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Return the features of x of shape (N, H, W, C)."""
-        unit = nn.remat(Unit) if self.remat else Unit
-        for index in range(1, self.units + 1):
-            first = index == 1
-            stride = self.stride if first else 1
-            x = unit(self.middle, stride, first, self.folded, self.dtype, name=f"unit{index}")(x)
-        return x
-
-
 def _stem_features(stem: HybridStem, images: Array, folded: bool, remat: bool, dtype: Dtype) -> Array:
     """Return features (N, H / stride, W / stride, out_width); its layers belong to the module that calls."""
     x = _convolution(stem.width, 7, 2, folded, dtype, "conv_root")(images)
@@ -96,7 +75,8 @@ def _stem_features(stem: HybridStem, images: Array, folded: bool, remat: bool, d
     x = nn.max_pool(x, (3, 3), (2, 2), "SAME")
     for index, units in enumerate(stem.stages):
         stride = 1 if index == 0 else 2
-        x = Stage(units, stem.width * 2**index, stride, folded, remat, dtype, name=f"block{index + 1}")(x)
+        width = stem.width * 2**index
+        x = Stage(Unit, "unit{}", units, width, stride, folded, remat, dtype, name=f"block{index + 1}")(x)
     return x
 
 

@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 
 from harness.models.flax import build, parity
-from harness.models.flax.bit import GroupNorm
+from harness.models.flax.resnet import GroupNorm
 from tests.models import reference
 from tests.models.torch.test_build import ARCHITECTURES, images
 
