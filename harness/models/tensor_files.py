@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from harness.core.errors import ClaimsError
 from harness.models.npz import Array
 

@@ -140,7 +140,7 @@ class ReportPlugin:
             with whole_page(self.config):
                 yield
             if not self.config.pluginmanager.has_plugin("html"):
-                write_atomic(self.page, page.document(page.section(self.book, self.fresh, self.problems)).encode())
+                write_atomic(self.page, page.document(page.section(self.store, self.fresh, self.problems)).encode())
         except ClaimsError as error:
             self.written = False
             self._problem(str(error))

@@ -175,4 +175,4 @@ def test_a_folder_in_the_place_of_the_page_is_one_line(tmp_path):
     problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
     assert len(problems) == 1
     assert "report.html: expected to write the page, found: Is a directory" in problems[0]
-    assert load(folder / "reports").verdicts.keys() == book().verdicts.keys()
+    assert load(folder / "reports").verdicts.keys() == store().verdicts.keys()

@@ -1,4 +1,4 @@
-"""Make the example's two checkpoints: one network with random weights, and the same after learning which way bars point.
+"""Make the example's two checkpoints: a network with random weights, and the same after learning which way bars point.
 
     python examples/bars/micro/make.py
 
