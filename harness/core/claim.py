@@ -256,7 +256,7 @@ class Verdict:
     dataset: str
     """The paper's dataset."""
     source: str
-    """Text form of the source of evidence (harness.core.source), e.g. "published/course", "micro@jax"."""
+    """Text form of the source of evidence (harness.core.source), e.g. "published/PUBLICATION", "micro@jax"."""
     verdict: VerdictName
     reason: str
     """One line for a reader."""

@@ -2,7 +2,7 @@
 
 Records, test ids and expected.toml hold its text form KIND[/DETAIL][@BACKEND], which is read and written only here:
 
-    published/vit-paper/table-2    the figures of one publication
+    published/SOURCE/TABLE         the figures of one publication
     micro, micro@jax               the micro study, on PyTorch (not named) or JAX
     gpu/paper, gpu/paper@jax       released checkpoints, fine-tuned by a protocol of recipes
     gpu                            what was never released, whatever the protocol and the framework

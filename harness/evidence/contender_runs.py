@@ -22,7 +22,7 @@ class ContenderRuns:
 
     runs: tuple[Run, ...]
     title: str
-    """The contender as a side of the verdict, e.g. "ViT-L/16 (ImageNet-21k) as vit-l16-in21k"."""
+    """The contender as a side of the verdict, e.g. "NET (PRE-TRAINING SET) as CHECKPOINT"."""
 
 
 def gather_sides(
