@@ -64,7 +64,7 @@ def statements(found: Definition) -> dict[str, tuple[Said, ...]]:
         for field, value in layer.values:
             row = MERGED.get(field, field)
             said = Said(str(layer.when), text(field, value), sources.get(field, ""))
-            # What is said always takes away what an earlier layer says in some cases.
+            # What always holds replaces what an earlier layer says in some cases.
             rows[row] = [said] if layer.when == ALWAYS else [*rows.get(row, []), said]
     for row in ROWS:
         if not rows.get(row) or rows[row][0].when:
@@ -111,7 +111,7 @@ def differences(
     """Return where two recipes differ, in general and for the checkpoints and datasets that either has a case for.
 
     A field has a row for all, if the recipes differ there, then one for each kind of checkpoint, for datasets, and
-    for both together, where what is said is not already said by a row above. Those of which the same is said share
+    for both together, where a row above does not already say it. Those with the same values share
     a row.
 
     Args:
@@ -203,7 +203,7 @@ def is_new(said: Pair, whole: Pair, above: Sequence[Pair] = ()) -> bool:
 
 
 def grouped(field: str, prefix: str, said: Mapping[str, Pair], known: Mapping[str, set[str]]) -> list[Row]:
-    """Return a row for each pair, shared by the datasets or checkpoints of which it is said.
+    """Return a row for each pair, shared by the datasets or checkpoints that it holds for.
 
     Args:
         field: of the rows.

@@ -165,7 +165,7 @@ def definition(
 def cases(listed: Any, where: str) -> list[Layer]:
     """Return the layers of [[NAME.cases]]."""
     if not isinstance(listed, list) or not all(isinstance(case, dict) for case in listed):
-        raise ClaimsError(f"{where}: cases: expected tables [[NAME.cases]], found {listed!r}; mend the file")
+        raise ClaimsError(f"{where}: cases: expected tables [[NAME.cases]], found {listed!r}; fix the file")
     found = []
     for number, case in enumerate(listed, start=1):
         place = f"{where} case {number}"
@@ -236,7 +236,7 @@ def definitions_of(tables: Mapping[str, Any], file: str, known: Mapping[str, Def
         require_id(name, file)
         table = tables[name]
         if not isinstance(table, dict):
-            raise ClaimsError(f"{file}: expected tables [NAME], found the value {name} = {table!r}; mend the file")
+            raise ClaimsError(f"{file}: expected tables [NAME], found the value {name} = {table!r}; fix the file")
         found[name] = definition(name, table, f"{file} [{name}]", lambda other: find(other, (*path, name)))
         return found[name]
 

@@ -82,7 +82,7 @@ def all_definitions() -> Mapping[str, Definition]:
 
 
 def assemble(found: Definition, checkpoint: Checkpoint | None, dataset: Dataset | None) -> Recipe:
-    """Return the recipe that the layers make which apply; without checkpoint and dataset, what is said always.
+    """Return the recipe that the layers make which apply; without checkpoint and dataset, what always holds.
 
     Raises:
         ClaimsError: the layers contradict each other, e.g. a random crop without `train_resize`.
@@ -251,7 +251,7 @@ def read_protocols(path: Path, recipes_file: Path | None) -> Mapping[str, Mappin
     families = Checkpoint.__dataclass_fields__["family"].type
     for name, table in found.items():
         if not isinstance(table, dict):
-            raise ClaimsError(f"{path.name}: expected tables [NAME], found the value {name} = {table!r}; mend the file")
+            raise ClaimsError(f"{path.name}: expected tables [NAME], found the value {name} = {table!r}; fix the file")
         for family, used in table.items():
             if family not in getattr(families, "__args__", (family,)):
                 raise unknown("family", family, families.__args__, f"{path.name} [{name}]")

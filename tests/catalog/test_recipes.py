@@ -324,7 +324,7 @@ BASE = "[mine]\nbatch_size = 8\nresolution = 32\nsteps = 10\nlearning_rate = 0.1
         ("[mine]\nbased_on = 'papr'", r"t\.toml \[mine\], based_on: unknown recipe 'papr' \(did you mean 'paper'\?\)"),
         ("[a]\nbased_on = 'b'\n[b]\nbased_on = 'a'", r"t\.toml \[a\]: expected a recipe that is based on another"),
         (BASE.replace("mine", "paper"), r"t\.toml \[paper\]: expected a new name, found one that exists; rename it$"),
-        ("mine = 3", r"t\.toml: expected tables \[NAME\], found the value mine = 3; mend the file$"),
+        ("mine = 3", r"t\.toml: expected tables \[NAME\], found the value mine = 3; fix the file$"),
     ],
 )
 def test_a_bad_table_of_the_users_own_is_one_line(tmp_path, text, message):
@@ -383,7 +383,7 @@ def test_the_choice_is_the_best_of_the_grid_and_the_lower_of_two_equals():
     [
         ("[a]\nsteps = 3", Recipe, r"^t\.toml \[a\]: key 'batch_size' is missing; add it$"),
         ("[a]\nclases = 3", Dataset, r"^t\.toml \[a\]: unknown key 'clases' \(did you mean 'classes'\?\)"),
-        ("a = 3", Recipe, r"^t\.toml: expected tables \[NAME\], found the value a = 3; mend the file$"),
+        ("a = 3", Recipe, r"^t\.toml: expected tables \[NAME\], found the value a = 3; fix the file$"),
         ("[a\n", Recipe, r"t\.toml: expected TOML, found: .*line 1"),
     ],
 )
