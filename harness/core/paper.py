@@ -106,7 +106,7 @@ class Paper:
     caveats: Sources = ()
     """(release, what it changes besides what a hypothesis is about) pairs."""
     refusing: Sources = ()
-    """(beginning of an address, why it gives nothing to an anonymous user) pairs."""
+    """(beginning of an address, why it refuses anonymous users) pairs."""
     probes: tuple[Probe, ...] = ()
     """Files that tell which places answer."""
 

@@ -173,7 +173,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, config=STRICT)
 class Dataset:
-    """A classification task with its splits; the digest pins the very bytes."""
+    """A classification task with its splits; the digest pins the exact bytes."""
 
     id: str
     classes: Annotated[int, Field(ge=2)]

@@ -39,7 +39,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ClaimsError(f"{path}: expected a TOML file, found: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClaimsError(f"{path}: expected TOML, found: {error}; mend the file") from None
+        raise ClaimsError(f"{path}: expected TOML, found: {error}; fix the file") from None
 
 
 def require_id(name: str, where: str) -> None:
@@ -65,9 +65,7 @@ def read_specs(path: Path, spec: type[S]) -> dict[str, S]:
     found = {}
     for name, values in read_toml(path).items():
         if not isinstance(values, dict):
-            raise ClaimsError(
-                f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; mend the file"
-            )
+            raise ClaimsError(f"{path.name}: expected tables [NAME], found the value {name} = {values!r}; fix the file")
         for each, filled in filled_in(name, values, f"{path.name} [{name}]"):
             require_id(each, path.name)
             found[each] = build(spec, {"id": each, **filled}, f"{path.name} [{each}]")
@@ -89,7 +87,7 @@ def filled_in(name: str, values: dict[str, Any], where: str) -> Iterator[tuple[s
     each = values["each"]
     lists: list[Any] = list(each.values()) if isinstance(each, dict) else [None]
     if not all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists):
-        raise ClaimsError(f"{where}: each: expected a table of lists of text, found {each!r}; correct the file")
+        raise ClaimsError(f"{where}: each: expected a table of lists of text, found {each!r}; fix the file")
     rest = {key: value for key, value in values.items() if key != "each"}
     for chosen in itertools.product(*lists):
         words = dict(zip(each, chosen, strict=True))
@@ -97,7 +95,7 @@ def filled_in(name: str, values: dict[str, Any], where: str) -> Iterator[tuple[s
             yield name.format(**words).lower(), {key: filled(value, words) for key, value in rest.items()}
         except (KeyError, IndexError, ValueError) as error:
             raise ClaimsError(
-                f"{where}: expected only {{{'}, {'.join(each)}}} in braces, found: {error}; correct the file"
+                f"{where}: expected only {{{'}, {'.join(each)}}} in braces, found: {error}; fix the file"
             ) from None
 
 
