@@ -79,7 +79,7 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> Path:
 
 
 def appear(content: Path, target: Path) -> None:
-    """Give the unpacked folder its name; where another process was faster, its folder stays: it is whole too."""
+    """Rename the unpacked folder to its final name; where another process was faster, its folder stays."""
     try:
         content.rename(target)
     except OSError:
@@ -213,7 +213,7 @@ class StrictHeader(tarfile.TarInfo):
 
 
 def members_of(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Give the members one by one without keeping those that were read."""
+    """Yield the members one by one without keeping those that were read."""
     while (member := opened.next()) is not None:
         yield member
         opened.members = []  # type: ignore[attr-defined]  # a list that grows with every member otherwise

@@ -29,14 +29,14 @@ MARGIN = 64 << 20
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a server and what is known of the answer."""
+    """A request to a server, and what is known about the answer."""
 
     address: str
     name: str
     """The label of the progress bar."""
     headers: Mapping[str, str] = field(default_factory=dict)
     stated: Stated = field(default_factory=Stated)
-    """What the server said before (a hub's metadata)."""
+    """What the server stated before (a hub's metadata)."""
     size: int | None = None
     """Bytes that the table expects."""
     sha256: str | None = None
@@ -70,7 +70,7 @@ def download(request: Request, partial: Partial, network: Network, bar: bool | N
 
 
 def attempt(request: Request, partial: Partial, network: Network, bar: bool | None) -> Arrived:
-    """Ask once."""
+    """Send the request once."""
     import pooch  # type: ignore[import-untyped]
     import requests
     import urllib3
@@ -130,7 +130,7 @@ class Sink:
         self.progress: Any = None
 
     def begin(self, response: Response, **_: object) -> None:
-        """Look at the head of an answer: a redirect, a refusal, a part, or the whole."""
+        """Check the headers of an answer: a redirect, a refusal, a part, or the whole."""
         if response.is_redirect:
             if self.request.sha256 is None:
                 follow(response)
@@ -246,7 +246,7 @@ def refuse(request: Request, stated: Stated) -> None:
 
 
 def merged(stated: Stated, before: Stated) -> Stated:
-    """Return two statements as one; what was said in the answer itself wins except for the digests' union."""
+    """Return two statements as one; what the answer itself states wins except for the digests' union."""
     digests = dict(before.digests) | dict(stated.digests)
     return replace(stated, size=before.size if stated.size is None else stated.size, digests=tuple(digests.items()))
 

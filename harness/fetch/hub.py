@@ -21,7 +21,7 @@ class HubFile:
     """What a hub says of a file."""
 
     address: str
-    """Of the file at the very commit."""
+    """Of the file at that commit."""
     commit: str
     stated: Stated
     headers: dict[str, str]
@@ -43,7 +43,7 @@ def describe(source: Hub, network: Network) -> HubFile:
 
 
 def ask(source: Hub, network: Network) -> HubFile:
-    """Ask the hub once."""
+    """Send the request to the hub once."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
     from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]

@@ -30,7 +30,7 @@ class Partial:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def stated(self, address: str) -> Stated | None:
-        """Return what the server of this address said when these bytes came, or None: then they are of no use."""
+        """Return what the server stated when it sent these bytes, or None: then they cannot be continued."""
         try:
             note = json.loads(read_text(self.note))
             if note["address"] != address:

@@ -19,7 +19,7 @@ class Stated:
     """A server's statement about the whole file."""
 
     size: int | None = None
-    """Bytes; None: not said, or said of a compressed transfer."""
+    """Bytes; None: not stated, or stated for a compressed transfer."""
     digests: Digests = ()
     """(algorithm, hex digest) pairs; "git-sha1" is the hash of a git blob."""
     validator: str = ""

@@ -59,7 +59,7 @@ def digest_of(path: Path) -> FileDigest:
     try:
         return FileDigest(file_digest(path, "sha256"), path.stat().st_size)
     except OSError as error:
-        raise ClaimsError(f"{path}: expected a file that can be read, found: {error.strerror}; mend it") from None
+        raise ClaimsError(f"{path}: expected a file that can be read, found: {error.strerror}; check it") from None
 
 
 def wrong(job: Job, path: Path, found: FileDigest) -> str | None:
