@@ -1,4 +1,4 @@
-"""What a weights file says of itself: family, sizes, classes, parameters; no entry in the zoo is needed."""
+"""What a weights file says about itself: family, sizes, classes, parameters; no entry in the zoo is needed."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def side_of(arrays: Mapping[str, Array]) -> int | None:
 
 
 def fill(model: nn.Module, arrays: Mapping[str, Array], where: str) -> None:
-    """Give a model its weights; refuse what is missing, left over, of another shape or not finite.
+    """Load weights into a model; refuse what is missing, left over, of another shape or not finite.
 
     Raises:
         ClaimsError: in one line, with the first name and how many there are.
