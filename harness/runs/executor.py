@@ -1,4 +1,4 @@
-"""Computes a session's runs on the cores and accelerators at hand.
+"""Computes a session's runs on the available cores and accelerators.
 
 One process of pytest spreads runs over pools of worker processes, one thread each on the CPU, one accelerator
 each otherwise. Under pytest-xdist each worker computes in its own process. Either way a run that is being computed
@@ -136,7 +136,7 @@ class Executor:
         return len(self.done), len(self.done) + len(self.pending)
 
     def _collect(self, run: Run) -> bool:
-        """Take a run's result from the store if it is there; tell whether it is."""
+        """Take a run's result from the store if it is there; return whether it was."""
         if run.id not in self.done:
             result = self.store.get(run)
             if result is None:
@@ -179,7 +179,7 @@ class Executor:
 
     @contextlib.contextmanager
     def _device(self, lane: Lane) -> Iterator[str]:
-        """Give the device of this process' runs in a lane: an accelerator as long as no other process has it.
+        """Yield the device of this process' runs in a lane: an accelerator as long as no other process has it.
 
         There may be more xdist workers than accelerators, and two runs on one would take each other's memory.
 
@@ -238,7 +238,7 @@ class Executor:
             return self._pool(lane).submit(compute)
 
     def _forget_broken(self, told: Iterable[Run]) -> None:
-        """Let the session go on after a worker was killed.
+        """Continue the session after a worker was killed.
 
         Args:
             told: the runs whose failure is told now. They are handed over again only where another hypothesis needs
@@ -330,7 +330,7 @@ def _compute(run: Run, home: Path, execution: Execution, folder: Path) -> bool |
 
 @contextlib.contextmanager
 def executor(home: Path, jobs: int) -> Iterator[Executor]:
-    """Give an executor on the store under `home` and stop its workers at the end."""
+    """Yield an executor on the store under `home` and stop its workers at the end."""
     made = Executor(Store(home), jobs)
     try:
         yield made

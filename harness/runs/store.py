@@ -51,7 +51,7 @@ class Store:
         return self.home / "runs" / run_id[:2] / f"{run_id}.json"
 
     def get(self, run: Run) -> Result | None:
-        """Return the stored result, or None. A damaged entry is moved aside, said, and counts as none.
+        """Return the stored result, or None. A damaged entry is reported, moved aside and counts as none.
 
         Raises:
             ClaimsError: the home folder can't be read.
