@@ -1,4 +1,4 @@
-"""The graphics cards that a cost is reckoned for (cards.toml), by name or as found in this machine."""
+"""The graphics cards that a cost is estimated for (cards.toml), by name or as found in this machine."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Card:
         return self.float32 is not None
 
     def rate(self, precision: Precision) -> tuple[float | None, str]:
-        """Return the peak in FLOP/s for a precision, and what is to be said of it ("" for nothing).
+        """Return the peak in FLOP/s for a precision, and a note on it ("" for none).
 
-        A precision that the card has no arithmetic for is reckoned at its float32 rate: the run is defined in
+        A precision that the card has no arithmetic for is estimated at its float32 rate: the run is defined in
         that precision, and conversions do not make it faster.
         """
         rates = {
@@ -60,7 +60,7 @@ class Card:
             return found, ""
         faster = f"; a recipe in float16 would have {self.float16 / 1e12:g}" if self.float16 else ""
         slower = (self.float32 or 0.0) / 1e12
-        return self.float32, f"{self.title} has no {precision}: reckoned at float32, {slower:g} TFLOP/s{faster}"
+        return self.float32, f"{self.title} has no {precision}: estimated at float32, {slower:g} TFLOP/s{faster}"
 
 
 TABLE = Path(__file__).with_name("cards.toml")

@@ -95,7 +95,7 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
     """Return what a run costs on a card. Nothing is fetched or computed.
 
     Args:
-        job: what is to be computed.
+        job: what would be computed.
         card: the card; None: FLOPs and memory only.
         home: the home folder, where counts are kept; None: counted in this process.
         cache: where downloads lie, for a checkpoint whose architecture only its file tells.
@@ -153,7 +153,7 @@ def needs(
     followed on the meta device. An evaluation keeps weights and the activations of a few layers.
 
     Args:
-        job: what is to be computed.
+        job: what would be computed.
         of: its network.
         checkpointing: with activation checkpointing.
         lower: in half precision; None: as the recipe says.

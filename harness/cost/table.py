@@ -16,7 +16,7 @@ is one run's, with so many images at once."""
 
 
 def text(plan: Plan, width: int = 100) -> str:
-    """Return a plan as a table, grouped by claim, with what is to be said of rows, downloads and the sums.
+    """Return a plan as a table, grouped by claim, with notes on rows, downloads and the sums.
 
     Args:
         plan: what to show.
@@ -109,7 +109,7 @@ def said(row: Row) -> list[str]:
 
 
 def of_card(plan: Plan) -> str:
-    """Return what the hours are reckoned with."""
+    """Return the assumptions behind the hours."""
     card = plan.card
     if card is None:
         return "No card: hours are not known. Name one (--card h100), or plan where one is."

@@ -42,10 +42,10 @@ def test_a_device_that_is_like_one_of_the_table_is_not_taken_for_it(device):
     assert found.rate("bfloat16") == (None, "")
 
 
-def test_arithmetic_that_a_card_lacks_is_reckoned_at_float32():
+def test_arithmetic_that_a_card_lacks_is_estimated_at_float32():
     rate, said = card("t4").rate("bfloat16")
     assert rate == 8.1e12
-    assert said == "NVIDIA T4 has no bfloat16: reckoned at float32, 8.1 TFLOP/s; a recipe in float16 would have 65"
+    assert said == "NVIDIA T4 has no bfloat16: estimated at float32, 8.1 TFLOP/s; a recipe in float16 would have 65"
     assert card("t4").rate("float16") == (65e12, "")
 
 

@@ -107,7 +107,7 @@ def test_what_would_make_a_run_fit_is_said():
 
 def test_a_card_without_the_recipes_arithmetic_is_said():
     found = cost(job(replace(RECIPE, precision="bfloat16")), card("t4"))
-    assert found.notes[0].startswith("NVIDIA T4 has no bfloat16: reckoned at float32")
+    assert found.notes[0].startswith("NVIDIA T4 has no bfloat16: estimated at float32")
     assert found.hours == pytest.approx(found.flops / (0.45 * 8.1e12 * 3600))
 
 
