@@ -51,7 +51,7 @@ def labels_here(dataset: Dataset, fetch_them: bool = True) -> RealLabels:
         fetch_them: fetch the file if it is not here, as the settings allow; False: use only what is on this machine.
 
     Raises:
-        ClaimsError: they can't be had, are malformed, or the images' order is not known to be that of their numbers.
+        ClaimsError: they are missing or malformed, or the images' order is not known to be that of their numbers.
     """
     if not dataset.numbered:
         raise ClaimsError(

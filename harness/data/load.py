@@ -15,7 +15,7 @@ def load(run: Run) -> Data:
     """Return what a run trains on and what it is scored on, after checking that they are the bytes it names.
 
     Raises:
-        ClaimsError: the dataset is not here and can't be had, is damaged, or has other bytes.
+        ClaimsError: the dataset is not here and can't be obtained, is damaged, or has other bytes.
     """
     if run.dataset.reader in synthetic.READERS:
         return select(synthetic.load(run.dataset), run)

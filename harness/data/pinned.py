@@ -254,7 +254,7 @@ def decoded(entry: Entry, part: str, examples: Examples, folder: Path, rule: Res
 
 @contextlib.contextmanager
 def bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Give a function that shows how many images are done, on a terminal; nothing appears before the first."""
+    """Yield a function that shows how many images are done, on a terminal; nothing appears before the first."""
     from tqdm import tqdm
 
     shown: list[tqdm[Any]] = []

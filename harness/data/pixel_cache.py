@@ -13,7 +13,7 @@ crops need: a fixed size would either crop away what a crop may take, or resampl
 the order of the examples where they have one size, else in the order in which they were read.
 
 A cache is built in a folder beside and renamed when it is whole. It is checked when it is opened, each
-image against its crc32 (a run reads every image anyway); a damaged one is said on stderr and built again.
+image against its crc32 (a run reads every image anyway); a damaged one is reported on stderr and built again.
 The name comes from what was read, not from where: the same images in a tar or a folder share a cache.
 """
 
@@ -182,7 +182,7 @@ def build(
 
 
 def settle(temporary: Path, path: Path) -> None:
-    """Give a whole cache its name; a sound one of that name, made of the same images elsewhere, stays."""
+    """Rename a complete cache to its final name; a sound one of that name, made of the same images elsewhere, stays."""
     if path.exists():
         with contextlib.suppress(Damaged):
             open_cache(path)
@@ -216,7 +216,7 @@ def write_pixels(
 
 
 def write_at(descriptor: int, content: memoryview, offset: int) -> None:
-    """Write all of some bytes; a disk that is nearly full takes a part of them before it says so."""
+    """Write all of some bytes; a disk that is nearly full takes a part of them before it fails."""
     while content:
         written = os.pwrite(descriptor, content, offset)
         content, offset = content[written:], offset + written

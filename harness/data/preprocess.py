@@ -134,7 +134,7 @@ def crop_box(rule: Preprocessing, height: int, width: int) -> Box:
 
 
 def check_inputs(batch: Any, where: str = "model", low: float = -1.0, high: float = 1.0) -> None:
-    """Raise unless a batch has the values that a model was trained on; called at the model's door.
+    """Raise unless a batch has the values that a model was trained on; called before each forward pass.
 
     Args:
         batch: (N, ...) float array or tensor.

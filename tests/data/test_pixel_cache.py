@@ -1,4 +1,4 @@
-"""The cache of decoded images: whole or not there, equal to decoding, and mended when damaged."""
+"""The cache of decoded images: whole or not there, equal to decoding, and rebuilt when damaged."""
 
 import os
 import resource

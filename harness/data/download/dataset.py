@@ -117,7 +117,7 @@ def materials(entry: Entry, root: Path) -> tuple[Material, ...]:
 
 
 def owner(entry: Entry, name: str, digest: str) -> str:
-    """Return the folder name of the first dataset that publishes this very file."""
+    """Return the folder name of the first dataset that publishes this exact file."""
     sharing = (e.folder for e in entries().values() if digest and (name, digest) in e.files)
     return next(sharing, entry.folder)
 
@@ -144,7 +144,7 @@ def obtain(entry: Entry, root: Path, cache: Path, *, offline: bool = False, netw
         network: limits of patience.
 
     Raises:
-        ClaimsError: it can't be had (with what to put where), a file is not the published one, an archive is
+        ClaimsError: it can't be obtained (with what to put where), a file is not the published one, an archive is
             damaged or unsafe, or something in the folder is in the way. No part of it is half there.
     """
     if complete(entry, root):

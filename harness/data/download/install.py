@@ -67,7 +67,7 @@ def write_mark(root: Path, mark: Mark) -> None:
 
 def cannot_lay(root: Path, error: OSError) -> ClaimsError:
     """Return the error for a folder that can't be filled."""
-    return ClaimsError(f"{root}: expected a folder that can be filled, found: {error.strerror or error}; mend it")
+    return ClaimsError(f"{root}: expected a folder that can be filled, found: {error.strerror or error}; check it")
 
 
 def lay(entry: Entry, root: Path, files: Mapping[str, Path]) -> None:
@@ -121,7 +121,7 @@ def gather(folder: Path, target: Path, archive: Path) -> None:
 
 
 def link(path: Path, place: Path) -> None:
-    """Give a file a second name, or copy it where the disk can't do that."""
+    """Link a file under a second name, or copy it where the disk can't do that."""
     try:
         os.link(path.resolve(), place)
     except OSError:
