@@ -24,7 +24,7 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run says of itself after a step."""
+    """What a run reports after a step."""
 
     step: int
     """Counted from 0."""

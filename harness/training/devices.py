@@ -97,7 +97,7 @@ def start_jax() -> None:
 
 
 def confine(device: str) -> None:
-    """Let this process see one device: to be called in a new process, before a framework starts.
+    """Make one device visible to this process: to be called in a new process, before a framework starts.
 
     Frameworks read this from the environment alone. It is the only place, with `start_jax`, that changes it.
 
@@ -111,10 +111,10 @@ def confine(device: str) -> None:
 
 
 def keep_memory() -> None:
-    """Let this process keep memory that was freed, instead of giving it back to the system after each step.
+    """Make this process keep memory that was freed, instead of returning it to the system after each step.
 
     XLA takes and frees a program's memory each time it is called, and new pages cost up to a third of the time of a
-    micro network's step. Whether glibc keeps them of itself depends on what the process did before.
+    micro network's step. Whether glibc keeps them anyway depends on what the process did before.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains: a JSON-lines file and a progress bar."""
+"""What a run reports while it trains: a JSON-lines file and a progress bar."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class History:
 
 
 def _lines(path: Path) -> Iterator[dict[str, float]]:
-    """Give the whole lines of a history; a killed process may have left half a line."""
+    """Yield the whole lines of a history; a killed process may have left half a line."""
     with contextlib.suppress(FileNotFoundError):
         for line in read_text(path, "replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -96,7 +96,7 @@ def _lines(path: Path) -> Iterator[dict[str, float]]:
 
 @contextlib.contextmanager
 def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], None]]:
-    """Give what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""
+    """Yield what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""
     from tqdm import tqdm
 
     quiet = None if first_process() and run.recipe.steps else True  # None: when not on a terminal

@@ -21,7 +21,7 @@ NOT_YET = -2
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training loop says of itself."""
+    """What a training loop returns about itself."""
 
     losses: tuple[float, ...]
     seconds: float

@@ -64,9 +64,9 @@ def saved(states: Path) -> list[Path]:
 
 
 def newest(states: Path, load: Callable[[Path], None]) -> bool:
-    """Load the newest saved state that is sound; tell whether there was one.
+    """Load the newest saved state that is sound; return whether there was one.
 
-    A damaged one is said on stderr and left for the next save to remove.
+    A damaged one is reported on stderr and left for the next save to remove.
 
     Args:
         states: where they are.
@@ -82,7 +82,7 @@ def newest(states: Path, load: Callable[[Path], None]) -> bool:
 
 
 def unsaved(path: Path, found: object) -> None:
-    """Say on stderr that a state could not be saved."""
+    """Report on stderr that a state could not be saved."""
     print(f"{path}: expected to save the state, found: {found}; training goes on without it", file=sys.stderr)
 
 
@@ -99,7 +99,7 @@ def discard(folder: Path | None, run_id: str) -> None:
 
 
 class Interruption:
-    """Whether a signal has asked the run to end after the step at hand."""
+    """Whether a signal has asked the run to end after the current step."""
 
     def __init__(self) -> None:
         self.signal: int | None = None

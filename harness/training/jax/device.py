@@ -107,7 +107,7 @@ def machine(device: str, recipe: Recipe, folder: Path | None = None) -> Machine:
 
 
 def keep_programs(folder: Path | None) -> None:
-    """Let JAX keep compiled programs, small ones, too, under an execution's folder, for the processes to come."""
+    """Make JAX keep compiled programs, small ones, too, under an execution's folder, for later processes."""
     chosen = None if folder is None else str(make_folder(folder / "programs"))
     if jax.config.values["jax_compilation_cache_dir"] == chosen:
         return

@@ -35,7 +35,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         execution: device, split of the batch, folder, progress callback.
 
     Raises:
-        harness.training.resume.Interrupted: a signal came; the state is saved, the same run goes on from it.
+        harness.training.resume.Interrupted: a signal came; the state is saved, the same run continues from it.
         ClaimsError: the device is missing, or too small for one example; the precision is float16, or the
             semantics are timm's; weights or images do not fit the recipe.
     """

@@ -86,7 +86,7 @@ class Loop:
         self.micro = MicroBatch(batch, size, checkpointing)
 
     def train(self) -> TrainedParams:
-        """Do the steps that are left; return what there is to say of all.
+        """Do the remaining steps; return the outcome of all.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -131,7 +131,7 @@ class Loop:
                 raise stopped(self.run, step + 1)
 
     def _settle(self) -> None:
-        """Look at the losses that are still on the way, and at the clock."""
+        """Check the losses that are still being copied from the device, and the clock."""
         self._look(0)
         self.training.seconds = self.earlier[0] + time.perf_counter() - self.begun
         self.training.waiting = self.earlier[1] + self.feed.waiting

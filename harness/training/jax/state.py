@@ -1,4 +1,4 @@
-"""What a killed JAX run goes on from: one folder that orbax writes, named when it is whole.
+"""What a killed JAX run continues from: one folder that orbax writes, named when it is whole.
 
 Weights, momentum, average and the losses so far; the order of examples, their views, mixup and dropout are functions
 of (seed, step). orbax notices a folder that is not finished, not one whose bytes were damaged: hence the checksum.
@@ -37,7 +37,7 @@ class Training(Progressed):
 
 
 def save(states: Path, run_id: str, training: Training) -> None:
-    """Save a training; the newest two are kept. A disk that is full is said on stderr and training goes on."""
+    """Save a training; the newest two are kept. A full disk is reported on stderr and training continues."""
     import orbax.checkpoint as ocp
 
     path = states / name_of(training.step)
@@ -65,7 +65,7 @@ def save(states: Path, run_id: str, training: Training) -> None:
 
 
 def restore(states: Path, run_id: str, training: Training) -> bool:
-    """Set a training to the newest saved state that is sound; tell whether there was one."""
+    """Set a training to the newest saved state that is sound; return whether there was one."""
     return newest(states, lambda path: load(path, run_id, training))
 
 

@@ -171,7 +171,7 @@ def dropout_key(seed: int, number: int) -> npt.NDArray[np.uint32]:
 
 
 def needed(program: Program, machine: Machine, state: State, side: int, channels: int) -> int:
-    """Return the memory in bytes that a step of this layout takes beside its state, as the compiler reckons it."""
+    """Return the memory in bytes that a step of this layout takes beside its state, as the compiler estimates it."""
     rows = program.layout.parts * program.layout.rows
     image = jax.ShapeDtypeStruct((rows, side, side, channels), jnp.float32, sharding=machine.shared_out)
     whole = jax.ShapeDtypeStruct((rows,), jnp.int32)

@@ -88,7 +88,7 @@ class Loop:
         self.micro = MicroBatch(model, own, size, checkpointing, whole)
 
     def train(self) -> Trained:
-        """Do the steps that are left, the model in place; return what there is to say of all.
+        """Do the remaining steps, changing the model in place; return the outcome of all.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -133,12 +133,12 @@ class Loop:
                 raise stopped(self.run, step + 1)
 
     def _due(self, step: int) -> bool:
-        """Tell whether it is time to save the state, once this step is done."""
+        """Return whether it is time to save the state, once this step is done."""
         every = self.execution.save_every
         return time.monotonic() - self.saved >= (every if step + 1 < self.steps else min(every, WORTH))
 
     def _settle(self) -> None:
-        """Look at the losses that are still on the way, and at the clock."""
+        """Check the losses that are still being copied from the device, and the clock."""
         self._look(self.losses.due())
         self.training.seconds = self.earlier[0] + time.perf_counter() - self.begun
         self.training.waiting = self.earlier[1] + self.feed.waiting

@@ -41,7 +41,7 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def free() -> None:
-    """Give back what a failed attempt held."""
+    """Release what a failed attempt held."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -115,7 +115,7 @@ class MicroBatch:
             )
 
     def _checkpoint(self) -> bool:
-        """Turn activation checkpointing on; tell whether that changed anything."""
+        """Turn activation checkpointing on; return whether that changed anything."""
         able: Any = getattr(self.model, "set_grad_checkpointing", None)
         if self.checkpointing or able is None:
             return False

@@ -73,11 +73,11 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights into the average, after an update."""
+        """Update the average with the current weights."""
         torch._foreach_lerp_(self.averages, self.parameters, 1 - self.decay)
 
     @torch.no_grad()
     def apply(self) -> None:
-        """Give the model its averaged weights."""
+        """Copy the averaged weights into the model."""
         for parameter, average in zip(self.parameters, self.averages, strict=True):
             parameter.copy_(average)

@@ -1,4 +1,4 @@
-"""What a killed run goes on from: one safetensors file, written whole or not at all.
+"""What a killed run continues from: one safetensors file, written whole or not at all.
 
 Weights, momentum, average, the scale of the loss and the losses so far. The order of examples, their views, mixup
 and dropout are functions of (seed, step), so no random state and no position in the data need be saved.
@@ -48,7 +48,7 @@ class Training(Progressed):
 
 
 def save(states: Path, run_id: str, training: Training) -> None:
-    """Save a training; the newest two are kept. A disk that is full is said on stderr and training goes on."""
+    """Save a training; the newest two are kept. A full disk is reported on stderr and training continues."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in training.tensors().items()}
     tensors["losses"] = torch.tensor(training.losses, dtype=torch.float64)
     path = states / f"{name_of(training.step)}.safetensors"
@@ -76,7 +76,7 @@ def save(states: Path, run_id: str, training: Training) -> None:
 
 
 def restore(states: Path, run_id: str, training: Training) -> bool:
-    """Set a training to the newest saved state that is sound; tell whether there was one."""
+    """Set a training to the newest saved state that is sound; return whether there was one."""
     return newest(states, lambda path: load(path, run_id, training))
 
 
