@@ -10,7 +10,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test check bench clean
+.PHONY: help setup verify test coverage check bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -20,8 +20,12 @@ setup: $(READY) ## create .venv and install everything (2 to 4 minutes, once)
 verify: $(READY) ## run the embedded verification: verdicts on the terminal, report in reports/report.html
 	$(BIN)/python -m pytest claims -q
 
-test: $(READY) ## run the project's own tests
-	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal
+test: $(READY) ## run the project's own tests; the last line is the share of harness/ that they ran, in percent
+	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal --cov --cov-report=
+	@printf 'coverage of harness/, subprocesses left out: '; $(BIN)/coverage report --format=total
+
+coverage: $(READY) ## list the lines of harness/ that the last `make test` did not run
+	$(BIN)/coverage report --skip-covered --show-missing
 
 check: $(READY) ## ruff (format and lint), mypy, import direction
 	$(BIN)/ruff format --check .
@@ -33,7 +37,7 @@ bench: $(READY) ## measure speeds: a table, and JSON in bench/results/
 	$(BIN)/python -m bench
 
 clean: ## remove .venv, caches and the generated report (stored runs stay in the home folder)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache
 	find reports -mindepth 1 ! -name .gitkeep -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

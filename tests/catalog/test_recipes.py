@@ -160,6 +160,7 @@ def test_the_timm_crop_is_timms():
         assert {found.std} == set(config.std)
 
 
+@pytest.mark.no_cover  # many short loops: three times as long when they are traced
 def test_every_recipe_can_be_resolved_for_every_checkpoint_of_its_family():
     for protocol_name in (*protocols(), "short-500", "short-1000", "evaluate"):
         for entry in checkpoints().values():
