@@ -26,7 +26,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("data-bench", help="measure images/s of decoding and of the decoded-image cache")
     parser.add_argument("dataset", metavar="DATASET", help="a dataset's id (see: datasets), or: folder, with --path")
     parser.add_argument("--path", metavar="DIR", help="where it lies (default: $VIT_CLAIMS_DATA/DATASET)")
-    parser.add_argument("--images", type=int, default=1000, metavar="N", help="at most so many (default: %(default)s)")
+    parser.add_argument(
+        "--images", type=int, default=1000, metavar="N", help="at most this many (default: %(default)s)"
+    )
     parser.add_argument("--side", type=int, metavar="PIXELS", help="resize to a square first (default: as decoded)")
     parser.add_argument("--cache", dest="keep", metavar="DIR", help="keep the cache (default: in a temporary folder)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

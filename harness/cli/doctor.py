@@ -10,8 +10,10 @@ from typing import Any
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("doctor", help="say what this machine has and lacks for the real job")
-    parser.add_argument("--offline", action="store_true", default=None, help="ask no server")
+    parser = commands.add_parser(
+        "doctor", help="show this machine's hardware and access, and what is missing for which claim"
+    )
+    parser.add_argument("--offline", action="store_true", default=None, help="contact no server")
     parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 

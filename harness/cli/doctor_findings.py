@@ -155,7 +155,7 @@ def token() -> Finding:
 
 
 def sources() -> list[Finding]:
-    """Ask one file of every place, side by side, and say in words what it answers."""
+    """Request one file from every place, in parallel, and describe each answer."""
     from harness.catalog.checkpoints import checkpoint, materials
     from harness.fetch.sources import Hub
 

@@ -38,10 +38,16 @@ def add_parsers(subparsers: Any) -> None:
     fetching = subparsers.add_parser("fetch", help="download checkpoints and datasets into the cache, verified")
     fetching.add_argument("what", nargs="*", metavar="ID|URL", help="what to fetch (see: zoo, datasets), or an address")
     fetching.add_argument("--sha256", metavar="HEX", help="the digest that one URL must have")
-    fetching.add_argument("--claim", action="append", default=[], metavar="N", help="all that a claim needs")
-    fetching.add_argument("--all", action="store_true", help="all that the tables name")
-    fetching.add_argument("--dry-run", action="store_true", help="say what would come, from where, how many bytes")
-    fetching.add_argument("--refresh", action="store_true", help="compare what is there with its source again")
+    fetching.add_argument(
+        "--claim", action="append", default=[], metavar="N", help="everything that a claim needs; may be repeated"
+    )
+    fetching.add_argument("--all", action="store_true", help="everything in the tables")
+    fetching.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what would be downloaded, from where, how many bytes; downloads nothing",
+    )
+    fetching.add_argument("--refresh", action="store_true", help="compare files that are here with their source again")
     fetching.add_argument(
         "--offline",
         action=argparse.BooleanOptionalAction,

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def run_cache(options: argparse.Namespace) -> int:
-    """Look after the cache; what checkpoints and datasets name is not pruned."""
+    """List, measure, verify or prune the cache; files that checkpoints and datasets need are not pruned."""
     from harness.catalog.checkpoints import checkpoints, materials
     from harness.data.download.dataset import owner
     from harness.data.registry import entries
@@ -112,7 +112,7 @@ def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> lis
 def dataset_materials(
     wanted: Mapping[str, Entry], dry_run: bool, chosen: Config
 ) -> tuple[dict[str, tuple[Material, ...]], bool]:
-    """Return the files to fetch by dataset, and whether a dataset can't be had; one line each for those."""
+    """Return the files to fetch by dataset, and whether a dataset can't be obtained; one line each for those."""
     from harness.data.download.dataset import HUB_READER, by_hand, materials
     from harness.data.download.hub_shards import shard_materials
     from harness.data.paths import location

@@ -26,7 +26,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--images", required=True, metavar="X.npz", help="array `images`, float32 (N, height, width, 3) in [-1, 1]"
     )
-    parser.add_argument("--out", required=True, metavar="L.npz", help="gets the array `logits`, float32 (N, classes)")
+    parser.add_argument(
+        "--out", required=True, metavar="L.npz", help="output: the array `logits`, float32 (N, classes)"
+    )
     parser.add_argument("--backend", default="torch", choices=get_args(Backend), help="default: %(default)s")
     parser.add_argument(
         "--resolution", type=int, metavar="N", help="interpolate the positional embedding to inputs of N x N pixels"

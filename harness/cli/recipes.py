@@ -38,8 +38,8 @@ def add_parser(commands: Any) -> None:
     diff.add_argument("a", metavar="A")
     diff.add_argument("b", metavar="B")
     for each in (show, diff):
-        each.add_argument("--checkpoint", metavar="ID", help="resolve for a checkpoint (see: zoo)")
-        each.add_argument("--dataset", metavar="ID", help="and a dataset (see: datasets)")
+        each.add_argument("--checkpoint", metavar="ID", help="show what holds for a checkpoint (see: zoo)")
+        each.add_argument("--dataset", metavar="ID", help="and for a dataset (see: datasets)")
         each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
