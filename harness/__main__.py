@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a terminal can show
     try:
         known = commands()  # imported here, so that Ctrl-C is one line from the start
-        options = parsed(known, arguments)
+        options = make_parser(known).parse_args(arguments)
         name = f"harness {options.command}"
         use(read_config({key: getattr(options, key, None) for key in ("home", "cache", "offline", "paper")}))
         code: int = known[options.command].run(options)
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         use(None)
 
 
-def parsed(known: Mapping[str, ModuleType], arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options of one command."""
+def make_parser(known: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
+    """Return the parser of every command's arguments; docs/cli.md is held against it."""
     parser = argparse.ArgumentParser(prog="python -m harness", description="Verify a paper's claims.")
     parser.add_argument("--version", action="version", version=f"vit-claims {version('vit-claims')}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -80,7 +80,7 @@ def parsed(known: Mapping[str, ModuleType], arguments: Sequence[str] | None) -> 
         each.add_argument(
             "--paper", metavar="DIR", help="the folder of the paper whose tables are used (default: the nearest)"
         )
-    return parser.parse_args(arguments)
+    return parser
 
 
 def ended(code: int, line: str) -> int:
