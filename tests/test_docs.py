@@ -1,6 +1,7 @@
 """The pages say what the code does: diagram, commands, options, settings, links."""
 
 import argparse
+import importlib
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from harness.__main__ import commands, make_parser
 from harness.core.config import SETTINGS
+from harness.suite.options import DEFAULTS, add_options
 from tests.test_imports import FOLDERED, MODULES, ROOT, STAGES, imported
 
 DOCS = ROOT / "docs"
@@ -104,9 +106,26 @@ def test_every_command_and_option_is_documented():
 
 
 def test_the_suites_options_are_documented():
-    added = re.compile(r"addoption\(\s*\"(--[\w-]+)\"")
-    source = "".join(path.read_text() for path in (ROOT / "harness" / "suite").glob("*.py"))
-    assert options_in(section((DOCS / "cli.md").read_text(), "Options of `pytest`")) == set(added.findall(source))
+    parser = pytest.Parser(_ispytest=True)
+    add_options(parser)
+    added = {name for group in parser._groups for option in group.options for name in option.names()}
+    assert added == set(DEFAULTS)
+    assert options_in(section((DOCS / "cli.md").read_text(), "Options of `pytest`")) == added
+
+
+def exists(name):
+    """Return whether a dotted name is one of the project's modules or stands in one."""
+    module, _, rest = name.rpartition(".")
+    return name in MODULES or (module in MODULES and hasattr(importlib.import_module(module), rest))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_modules_named_in_a_page_exist(page):
+    text = page.read_text()
+    paths = {path.rstrip(".") for path in re.findall(r"\b(?:harness|claims|examples|tests|bench)/[\w./-]*", text)}
+    assert sorted(path for path in paths if "NAME" not in path and not (ROOT / path).exists()) == []
+    dotted = set(re.findall(r"\bharness(?:\.[A-Za-z_]\w*)+", text))
+    assert sorted(name for name in dotted if not exists(name)) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -127,9 +146,9 @@ def test_commands_in_a_page_exist(page):
 def test_the_readme_is_short_and_has_a_commands_arguments_right():
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 100
-    commands = re.findall(r"^vit-claims ([^#\n]*)", text, re.MULTILINE)
-    assert len(commands) == 5
-    for command in commands:
+    shown = re.findall(r"^vit-claims ([^#\n]*)", text, re.MULTILINE)
+    assert len(shown) == 5
+    for command in shown:
         make_parser(commands()).parse_args(command.split())
 
 
