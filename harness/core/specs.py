@@ -102,7 +102,7 @@ class Checkpoint:
     """One set of pre-trained weights and where it lies."""
 
     id: str
-    """Name in the zoo, e.g. "micro-vit-l"."""
+    """Name in checkpoints.toml, e.g. "micro-vit-l"."""
     family: Family
     architecture: str
     """The paper's name of the architecture, e.g. "ViT-L/16"."""
@@ -113,7 +113,7 @@ class Checkpoint:
     variant: str = "orig"
     """Which release of the weights: "orig" (the paper's own), or a name."""
     file: str = ""
-    """Where a shipped file lies, relative to the harness package; "" for one that is fetched."""
+    """Where a shipped file lies, relative to the folder of the paper; "" for one that is fetched."""
     sources: tuple[str, ...] = ()
     """Where it is fetched from, in order of trust and reach: hub:OWNER/NAME[@REVISION]/FILE, gs://..., https://..."""
     unconfirmed: tuple[str, ...] = ()

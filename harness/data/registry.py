@@ -1,4 +1,4 @@
-"""The real datasets (datasets_real.toml): what each must hold, and how it is read from a folder."""
+"""The real datasets (datasets.toml): what each must hold, and how it is read from a folder."""
 
 from __future__ import annotations
 
