@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -264,16 +264,6 @@ def outside_capture(config: pytest.Config) -> Iterator[None]:
     manager: Any = config.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled() if manager else contextlib.nullcontext():
         yield
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
-    """Show bad input that a claim file meets while it is imported as one line, without a traceback."""
-    report = yield
-    call = getattr(report, "call", None)
-    if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, ClaimsError):
-        report.longrepr = str(call.excinfo.value)
-    return report
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
