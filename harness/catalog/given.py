@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ClaimsError, Gone
 from harness.core.specs import Checkpoint, build
-from harness.data.registry import GIVEN, Entry, folder, given
 from harness.fetch.owned import ENDINGS, main_file
+
+if TYPE_CHECKING:  # images are read with numpy, which a lookup of the micro study's runs does not need
+    from harness.data.registry import Entry
 
 
 def is_path(text: str, known: Container[str]) -> bool:
@@ -39,6 +41,7 @@ def checkpoint_at(text: str, stated: Mapping[str, Any]) -> Checkpoint:
         Gone: there is nothing at the path.
         ClaimsError: it is no weights file.
     """
+    from harness.data.registry import GIVEN
     from harness.fetch.content import fault
     from harness.models.load import read_file
 
@@ -80,6 +83,8 @@ def dataset_at(text: str) -> Entry:
         Gone: there is no such folder.
         ClaimsError: it holds no class folders, a class without images, or fewer than two classes.
     """
+    from harness.data.registry import folder, given
+
     root = Path(text).expanduser().absolute()
     if not root.is_dir():
         what = "a file" if root.exists() else "no such folder"

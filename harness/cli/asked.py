@@ -92,10 +92,11 @@ def asked_images(options: argparse.Namespace) -> Dataset | Entry:
     from harness.catalog.datasets import dataset, datasets, real
     from harness.catalog.given import dataset_at, is_path
     from harness.core.paper import paper
-    from harness.data.registry import entries
 
     if options.dataset in datasets():
         return dataset(options.dataset)
+    from harness.data.registry import entries  # and with it numpy
+
     known = {*entries(), *dict(paper().images)}
     return dataset_at(options.dataset) if is_path(options.dataset, known) else real(options.dataset)
 

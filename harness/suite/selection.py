@@ -142,6 +142,7 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
     functions = stating_functions(vars(module))
     hypotheses = [hypothesis for found in functions if found.stated[0] == claim for hypothesis in found.stated[1]]
     with using(folder_of(module.__file__ or "")):
+        request.require()  # a malformed table would show as names that nobody knows
         return questions(claim, hypotheses, request)
 
 

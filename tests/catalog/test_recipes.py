@@ -352,7 +352,7 @@ def test_a_learning_rate_was_chosen_for_every_micro_checkpoint_and_dataset():
 
     rates = json.loads(TABLE.read_text())["chosen"]
     for name in shipped():
-        for task in proxies()["datasets"].values():
+        for task in dict(proxies().datasets).values():
             assert recipe("micro", name, task).learning_rate == rates[name][task]
     assert recipe("micro").learning_rate == recipes()["micro"].learning_rate
 
@@ -361,7 +361,7 @@ def test_resolving_the_micro_recipe_is_looking_it_up():
     from harness.catalog.datasets import datasets
 
     for name in shipped():
-        for task in proxies()["datasets"].values():
+        for task in dict(proxies().datasets).values():
             assert resolve("micro", checkpoints()[name], datasets()[task]) == recipe("micro", name, task)
 
 

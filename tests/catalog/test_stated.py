@@ -15,19 +15,19 @@ from harness.catalog import checkpoints
 from harness.catalog.checkpoints import checkpoint, file_of
 from harness.catalog.stated import complete
 from harness.cli.run import asked_run, compute
+from harness.core.config import home
 from harness.core.errors import ClaimsError
-from harness.core.paths import home
 from harness.core.specs import Checkpoint
 from harness.data.load import load
 from harness.models.load import weights_of
 from harness.runs.store import Store
 from harness.training.torch.device import Machine
-from harness.training.torch.evaluation import test_inputs
+from harness.training.torch.evaluation import eval_inputs
 from harness.training.torch.network import network
 from tests.cli import toy
 
-inputs_of = test_inputs
-del test_inputs  # not a test
+inputs_of = eval_inputs
+del eval_inputs  # not a test
 
 SIDE = 64
 ENTRY = """

@@ -10,6 +10,7 @@ import pytest
 
 from harness.catalog.checkpoints import checkpoint, materials
 from harness.cli import doctor_findings
+from harness.core.paper import paper
 from harness.fetch.sources import Hub, Url
 from tests.cli import command
 
@@ -61,10 +62,11 @@ def test_a_source_that_answers_refuses_or_is_silent_is_told_apart(server, monkey
 
 
 def test_every_probe_is_a_source_of_the_zoo_where_it_says():
-    for name, entry, index in doctor_findings.PROBES:
-        source = str(materials(checkpoint(entry))[0].sources[index])
-        place = name.split(", ")[-1].split(" ")[-1].removesuffix("/*")
-        assert place in source, (name, source)
+    assert paper().probes
+    for probe in paper().probes:
+        source = str(materials(checkpoint(probe.checkpoint))[0].sources[probe.source])
+        place = probe.name.split(", ")[-1].split(" ")[-1].removesuffix("/*")
+        assert place in source, (probe.name, source)
 
 
 def test_offline_asks_no_server(tmp_path, monkeypatch, capsys):

@@ -37,6 +37,7 @@ def test_a_run_is_performed_then_looked_up(tmp_path):
     assert set(one) == {
         *("run_id", "n", "correct", "accuracy", "interval", "predictions_sha256"),
         *("seconds", "images_per_second", "environment"),
+        *("checkpoint_sha256", "dataset_sha256", "computed", "recipe", "stated"),
     }
     assert one["accuracy"] == 100 * one["correct"] / one["n"]
     assert one["interval"][0] < one["accuracy"] < one["interval"][1]

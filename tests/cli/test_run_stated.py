@@ -9,7 +9,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.catalog import checkpoints
-from harness.core.paths import home
+from harness.core.config import home
 from tests.cli import toy
 
 ZOO = """
@@ -85,6 +85,8 @@ def test_outputs_are_matched_to_class_folders_by_name(own):
     found = json.loads(done.stdout)
     assert (found["n"], found["accuracy"]) == (48, 100.0)
     assert found["stated"] == {
+        "activation": "config.json",
+        "layer_norm_epsilon": "config.json",
         "class names": "config.json",
         "class order": "config.json, by name",
         "classes": "the file",

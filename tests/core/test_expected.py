@@ -4,7 +4,7 @@ import pytest
 
 from harness.core.claim import Better, Claim, Contender, Expected
 from harness.core.errors import ClaimsError
-from harness.core.expected import expected
+from harness.core.expected import expected, recorded
 
 
 def read(tmp_path, text):
@@ -33,7 +33,7 @@ def test_old_spellings_are_read_with_a_line_that_says_what_to_write(tmp_path):
         assert expected(str(tmp_path / "test_claim9.py")) == {"A (X) > B (X) on d": record}
     (tmp_path / "known.toml").rename(tmp_path / "expected.toml")
     with pytest.warns(FutureWarning, match="expected.recorded is now harness.core.expected.expected"):
-        records = expected(str(tmp_path / "test_claim9.py"))
+        records = recorded(str(tmp_path / "test_claim9.py"))
     a, b = Contender("A", "X"), Contender("B", "X")
     with pytest.warns(FutureWarning, match="known= of a hypothesis is now expected="):
         old = Better(a, than=b, on="d", known=record)
@@ -84,7 +84,7 @@ def test_every_record_of_the_claims_names_a_stated_hypothesis():
 
 CLAIM_FILE = """
 from harness.core.claim import Better, Claim, Contender
-from harness.core.expected import recorded
+from harness.core.expected import expected
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
 A, B = Contender("ViT-B/16", "ImageNet-21k", "augreg", 384), Contender("ViT-B/32", "ImageNet-21k", "augreg", 384)
@@ -111,7 +111,7 @@ def asked(tmp_path, known):
     """Return the questions of a claim file with records beside it."""
     import importlib.util
 
-    from harness.evidence.questions import Asking
+    from harness.evidence.questions import EvidenceRequest
     from harness.suite.selection import questions_in
 
     (tmp_path / "test_mine.py").write_text(CLAIM_FILE)
@@ -119,7 +119,7 @@ def asked(tmp_path, known):
     spec = importlib.util.spec_from_file_location("test_mine", tmp_path / "test_mine.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return questions_in(module, module.CLAIM, Asking())
+    return questions_in(module, module.CLAIM, EvidenceRequest())
 
 
 def test_records_of_what_is_stated_are_taken(tmp_path):
@@ -129,7 +129,7 @@ def test_records_of_what_is_stated_are_taken(tmp_path):
     )
     found = asked(tmp_path, known)
     assert {q.hypothesis.id for q in found} == {FIRST, SECOND}
-    assert {q.source for q in found if q.recorded} == {"published/timm"}  # gpu/notebook is asked on PyTorch
+    assert {str(q.source) for q in found if q.expected} == {"published/timm"}  # gpu/notebook is asked on PyTorch
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_records_of_what_is_stated_are_taken(tmp_path):
         ),
         (f'[test_mine."{FIRST} "]\n"published/timm" {RECORD}', "did you mean 'ViT-B/16 "),
         (f'[test_mien."{FIRST}"]\n"published/timm" {RECORD}', r"\[test_mien\]: .*\(did you mean 'test_mine'\?\)"),
-        (f'[test_mine."{FIRST}"]\n"published/tim" {RECORD}', "'published/tim'.*did you mean 'published/timm'"),
+        (f'[test_mine."{FIRST}"]\n"published/tim" {RECORD}', "published/tim, which.*did you mean 'published/timm'"),
         (f'[test_mine."{FIRST}"]\n"gpu/papre" {RECORD}', "unknown recipe 'papre' .*did you mean 'paper'"),
-        (f'[test_mine."{FIRST}"]\n"gpu" {RECORD}', "expected sources that judge it"),
-        (f'[test_mine."{FIRST}"]\n"published/timm@jaxx" {RECORD}', "unknown backend 'jaxx'"),
+        (f'[test_mine."{FIRST}"]\n"gpu" {RECORD}', "which does not judge it; these do"),
+        (f'[test_mine."{FIRST}"]\n"gpu/paper@jaxx" {RECORD}', "unknown backend 'jaxx'"),
     ],
 )
 def test_records_that_judge_nothing_are_one_line(tmp_path, known, message):

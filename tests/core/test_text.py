@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from harness.core.config import read_config
 from harness.core.text import read_text, text_of
 from harness.core.toml import read_toml
 from harness.data import imagenet_real, pinned
 from harness.data.readers import imagenet_devkit, oxford, vtab
-from harness.fetch import settings
 from harness.fetch.pins import Pins
 from harness.report import verdict_store
 from tests.data import making
@@ -45,7 +45,7 @@ def test_a_projects_settings(name, content, tmp_path, monkeypatch):
     for variable in ("VIT_CLAIMS_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
     making.put(tmp_path / name, MARK + content)
-    assert settings(folder=tmp_path).offline
+    assert read_config(folder=tmp_path).offline
 
 
 def test_lists(tmp_path):

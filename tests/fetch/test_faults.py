@@ -355,7 +355,7 @@ def test_killed_after_the_last_byte_asks_nothing_more(server, network, told, tmp
     url = server.serve(PATH, RIGHT, headers=md5_of(RIGHT))
     cache = tmp_path / "other"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.fetch.fetcher.measure", interrupted)
+        patch.setattr("harness.fetch.fetcher.digest_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(material(url), cache, network=network)
     assert fetch(material(url), cache, network=network).read_bytes() == RIGHT

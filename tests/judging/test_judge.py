@@ -182,7 +182,7 @@ def test_runs_that_diverged_leave_it_open():
 
 def test_a_grid_on_which_every_rate_diverged_leaves_it_open():
     rates = (Searched("x", 0.01, None, False), Searched("x", 0.03, None, False))
-    unchecked = PipelineCheck("bit", "v", None)
+    unchecked = PipelineCheck("bit", "v", "imagenet", None)
     evidence = Evidence({}, searches=(LearningRateSearch(B, rates),), pipeline_checks=(unchecked,))
     found = judge(asked(Better(A, than=B, on="d")), evidence)
     assert (found.verdict, found.reason) == ("INCONCLUSIVE", f"{B}: every learning rate of the grid diverged")

@@ -107,7 +107,7 @@ def test_heads_are_never_guessed_from_the_width(tmp_path):
     path = written(at_random(vit), tmp_path / "model.safetensors")
     mine = entry(layout="timm")
     with pytest.raises(
-        ClaimsError, match=r"width 384 does not state, found none; say how many heads: heads = N in zoo"
+        ClaimsError, match=r"width 384 does not state, found none; say how many heads: heads = N in checkpoints"
     ):
         load.weights_of(mine, path)
     tanh = [module for module in vit.modules() if isinstance(module, nn.GELU)]

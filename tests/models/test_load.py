@@ -15,7 +15,7 @@ from torch import nn
 
 from harness.catalog.checkpoints import checkpoint, checkpoints
 from harness.core.errors import ClaimsError
-from harness.models import convert, load, npz, npz_layout, released
+from harness.models import convert, file_kinds, load, npz, npz_layout, released
 from tests.models import reference
 from tests.models.torch.test_build import ARCHITECTURES
 
@@ -86,7 +86,7 @@ def test_a_transformers_classifier_gives_its_logits(tmp_path):
     # A fetched file has no suffix: its content says what it is.
     for name, kind in (("model.safetensors", "safetensors"), ("pytorch_model.bin", "pytorch"), ("vit.npz", "npz")):
         (tmp_path / name).rename(tmp_path / "weights")
-        assert load.kind_of(tmp_path / "weights") == kind
+        assert file_kinds.kind_of(tmp_path / "weights") == kind
         assert load.digest(load.official(tmp_path / "weights")) == load.digest(arrays)
 
 

@@ -204,17 +204,16 @@ def test_a_grid_of_which_every_rate_diverges_is_recorded(suite):
     ] == [(name, rate, None, False) for name in ("tiny-vit-large", "tiny-vit") for rate in (1e9, 1e10)]
 
 
-def test_weights_that_changed_are_an_error_and_no_missing_material(suite):
+def test_weights_trained_anew_are_judged_anew(suite):
     mine = suite.root / "changing"
     shutil.copytree(suite.root / "tables", mine)
     asked = ("-m", "gpu", "--device", "cpu", "--recipe", "quick", "--seeds", "1", "-k", "Large")
-    first, _ = suite(*asked, home="changing-home", report="changing", tables=mine)
+    first, before = suite(*asked, home="changing-home", report="changing", tables=mine)
     assert first.returncode == 0, first.stdout
     shutil.copy(mine / "vit-m.npz", mine / "vit-l.npz")
-    done, _ = suite(*asked, home="changing-home", report="changing", tables=mine)
-    assert done.returncode == 1, done.stdout
-    assert "1 error" in done.stdout
-    assert re.search(r"vit-l.npz: expected sha256 .* found .* cache unpin tiny-vit-large/weights", done.stdout)
+    done, after = suite(*asked, home="changing-home", report="changing", tables=mine)
+    assert done.returncode == 0, done.stdout
+    assert {run for verdict in before.values() for run in verdict["runs"]}.isdisjoint(after[BETTER]["runs"])
 
 
 def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(suite):
@@ -256,11 +255,11 @@ def test_what_does_not_exist_is_a_usage_error_and_not_a_session_in_which_nothing
 
 
 @pytest.mark.parametrize("table", ["recipes", "checkpoints", "datasets"])
-def test_a_malformed_table_of_the_user_s_own_is_a_usage_error(suite, table, tmp_path):
+def test_a_malformed_table_of_the_user_s_own_is_one_line(suite, table, tmp_path):
     (tmp_path / f"{table}.toml").write_text("[mine]\nnonsense = 1\n")
     done, _ = suite("-m", "gpu", "--device", "cpu", report="unused", tables=tmp_path)
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert f"{table}.toml" in done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.search(rf"^.*{table}.toml \[mine\]: unknown key 'nonsense'", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])

@@ -5,7 +5,8 @@ from _pytest.config import _prepareconfig
 
 from harness.core.claim import Better, Claim, Contender
 from harness.core.errors import ClaimsError
-from harness.judging.judge import Question
+from harness.core.source import Source
+from harness.judging.question import AgreementQuestion, Question
 from harness.suite.options import require_used, require_values
 from harness.suite.selection import Selected, decoded
 from tests.suite.calling import LOAD, call, refused, write_claims
@@ -19,7 +20,7 @@ def parsed(*arguments):
 
 
 def selected(*sources):
-    return Selected(tuple(Question(CLAIM, HYPOTHESIS, source, 0.05) for source in sources), len(sources))
+    return Selected(tuple(Question(CLAIM, HYPOTHESIS, Source.parse(source), 0.05) for source in sources), len(sources))
 
 
 SOURCES = {"published": ("published/x",), "micro or published": ("published/x", "micro"), "gpu": ("gpu/notebook",)}
@@ -117,7 +118,9 @@ def test_a_session_refuses_in_one_line(tmp_path, arguments, line):
 
 
 def test_a_selection_reaches_the_controller_whole():
-    assert decoded(selected(*ALL).encoded()) == selected(*ALL)
+    agreement = AgreementQuestion(CLAIM, HYPOTHESIS, Source.parse("micro"), 0.05, 1.0)
+    whole = Selected((*selected(*ALL).questions, agreement), 4, "a problem")
+    assert decoded(whole.encoded()) == whole
     with pytest.raises(ClaimsError):
         decoded(b"{")
 

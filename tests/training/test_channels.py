@@ -84,10 +84,10 @@ def test_test_inputs_are(split, changed):
     recipe_of = how(test_resolution=9, **changed)
     rule = Resize("square", 9, recipe_of.test_interpolation, recipe_of.test_antialias)
     expected = wanted(np.stack([resized(image, rule) for image in stored(split).astype(np.uint8)]))
-    (found,) = torch_evaluation.test_inputs(split, recipe_of, range(0, 8, EVALUATION_BATCH), CPU)
+    (found,) = torch_evaluation.eval_inputs(split, recipe_of, range(0, 8, EVALUATION_BATCH), CPU)
     assert found.movedim(1, 3).numpy() == pytest.approx(expected, abs=1e-4)
     machine = JaxMachine((jax.devices("cpu")[0],))
-    ((_, inputs),) = jax_evaluation.test_inputs(split, recipe_of, machine, EVALUATION_BATCH)
+    ((_, inputs),) = jax_evaluation.eval_inputs(split, recipe_of, machine, EVALUATION_BATCH)
     assert np.asarray(inputs)[:8] == pytest.approx(expected, abs=1e-4)
     assert np.asarray(inputs).dtype == np.float32
 

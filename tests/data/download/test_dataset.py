@@ -230,7 +230,8 @@ def test_a_users_own_copy_is_taken_if_it_is_whole_and_never_overwritten(server, 
 KILLED = """
 import os, pickle, signal, sys
 from pathlib import Path
-from harness.data import laying, obtain
+from harness.data.download import dataset as obtain
+from harness.data.download import install as laying
 moment, entry, root, cache = pickle.loads(Path(sys.argv[1]).read_bytes())
 def die(*arguments, **more):
     os.kill(os.getpid(), signal.SIGKILL)

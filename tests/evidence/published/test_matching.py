@@ -226,7 +226,7 @@ def test_a_file_that_is_no_list_is_refused(tmp_path, text):
     "old, new, message",
     [
         ('kind = "paper"', 'kinds = "paper"', "unknown key 'kinds' .did you mean 'kind'?."),
-        ('recipe = "paper"', 'recipe = "guess"', r"\]: unknown recipe 'guess'; expected one of: code"),
+        ('recipe = "paper"', 'recipe = "guess"', "unknown recipe 'guess'; expected one of: code"),
         ("[paper-a]", '["paper a"]', "id: "),
     ],
 )

@@ -66,7 +66,9 @@ def test_ten_steps_give_pytorchs_losses_and_predictions(name, changed):
     ours = computed(run(name, **RECIPES[changed]))
     theirs = computed(run(name, "torch", **RECIPES[changed]))
     assert len(ours.losses) == 10
-    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours.losses[:5], theirs.losses[:5], rtol=0, atol=1e-5)
+    # Rounding grows from step to step, by how much depends on the CPU (3.3e-5 seen after nine steps).
+    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=0, atol=1e-4)
     assert ours.losses[-1] != pytest.approx(ours.losses[0], abs=1e-3)
     assert (ours.predictions != theirs.predictions).sum() <= 2  # of 797; a last bit may decide between two classes
     assert ours.predictions.dtype == np.int64
@@ -83,7 +85,8 @@ def test_no_field_of_a_recipe_is_unknown_to_the_backend():
         # by what both frameworks share: splits, views, schedule, sizes and values of inputs
         *"id sources learning_rates learning_rate_grid epochs trains_on batch_size resolution steps".split(),
         *"learning_rate schedule warmup_steps decay_at train_resize crop flip mixup".split(),
-        *"test_resolution test_resize test_crop_share test_interpolation test_antialias mean std".split(),
+        *"test_resolution test_resize test_crop_share test_crop_rounding test_interpolation".split(),
+        *"test_antialias mean std".split(),
         # by jax_optimiser, jax_step and jax_engine; float16 is refused
         *"momentum momentum_dtype weight_decay clip_norm polyak dropout head precision".split(),
     }

@@ -97,7 +97,8 @@ STOPPED = """
 import signal, sys
 from pathlib import Path
 import torch
-from harness.training.api import Execution, torch_loop
+from harness.training.api import Execution
+from harness.training.torch import loop as torch_loop
 from harness.models.npz_layout import read
 from harness.training.resume import Interrupted
 from harness.training.torch.device import machine
