@@ -140,7 +140,7 @@ def find(
             ", ".join(e.id for e in named) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
         )
         raise ClaimsError(
-            f"expected a checkpoint {what}of {wanted}, found none in the zoo; there are: {there or 'none'}"
+            f"expected a checkpoint {what}of {wanted}, found none in the tables; there are: {there or 'none'}"
         )
     return sorted(fitting, key=lambda e: e.resolution or 0)[-1 if tuned else 0]
 

@@ -205,7 +205,7 @@ def as_stated(found: Recipe, written: Definition, checkpoint: Checkpoint) -> Rec
     where = dict(checkpoint.stated)
     cited = dict(found.sources)
     for field in values:
-        cited[field] = f"of the checkpoint: {where.get(STATED_AS.get(field, field), 'zoo')}"
+        cited[field] = f"of the checkpoint: {where.get(STATED_AS.get(field, field), 'its entry')}"
     return replace(found, **values, sources=tuple(cited.items()))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +52,9 @@ def asked_run(options: argparse.Namespace) -> Run:
         "backend": options.backend,
         "split": options.split,
     }
-    return build(Run, parts | settled(parts["checkpoint"], found, how), "arguments")
+    with advice_for_files() if entry.id.startswith(GIVEN) else contextlib.nullcontext():
+        parts |= settled(parts["checkpoint"], found, how)
+    return build(Run, parts, "arguments")
 
 
 def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
@@ -75,9 +79,16 @@ def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
         return entry if is_released(entry) else completed(pinned(entry), file_of(entry))
     if "classes_file" in stated:
         stated["classes_file"] = os.path.abspath(os.path.expanduser(stated["classes_file"]))
-    try:
+    with advice_for_files():
         entry = pinned(checkpoint_at(options.checkpoint, stated))
-        return completed(entry, file_of(entry))
+        return said_here(completed(entry, file_of(entry)))
+
+
+@contextlib.contextmanager
+def advice_for_files() -> Iterator[None]:
+    """Name the options that say what a FILE without an entry leaves open."""
+    try:
+        yield
     except Gone:
         raise
     except ClaimsError as error:
@@ -85,6 +96,14 @@ def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
             raise
         advice = ", ".join(f"--{name.replace('_', '-')}" for name in STATED)
         raise ClaimsError(f"{error}; for a FILE without an entry the options {advice} say it") from None
+
+
+def said_here(found: Checkpoint) -> Checkpoint:
+    """Return the checkpoint of a FILE, what options said of it marked as said on the command line."""
+    from harness.catalog.stated import THE_ENTRY
+
+    places = tuple((what, "the command line" if where == THE_ENTRY else where) for what, where in found.stated)
+    return replace(found, stated=places)
 
 
 def asked_images(options: argparse.Namespace) -> Dataset | Entry:

@@ -251,7 +251,7 @@ def test_released_convnexts_are_evaluated_as_timms_registry_says(name):
     share = cfg.crop_pct if cfg.crop_mode == "center" else None
     assert (found.test_resize, found.test_crop_share) == (("short side", share) if share else ("square", 1.0))
     assert found.test_antialias  # timm resizes with Pillow
-    assert dict(found.sources)["mean"] == "of the checkpoint: zoo"
+    assert dict(found.sources)["mean"] == "of the checkpoint: its entry"
 
 
 def test_a_fine_tuning_takes_normalisation_and_interpolation_from_the_checkpoint_and_keeps_its_own_crop():

@@ -27,6 +27,8 @@ def started(home, *command, **environment):
         cwd=ROOT,
         env=os.environ | environment,
         start_new_session=True,
+        # A shell lets what it runs in the background ignore Ctrl-C, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
