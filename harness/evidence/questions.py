@@ -53,10 +53,11 @@ class EvidenceRequest:
             require_protocol(self.protocol)
         if config().tables is not None:
             from harness.catalog.checkpoints import checkpoints
+            from harness.catalog.recipes import all_definitions
             from harness.data.registry import entries
 
-            checkpoints()
-            entries()
+            for read in (all_definitions, checkpoints, entries):
+                read()
 
 
 def answer(question: AnyQuestion, provider: RunProvider) -> Verdict:
