@@ -1,6 +1,7 @@
 """What tests share."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,20 @@ from tests.report.suite import CLAIMS, record_of, run, write_suite
 start_jax()
 # Tiny networks compile in half the time, which is most of the time of tests in JAX.
 os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
+
+
+PAPER = Path(__file__).parents[1] / "claims"
+"""The paper whose networks, tables and figures many tests of the engine use, too."""
+collect_ignore = (
+    [] if PAPER.is_dir() else ["cost/test_plan.py", "cost/test_run_cost.py", "evidence/micro/test_gather.py"]
+)
+
+
+def pytest_collection_modifyitems(items):
+    if not PAPER.is_dir():
+        for item in items:
+            if item.get_closest_marker("paper"):
+                item.add_marker(pytest.mark.skip(reason="needs the ViT paper's folder, claims/"))
 
 
 @pytest.fixture

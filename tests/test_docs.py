@@ -119,6 +119,7 @@ def exists(name):
     return name in MODULES or (module in MODULES and hasattr(importlib.import_module(module), rest))
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_and_modules_named_in_a_page_exist(page):
     text = page.read_text()
@@ -152,6 +153,7 @@ def test_the_readme_is_short_and_has_a_commands_arguments_right():
         make_parser(commands()).parse_args(command.split())
 
 
+@pytest.mark.paper
 def test_the_readmes_figures_are_those_of_the_paper():
     figures = json.loads((ROOT / "claims" / "published" / "figures.json").read_text())
     assert f"| {len(figures)} figures that others measured" in (ROOT / "README.md").read_text()

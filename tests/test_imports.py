@@ -82,7 +82,10 @@ def test_a_later_stage_is_noticed(tmp_path):
     [
         "import harness.suite.plugin",
         "import harness.__main__",
-        "import pytest; assert pytest.main(['claims', '--collect-only', '-q', '-p', 'no:cacheprovider']) == 0",
+        pytest.param(
+            "import pytest; assert pytest.main(['claims', '--collect-only', '-q', '-p', 'no:cacheprovider']) == 0",
+            marks=pytest.mark.paper,
+        ),
     ],
     ids=["plugin", "command line", "collecting the claims"],
 )

@@ -32,6 +32,7 @@ def sources_of(entry):
 STATED = [(c, h.on) for _, hypotheses in claims().values() for h in hypotheses for c in h.contenders]
 
 
+@pytest.mark.paper
 def test_every_contender_of_every_claim_resolves():
     assert len(STATED) > 100
     for contender, dataset in STATED:
@@ -40,6 +41,7 @@ def test_every_contender_of_every_claim_resolves():
         assert found.never_released or found.sources
 
 
+@pytest.mark.paper
 def test_on_imagenet_the_authors_own_fine_tuning_is_evaluated():
     vit = Contender("ViT-L/16", "ImageNet-21k")
     assert checkpoints.resolve(vit, "imagenet").id == "vit-l16-in21k-in1k-384"
@@ -54,6 +56,7 @@ def test_on_imagenet_the_authors_own_fine_tuning_is_evaluated():
     assert checkpoints.find("ViT-B/32", "ImageNet-1k", "sam").id == "sam-b32"
 
 
+@pytest.mark.paper
 def test_a_contender_that_the_zoo_lacks_is_refused_with_what_there_is():
     with pytest.raises(ClaimsError, match=r"augreg.*architectures .*ViT-S/16"):
         checkpoints.find("ViT-H/14", "ImageNet-21k", "augreg")
@@ -61,6 +64,7 @@ def test_a_contender_that_the_zoo_lacks_is_refused_with_what_there_is():
         checkpoints.find("ViT-H/14", "ImageNet-21k", tuned=True)
 
 
+@pytest.mark.paper
 def test_what_was_never_released_says_so_and_cannot_be_fetched(tmp_path):
     jft = [entry for entry in checkpoints.checkpoints().values() if entry.pretrained_on == "JFT-300M"]
     assert len(jft) == 15
@@ -71,6 +75,7 @@ def test_what_was_never_released_says_so_and_cannot_be_fetched(tmp_path):
             checkpoints.file_of(entry, tmp_path)
 
 
+@pytest.mark.paper
 def test_the_counts_are_those_of_the_papers():
     count = {}
     for entry in checkpoints.checkpoints().values():
@@ -87,6 +92,7 @@ def test_the_counts_are_those_of_the_papers():
     assert count["convnext", "ImageNet-21k", "orig", True] == 10
 
 
+@pytest.mark.paper
 def test_vtab_files_are_those_of_the_readme():
     readme = (
         "https://storage.googleapis.com/bit_models/vtab/BiT-M-{R50x1,R101x1,R50x3,R101x3,R152x4}-run{0,1,2}-{caltech101,"
@@ -106,6 +112,7 @@ def test_vtab_files_are_those_of_the_readme():
     assert sorted(ours) == sorted(addresses)
 
 
+@pytest.mark.paper
 def test_names_agree_with_the_registry_of_the_installed_timm():
     from timm.models import get_pretrained_cfg
 
@@ -129,6 +136,7 @@ def test_weights_that_the_authors_made_run_with_the_reference_semantics_whatever
         assert entry.semantics == ("timm" if through_timm_only else "reference"), entry.id
 
 
+@pytest.mark.paper
 def test_sources_keep_their_order_and_their_doubts():
     for entry in RELEASED:
         assert [str(source) for source in sources_of(entry)] == list(entry.sources)
@@ -183,6 +191,7 @@ def test_an_entry_must_lead_to_weights_and_its_doubts_to_its_sources(tmp_path):
         checkpoints.all_of((first, second), None)
 
 
+@pytest.mark.paper
 def test_a_file_put_into_the_cache_by_hand_is_used_offline(tmp_path):
     entry = checkpoints.checkpoint("vit-b16-in21k")
     assert checkpoints.state(entry, tmp_path) == "to fetch"
@@ -201,6 +210,7 @@ def test_a_file_put_into_the_cache_by_hand_is_used_offline(tmp_path):
         checkpoints.file_of(entry, tmp_path, offline=True)
 
 
+@pytest.mark.paper
 def test_a_file_in_the_users_folder_of_weights_is_tried_first(tmp_path, monkeypatch):
     folder, cache = tmp_path / "mine", tmp_path / "cache"
     folder.mkdir()
@@ -221,6 +231,7 @@ def test_a_file_in_the_users_folder_of_weights_is_tried_first(tmp_path, monkeypa
         checkpoints.materials(entry)
 
 
+@pytest.mark.paper
 def test_an_estimate_is_four_bytes_for_each_of_the_papers_parameters():
     # arXiv:2010.11929, table 1: 86M, 307M and 632M parameters, without the head (rounded; L/16 has 303M or 304M).
     for name, millions in (("vit-b16-in21k", 86), ("vit-l16-in21k", 307), ("vit-h14-in21k", 632)):
@@ -232,6 +243,7 @@ def test_an_estimate_is_four_bytes_for_each_of_the_papers_parameters():
     assert checkpoints.estimate(checkpoints.checkpoint("vit-l16-jft")) is None
 
 
+@pytest.mark.paper
 def test_a_shipped_file_that_was_changed_is_refused(tmp_path):
     from dataclasses import replace
 
@@ -243,6 +255,7 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path):
     assert "micro-vit-l" in checkpoints.shipped()
 
 
+@pytest.mark.paper
 def test_a_recommended_augreg_file_without_an_entry_of_its_own_is_timms():
     own = checkpoints.find("ViT-L/16", "ImageNet-21k", "augreg-recommended")
     shared = checkpoints.find("ViT-S/16", "ImageNet-21k", "augreg-recommended")

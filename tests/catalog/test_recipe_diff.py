@@ -22,6 +22,7 @@ def rows(a, b):
 ZOO = list(checkpoints().values())
 
 
+@pytest.mark.paper
 def test_the_paper_and_its_code_differ_where_the_reference_says():
     found = rows(defined("paper"), defined("code"))
     grid = "one of 0.001, 0.003, 0.01, 0.03"
@@ -46,6 +47,7 @@ def test_a_recipe_does_not_differ_from_itself(name):
     assert rows(defined(name), defined(name)) == []
 
 
+@pytest.mark.paper
 @pytest.mark.no_cover  # many short loops: three times as long when they are traced
 @pytest.mark.parametrize("a, b", [("paper", "code"), ("paper", "bit-hyperrule"), ("notebook-vit", "notebook-bit")])
 def test_fields_that_are_not_listed_are_the_same_for_every_checkpoint_and_dataset(a, b):
@@ -71,6 +73,7 @@ def made(**cases):
 BOTH = {"when": {"architectures": ["ViT-L/16"], "variants": ["augreg"]}}
 
 
+@pytest.mark.paper
 def test_cases_that_meet_have_a_row_where_neither_says_it():
     found = made(
         a=[
@@ -91,11 +94,13 @@ def test_cases_that_meet_have_a_row_where_neither_says_it():
     ]
 
 
+@pytest.mark.paper
 def test_sizes_are_told_by_the_datasets_that_have_them():
     found = made(a=[{"when": {"train_below": 2000}, "steps": 5}], b=[])
     assert rows(found["a"], found["b"]) == [("steps", "flowers, vtab-*", "5", "10")]
 
 
+@pytest.mark.paper
 def test_where_they_agree_is_said_beside_where_they_do_not():
     found = made(a=[{"when": {"datasets": ["pets"]}, "mixup": 0.2}], b=[{"when": {"datasets": ["*"]}, "mixup": 0.2}])
     assert ("mixup", "pets", "0.2", "0.2") not in rows(found["a"], found["b"])
@@ -110,6 +115,7 @@ def test_where_they_agree_is_said_beside_where_they_do_not():
     assert rows(definitely["a"], definitely["b"]) == [("mixup", "", "0", "0.5"), ("mixup", "pets", "0", "0")]
 
 
+@pytest.mark.paper
 def test_what_is_said_always_takes_earlier_cases_away():
     said = statements(defined("short-500"))
     assert [(each.when, each.value) for each in said["steps"]] == [("", "500")]
@@ -124,6 +130,7 @@ def printed(capsys, *arguments):
     return code, capsys.readouterr()
 
 
+@pytest.mark.paper
 def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     code, out = printed(capsys, "diff", "paper", "bit-hyperrule")
@@ -136,6 +143,7 @@ def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
     assert lines[-2].startswith("the same in both: batch_size, momentum,")
 
 
+@pytest.mark.paper
 def test_a_resolved_difference_names_the_recipes_of_the_family(capsys):
     arguments = ("diff", "paper", "notebook", "--checkpoint", "bit-m-r152x4", "--dataset", "pets")
     _, out = printed(capsys, *arguments)
@@ -147,6 +155,7 @@ def test_a_resolved_difference_names_the_recipes_of_the_family(capsys):
     assert "momentum" not in found
 
 
+@pytest.mark.paper
 def test_the_differences_as_json(capsys):
     _, out = printed(capsys, "--json", "diff", "paper", "code")
     rows_found = json.loads(out.out)
@@ -155,6 +164,7 @@ def test_the_differences_as_json(capsys):
     assert [(row["if"], row["a"]["value"], row["b"]["value"]) for row in steps] == [("vtab-*", "2,500", "500")]
 
 
+@pytest.mark.paper
 def test_show_prints_every_setting(capsys):
     _, out = printed(capsys, "show", "notebook", "--checkpoint", "vit-l16-in21k", "--dataset", "cifar10")
     assert out.out.startswith("recipe notebook: notebook-vit (resolved for vit-l16-in21k on cifar10)")
@@ -167,6 +177,7 @@ def test_show_prints_every_setting(capsys):
     assert json.loads(out.out)["steps"][0]["value"] == "40"
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -117,6 +117,7 @@ GOLDEN = {
 }
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("case", GOLDEN, ids=" ".join)
 def test_a_recipe_is_what_its_source_says(case):
     found = resolved(*case)
@@ -138,6 +139,7 @@ def test_a_recipe_that_trains_states_every_field(name):
     assert set(FIELDS) - alternatives - of_some <= stated
 
 
+@pytest.mark.paper
 def test_a_resolved_recipe_cites_each_value_once_and_the_case_that_it_comes_from():
     found = resolved("paper", VIT, "imagenet-train")
     cited = dict(found.sources)
@@ -148,6 +150,7 @@ def test_a_resolved_recipe_cites_each_value_once_and_the_case_that_it_comes_from
     assert dict(resolved("notebook-vit", VIT, "flowers").sources)["steps"].startswith("14 epochs: course")
 
 
+@pytest.mark.paper
 def test_the_timm_crop_is_timms():
     timm = pytest.importorskip("timm")
     for name in ("augreg2-b16-in21k-in1k-224", "augreg2-b8-in21k-in1k-224"):
@@ -172,6 +175,7 @@ def test_every_recipe_can_be_resolved_for_every_checkpoint_of_its_family():
                     assert found.steps is not None
 
 
+@pytest.mark.paper
 def test_the_layers_apply_in_order():
     tables = {
         "base": {
@@ -201,6 +205,7 @@ def test_the_layers_apply_in_order():
     assert values("derived", bit, "pets") == (10, None, 1, 0.1, ())
 
 
+@pytest.mark.paper
 def test_few_shot_tasks_count_the_examples_that_are_drawn():
     assert training_examples(dataset("cifar10", shots=5)) == 50
     found = resolve("bit-hyperrule", checkpoints()[BIT], dataset("cifar10", shots=5))
@@ -208,6 +213,7 @@ def test_few_shot_tasks_count_the_examples_that_are_drawn():
     assert resolve("notebook-vit", checkpoints()[VIT], dataset("cifar10", shots=5)).steps == 10 * 2
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("on", ["cifar10", "pets", "flowers", "imagenet-train"])
 def test_epochs_count_the_examples_that_the_split_keeps(on):
     spec = dataset(on)
@@ -217,6 +223,7 @@ def test_epochs_count_the_examples_that_the_split_keeps(on):
     assert epochs * len(kept) <= found.steps * 32 < epochs * (len(kept) + 32)
 
 
+@pytest.mark.paper
 def test_a_rate_is_picked_from_the_grid():
     found = resolved("paper", VIT, "cifar10")
     assert with_rate(found, 0.003).learning_rate == 0.003
@@ -227,6 +234,7 @@ def test_a_rate_is_picked_from_the_grid():
         with_rate(found, 0.06)
 
 
+@pytest.mark.paper
 def test_protocols_name_a_recipe_for_each_family():
     assert [protocol("notebook", family) for family in ("vit", "hybrid", "bit")] == [
         *("notebook-vit", "notebook-vit", "notebook-bit")
@@ -239,6 +247,7 @@ def test_protocols_name_a_recipe_for_each_family():
         protocol("paper", "convnext")
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", ["convnext-t-in1k", "convnext-t-in22k-in1k-384"])
 def test_released_convnexts_are_evaluated_as_timms_registry_says(name):
     from timm.models import get_pretrained_cfg
@@ -254,6 +263,7 @@ def test_released_convnexts_are_evaluated_as_timms_registry_says(name):
     assert dict(found.sources)["mean"] == "of the checkpoint: its entry"
 
 
+@pytest.mark.paper
 def test_a_fine_tuning_takes_normalisation_and_interpolation_from_the_checkpoint_and_keeps_its_own_crop():
     found = resolve("code", checkpoints()["convnext-t-in1k"], dataset("cifar10"))
     assert (found.mean, found.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -266,6 +276,7 @@ def pinned(name):
     return dataclasses.replace(checkpoints()[name], sha256="1" * 64)
 
 
+@pytest.mark.paper
 def test_the_settings_of_a_run_mark_what_differs_from_the_paper():
     spec = dataset("cifar10")
     run = Run(pinned(VIT), spec, resolved("notebook-vit", VIT, "cifar10"), 0)
@@ -283,6 +294,7 @@ def test_the_settings_of_a_run_mark_what_differs_from_the_paper():
     assert "epochs" not in rows
 
 
+@pytest.mark.paper
 def test_a_run_by_the_papers_recipe_differs_in_nothing():
     for name, family_recipe in ((VIT, "paper"), (BIT, "bit-hyperrule")):
         found = resolved(family_recipe, name, "pets")
@@ -291,6 +303,7 @@ def test_a_run_by_the_papers_recipe_differs_in_nothing():
         assert {papers for _, _, papers in used.settings} == {""}
 
 
+@pytest.mark.paper
 def test_an_evaluation_shows_only_what_it_depends_on():
     name = "vit-l16-in21k-in1k-384"
     used = recipe_used(Run(pinned(name), dataset("imagenet"), resolved("evaluate", name, "imagenet"), 0))
@@ -302,6 +315,7 @@ def test_an_evaluation_shows_only_what_it_depends_on():
 BASE = "[mine]\nbatch_size = 8\nresolution = 32\nsteps = 10\nlearning_rate = 0.1\n"
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "text, message",
     [
@@ -336,6 +350,7 @@ def test_a_bad_table_of_the_users_own_is_one_line(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.paper
 def test_the_users_own_recipes_stand_beside_the_projects(tmp_path, monkeypatch):
     (tmp_path / "recipes.toml").write_text("[mine]\nbased_on = 'code'\nsteps = 77\nwarmup_steps = 7")
     monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tmp_path))
@@ -345,6 +360,7 @@ def test_the_users_own_recipes_stand_beside_the_projects(tmp_path, monkeypatch):
     assert "mine" not in definitions(paper().table("recipes.toml"))
 
 
+@pytest.mark.paper
 def test_a_learning_rate_was_chosen_for_every_micro_checkpoint_and_dataset():
     import json
 
@@ -365,6 +381,7 @@ def test_resolving_the_micro_recipe_is_looking_it_up():
             assert resolve("micro", checkpoints()[name], datasets()[task]) == recipe("micro", name, task)
 
 
+@pytest.mark.paper
 def test_the_choice_is_the_best_of_the_grid_and_the_lower_of_two_equals():
     import json
 
@@ -396,6 +413,7 @@ def test_a_malformed_table_is_one_line(tmp_path, text, spec, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.paper
 def test_shipped_checkpoints_are_the_ones_pinned_and_converged():
     import json
 

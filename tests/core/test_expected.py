@@ -68,6 +68,7 @@ def test_malformed_records_are_one_line(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.paper
 def test_every_record_of_the_claims_names_a_stated_hypothesis():
     import importlib
     import tomllib
@@ -122,6 +123,7 @@ def asked(tmp_path, known):
     return questions_in(module, module.CLAIM, EvidenceRequest())
 
 
+@pytest.mark.paper
 def test_records_of_what_is_stated_are_taken(tmp_path):
     known = "\n".join(
         f'[test_mine."{name}"]\n"published/timm" {RECORD}\n"gpu/paper" {RECORD}\n"gpu/notebook@jax" {RECORD}'
@@ -132,6 +134,7 @@ def test_records_of_what_is_stated_are_taken(tmp_path):
     assert {str(q.source) for q in found if q.expected} == {"published/timm"}  # gpu/notebook is asked on PyTorch
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "known, message",
     [

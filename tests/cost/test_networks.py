@@ -21,6 +21,7 @@ def own(tmp_path, architecture="mine"):
     ), path
 
 
+@pytest.mark.paper
 def test_an_architecture_is_known_by_its_name_without_the_file():
     found = network(checkpoint("vit-h14-in21k")).architecture
     assert (found.width, found.depth, found.patch) == (1280, 32, (14, 14))
@@ -38,6 +39,7 @@ def test_any_other_is_read_from_its_file_if_that_is_here(tmp_path):
         network(mine)  # without a cache to look into
 
 
+@pytest.mark.paper
 def test_modules_have_shapes_and_no_values():
     for name in ("micro-hybrid-l", "augreg2-b16-in21k-in1k-224"):
         built = module(network(checkpoint(name)), 64, 9)

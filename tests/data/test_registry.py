@@ -25,6 +25,7 @@ def small(name, **changed):
     return dataclasses.replace(entries()[name], files=(), **changed)
 
 
+@pytest.mark.paper
 def test_vtab_has_its_nineteen_tasks_in_three_groups():
     found = {name: entry for name, entry in entries().items() if entry.group}
     assert len(found) == 19
@@ -33,6 +34,7 @@ def test_vtab_has_its_nineteen_tasks_in_three_groups():
     assert all(entry.train == 1000 and round(entry.train * entry.dev_fraction) == 200 for entry in found.values())
 
 
+@pytest.mark.paper
 def test_sizes_are_the_published_ones():
     sizes = {name: (entry.train, entry.test, entry.classes) for name, entry in entries().items() if not entry.group}
     assert sizes == {
@@ -45,11 +47,13 @@ def test_sizes_are_the_published_ones():
     }
 
 
+@pytest.mark.paper
 def test_every_entry_is_readable_or_says_what_is_missing():
     assert {entry.reader for entry in entries().values() if entry.missing} == {""}
     assert {entry.reader for entry in entries().values() if not entry.missing} == set(READERS) - {"folder"}
 
 
+@pytest.mark.paper
 def test_published_digests_are_torchvisions():
     from torchvision.datasets import DTD, Flowers102, OxfordIIITPet
 
@@ -59,6 +63,7 @@ def test_published_digests_are_torchvisions():
     assert files["vtab-dtd"] == {"dtd-r1.0.1.tar.gz": f"md5:{DTD._MD5}"}
 
 
+@pytest.mark.paper
 def test_a_dataset_is_read_and_counted(tmp_path):
     archive10(tmp_path)
     entry = small("cifar10", train=11, test=3)
@@ -70,6 +75,7 @@ def test_a_dataset_is_read_and_counted(tmp_path):
         load_parts(small("cifar10", train=10, test=3), tmp_path)
 
 
+@pytest.mark.paper
 def test_the_real_digest_refuses_another_archive(tmp_path):
     archive10(tmp_path)
     with pytest.raises(ClaimsError, match="expected md5 c32a1d4ab5d03f1284b67883e8d87530, found"):
@@ -81,6 +87,7 @@ def folders(root, n=12):
         making.put(root / "2750" / f"class{number % 2}" / f"{number:02d}.png", making.png(number))
 
 
+@pytest.mark.paper
 def test_a_vtab_task_draws_its_examples_from_the_pool(tmp_path):
     folders(tmp_path, 20)
     entry = small("vtab-eurosat", classes=2, pool=16, train=5, test=4)
@@ -91,6 +98,7 @@ def test_a_vtab_task_draws_its_examples_from_the_pool(tmp_path):
     assert whole.test.names == parts.test.names
 
 
+@pytest.mark.paper
 def test_train_and_validation_are_joined_where_the_protocol_says_so(tmp_path):
     making.flowers(tmp_path)
     alone = dataclasses.asdict(small("flowers", train=2, test=2, classes=102))
@@ -100,6 +108,7 @@ def test_train_and_validation_are_joined_where_the_protocol_says_so(tmp_path):
             load_parts(Entry(**values | {"train": 999, "pool": None}), tmp_path)
 
 
+@pytest.mark.paper
 def test_published_lists_are_used_where_they_are(tmp_path):
     for index in range(3):
         making.put(tmp_path / "kitti" / "images" / f"{index}.png", making.png(index))
@@ -110,11 +119,13 @@ def test_published_lists_are_used_where_they_are(tmp_path):
     assert (parts.test.pixels(0) == making.pixels(2)).all()
 
 
+@pytest.mark.paper
 def test_a_task_without_a_reader_says_what_is_missing(tmp_path):
     with pytest.raises(ClaimsError, match=r"vtab-dmlab: expected VTAB-1k's published lists .*TFRecords only"):
         load_parts(entries()["vtab-dmlab"], tmp_path)
 
 
+@pytest.mark.paper
 def test_a_missing_folder_is_one_line(tmp_path):
     with pytest.raises(ClaimsError, match="pets: expected it in .*nowhere, found no such folder"):
         load_parts(entries()["pets"], tmp_path / "nowhere")
@@ -148,6 +159,7 @@ def test_imagenet_training_folder_must_have_the_same_synsets(tmp_path, monkeypat
         READERS["imagenet-with-train"](tmp_path, {})
 
 
+@pytest.mark.paper
 def test_location_is_the_option_then_the_variable_then_home(tmp_path, monkeypatch):
     monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("VIT_CLAIMS_DATA", raising=False)

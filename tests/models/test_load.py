@@ -165,6 +165,7 @@ def test_a_timm_bit_gives_its_logits_and_the_reference_differs_by_its_epsilon(tm
     assert np.abs(found - expected).max() > 1e-5
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "entry", ["augreg-ti16-in21k", "augreg-rti16-in21k", "augreg-r26-s32-in21k", "hybrid-r50-b16-in21k", "bit-m-r101x3"]
 )
@@ -317,6 +318,7 @@ def test_half_precision_is_read_as_float32(tmp_path):
     assert {str(array.dtype) for array in held.arrays.values()} == {"float32"}
 
 
+@pytest.mark.paper
 def test_a_checkpoints_file_must_hold_its_model(tmp_path):
     entry = checkpoint("vit-b16-in21k-in1k-384")
     small = reference.weights(ARCHITECTURES["vit"])

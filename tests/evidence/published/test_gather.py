@@ -19,6 +19,7 @@ def judged(hypothesis, publication):
     return judge(question, PublishedFigures().gather(question))
 
 
+@pytest.mark.paper
 def test_published_better_combines_test_set_and_seed_uncertainty():
     # ViT paper, table 2, ImageNet, JFT-300M: 87.76 ± 0.03 and 87.54 ± 0.02 over three runs, 50,000 images.
     hypothesis = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="imagenet")
@@ -32,6 +33,7 @@ def test_published_better_combines_test_set_and_seed_uncertainty():
     assert found.runs == ()
 
 
+@pytest.mark.paper
 def test_a_publication_that_lacks_a_side_gives_no_verdict_and_several_give_one_each():
     better = Better(Contender("ViT-L/16", "ImageNet-21k"), than=Contender("BiT-R152x4", "ImageNet-21k"), on="imagenet")
     assert "vit-paper/table-2" not in publications(better)
@@ -39,6 +41,7 @@ def test_a_publication_that_lacks_a_side_gives_no_verdict_and_several_give_one_e
     assert publications(replace(better, than=Contender("Nobody", "JFT-300M"))) == ()
 
 
+@pytest.mark.paper
 def test_close_is_not_judged_by_the_paper_itself_nor_by_a_recipe_without_a_tolerance():
     close = Close(Contender("ViT-L/16", "ImageNet-21k"), to=99.16, on="cifar10", within={"code": 0.5})
     assert publications(close)

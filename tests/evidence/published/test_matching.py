@@ -109,6 +109,7 @@ def only(contender, dataset, publication):
     return found
 
 
+@pytest.mark.paper
 def test_nothing_was_lost():
     counted = Counter((figure.source, figure.table) for figure in load())
     assert counted == {key: count for key, (count, _) in COLLECTED.items()}
@@ -118,12 +119,14 @@ def test_nothing_was_lost():
         assert math.fsum(values) == pytest.approx(total, abs=0.0006), key
 
 
+@pytest.mark.paper
 def test_each_table_of_each_source_is_used():
     declared = {(source.id, table) for source in sources().values() for table, _ in source.tables}
     assert declared == set(COLLECTED)
     assert len(sources()) == 17
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("source, table, architecture, pretrain, dataset, setting, percent", PRINTED)
 def test_figures_are_as_printed(source, table, architecture, pretrain, dataset, setting, percent):
     found = find(architecture, pretrain, "orig", dataset, source)
@@ -131,6 +134,7 @@ def test_figures_are_as_printed(source, table, architecture, pretrain, dataset, 
     assert figure.value == percent
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "model, architecture",
     [
@@ -173,6 +177,7 @@ def test_architectures_are_named_after_their_family():
     assert [f for f in load() if not re.fullmatch(shape[f.family], f.architecture)] == []
 
 
+@pytest.mark.paper
 def test_each_record_is_a_line_of_its_own():
     first, *records, last = paper().table("published/figures.json").read_text().splitlines()
     assert (first, last) == ("[", "]")
@@ -186,6 +191,7 @@ def test_loading_needs_no_heavy_library():
     assert not {"torch", "timm", "jax", "pandas", "scipy", "numpy", "matplotlib"} & set(modules)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -215,6 +221,7 @@ def test_a_missing_key_and_a_record_that_is_none_are_named(tmp_path):
         read(tmp_path, RECORD, 3)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("text", ["[{,", '{"a": 1}'])
 def test_a_file_that_is_no_list_is_refused(tmp_path, text):
     (tmp_path / "figures.json").write_text(text)
@@ -222,6 +229,7 @@ def test_a_file_that_is_no_list_is_refused(tmp_path, text):
         figures.read(tmp_path / "figures.json", paper().table("published/sources.toml"))
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "old, new, message",
     [
@@ -235,6 +243,7 @@ def test_a_malformed_source_is_named(tmp_path, old, new, message):
         read(tmp_path, RECORD, source=SOURCE.replace(old, new))
 
 
+@pytest.mark.paper
 def test_find_treats_the_vtab_mean_as_its_top1():
     [figure] = find("ViT-L/16", JFT, dataset="vtab1k")
     assert (figure.metric, figure.value) == ("mean_top1_19_tasks", 76.28)
@@ -242,6 +251,7 @@ def test_find_treats_the_vtab_mean_as_its_top1():
     assert len(find()) == 580 + 9
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "key, name, nearest",
     [
@@ -258,6 +268,7 @@ def test_find_names_the_nearest(key, name, nearest):
         find(**{key: name})
 
 
+@pytest.mark.paper
 def test_claim_1_on_imagenet21k_finds_the_course_and_three_evaluations_by_timm():
     vit, bit = Contender("ViT-L/16", K21), Contender("BiT-R152x4", K21)
     assert ids(published_comparisons([vit, bit], "cifar10")) == ["course"]
@@ -272,6 +283,7 @@ def test_claim_1_on_imagenet21k_finds_the_course_and_three_evaluations_by_timm()
     assert not {"vit-paper", "bit-paper"} & {comparison.source for comparison in found}
 
 
+@pytest.mark.paper
 def test_claim_1_on_jft_is_table_2():
     vit, bit = Contender("ViT-L/16", JFT), Contender("BiT-R152x4", JFT)
     [real] = published_comparisons([vit, bit], "imagenet_real")
@@ -281,6 +293,7 @@ def test_claim_1_on_jft_is_table_2():
     assert [side.n for side in vtab.sides] == [None, None]
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("architecture", ["ViT-B/32", "ViT-B/16", "ViT-L/32", "ViT-L/16"])
 @pytest.mark.parametrize("dataset", ["cifar10", "imagenet_real", "pets"])
 def test_claim_2_is_table_5(architecture, dataset):
@@ -290,6 +303,7 @@ def test_claim_2_is_table_5(architecture, dataset):
     assert [side.figures[0].pretrain for side in found.sides] == [K1, K21, JFT]
 
 
+@pytest.mark.paper
 def test_equal_resolutions_are_paired_where_sides_share_some():
     found = published_comparisons(
         [Contender("ViT-B/32", K21, "augreg"), Contender("ViT-B/32", K1, "augreg")], "imagenet"
@@ -299,6 +313,7 @@ def test_equal_resolutions_are_paired_where_sides_share_some():
         assert len({side.resolution for side in comparison.sides}) == 1
 
 
+@pytest.mark.paper
 def test_claim_3_pairs_equal_pretraining_epochs():
     both = published_comparisons([Contender("R50+ViT-L/16", JFT), Contender("ViT-L/16", JFT)], "imagenet_real")
     # Table 2 and table 5 hold the ViT, not the hybrid: table 6 alone has both.
@@ -309,6 +324,7 @@ def test_claim_3_pairs_equal_pretraining_epochs():
     assert ids(unequal) == ["vit-paper/table-6/14-epochs-vs-7-epochs"]
 
 
+@pytest.mark.paper
 def test_claim_3_on_imagenet21k_shows_that_dropout_decides():
     found = published_comparisons([Contender("R50+ViT-B/16", K21), Contender("ViT-B/16", K21)], "imagenet")
     by_id = {c.publication: c.sides[0].value - c.sides[1].value for c in found}
@@ -316,6 +332,7 @@ def test_claim_3_on_imagenet21k_shows_that_dropout_decides():
     assert by_id["vit-readme/replication/dropout-0.1"] == pytest.approx(0.8508 - 0.8412)
 
 
+@pytest.mark.paper
 def test_tables_of_a_source_are_combined_only_where_none_has_all_sides():
     [found] = published_comparisons([Contender("BiT-R152x4", JFT), Contender("BiT-R152x4", K21)], "cifar100")
     assert found.publication == "bit-paper/table-1-vs-table-2"
@@ -335,6 +352,7 @@ def test_publication_ids_are_unique_and_plain():
             assert len(set(readings)) == len(readings)
 
 
+@pytest.mark.paper
 def test_repeated_runs_are_averaged_and_their_own_spread_counts():
     side = only(Contender("ViT-B/16", K21), "cifar100", "vit-readme-2021-05/replication")
     assert (side.value, side.seeds, len(side.figures)) == (pytest.approx(0.9245), 2, 2)
@@ -342,12 +360,14 @@ def test_repeated_runs_are_averaged_and_their_own_spread_counts():
     assert side.variance == pytest.approx(0.9245 * (1 - 0.9245) / 10_000 + seeds)
 
 
+@pytest.mark.paper
 def test_a_std_over_seeds_is_added_to_the_binomial_variance():
     side = only(Contender("ViT-L/16", JFT), "cifar100", "vit-paper/table-2")
     assert side.variance == pytest.approx(0.939 * 0.061 / 10_000 + 0.0005**2 / 3)
     assert (side.n, side.seeds) == (10_000, 3)
 
 
+@pytest.mark.paper
 def test_the_spread_of_a_median_is_wider_than_that_of_a_mean():
     [figure] = find("BiT-R152x4", JFT, dataset="cifar100", source="bit-paper")
     side = only(Contender("BiT-R152x4", JFT), "cifar100", "bit-paper/table-1")
@@ -356,12 +376,14 @@ def test_the_spread_of_a_median_is_wider_than_that_of_a_mean():
     assert seeds == pytest.approx(1.346 * (figure.std / 100) ** 2 / 3, rel=1e-3)
 
 
+@pytest.mark.paper
 def test_a_range_over_five_runs_becomes_a_standard_deviation():
     side = only(Contender("ViT-B/32", K21, "augreg"), "pets", "big-vision")
     sd = (0.9400 - 0.9362) / 2.326
     assert side.variance == pytest.approx(0.9378 * (1 - 0.9378) / 3669 + sd**2 / 5, rel=1e-3)
 
 
+@pytest.mark.paper
 def test_without_examples_or_spread_there_is_no_variance():
     side = only(Contender("BiT-R152x4", K21), "vtab1k", "bit-paper/table-2")
     assert side.variance is None
@@ -369,11 +391,13 @@ def test_without_examples_or_spread_there_is_no_variance():
         st.unpaired(side, side)
 
 
+@pytest.mark.paper
 def test_examples_that_an_evaluation_dropped_do_not_count():
     side = only(Contender("ViT-L/16", K21), "cifar10", "vit-readme/replication/dropout-0.1")
     assert side.n == 9_728 == 10_000 // 512 * 512
 
 
+@pytest.mark.paper
 def test_single_labels_the_recipe_and_leaves_sources_out():
     vit = Contender("ViT-L/16", K21)
     found = {reading.publication: reading.recipe for reading in single(vit, "imagenet", exclude_sources=["vit-paper"])}
@@ -388,12 +412,14 @@ def test_single_labels_the_recipe_and_leaves_sources_out():
         single(vit, "pets", exclude_sources=["vit-papers"])
 
 
+@pytest.mark.paper
 def test_citations_lead_to_the_table():
     side = only(Contender("BiT-R152x4", K21), "imagenet", "course")
     assert side.citation.startswith("re_vit notebooks (mohammed183/re_vit @d17897d), notebooks/experiments/resnet.json")
     assert side.citation.endswith("/notebooks/experiments/resnet.json")
 
 
+@pytest.mark.paper
 def test_what_nobody_published_gives_nothing_and_an_unknown_dataset_is_named():
     released = Contender("R50+ViT-L/16", K21)
     assert published_comparisons([released, Contender("ViT-L/16", K21)], "cifar10") == ()
@@ -402,6 +428,7 @@ def test_what_nobody_published_gives_nothing_and_an_unknown_dataset_is_named():
         published_comparisons([released, released], "flowers")
 
 
+@pytest.mark.paper
 def test_figures_are_hashable_and_frozen():
     figure = load()[0]
     assert figure == Figure(**vars(figure))

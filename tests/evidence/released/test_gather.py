@@ -24,6 +24,7 @@ def result(correct, n=10_000, run_id="r"):
     return Result(run_id, tuple(int(i >= correct) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ())
 
 
+@pytest.mark.paper
 def test_on_imagenet_a_fine_tuned_checkpoint_is_evaluated_and_any_other_fine_tuned():
     large = Contender("ViT-L/16", "ImageNet-21k", resolution=384)
     evaluated = trial(large, "imagenet_real", "notebook")
@@ -38,6 +39,7 @@ def test_on_imagenet_a_fine_tuned_checkpoint_is_evaluated_and_any_other_fine_tun
     assert flowers.seeds(3) == (0, 1, 2)
 
 
+@pytest.mark.paper
 def test_another_optimiser_is_said():
     sam = Contender("ViT-B/16", "ImageNet-1k", "sam")
     (said,) = caveats((Contender("ViT-B/16", "ImageNet-21k"), sam))
@@ -59,6 +61,7 @@ class Closed:
         raise NotComputed("no accelerator here")
 
 
+@pytest.mark.paper
 def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, monkeypatch):
     monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
     monkeypatch.setenv("VIT_CLAIMS_CACHE", str(tmp_path / "cache"))
@@ -78,6 +81,7 @@ def test_nothing_here_is_not_run_and_never_released_is_not_verifiable(tmp_path, 
     assert gathered(said, jft, Closed()) == Missing("JFT-300M: never released", "not verifiable")
 
 
+@pytest.mark.paper
 def test_a_recipe_that_the_figure_means_nothing_for_is_not_run():
     claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
     close = Close(Contender("ViT-L/16", "ImageNet-21k"), to=99.16, on="cifar10", within={"paper": 0.5, "code": 0.5})
@@ -86,6 +90,7 @@ def test_a_recipe_that_the_figure_means_nothing_for_is_not_run():
     assert "paper, code; choose one with --recipe" in found.reason
 
 
+@pytest.mark.paper
 def test_images_to_lay_by_hand_are_missed_before_weights_are_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
     monkeypatch.setenv("VIT_CLAIMS_CACHE", str(tmp_path / "cache"))
@@ -95,6 +100,7 @@ def test_images_to_lay_by_hand_are_missed_before_weights_are_fetched(tmp_path, m
         material(evaluated, fetch=True)
 
 
+@pytest.mark.paper
 def test_what_does_not_fit_this_machine_is_not_run(monkeypatch):
     weights = replace(checkpoint("vit-l16-in21k-in1k-384"), sha256="a" * 64)
     here = Material(weights, unpinned_dataset("imagenet", train=False))
@@ -141,6 +147,7 @@ def searched(hypothesis, recipe, provider):
     return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", recipe), 0.05))
 
 
+@pytest.mark.paper
 def test_both_grids_are_computed_at_once_then_the_final_runs_with_the_chosen_rates(tiny):
     provider = Grid(0.1)
     found = searched(tiny, "searched", provider)
@@ -160,6 +167,7 @@ def test_both_grids_are_computed_at_once_then_the_final_runs_with_the_chosen_rat
     assert [len(side.scored) for side in found.sides.values()] == [3, 3]
 
 
+@pytest.mark.paper
 def test_nothing_is_run_where_every_rate_of_a_grid_diverged(tiny):
     provider = Grid(1e9, 1e10)
     found = searched(tiny, "all-wild", provider)

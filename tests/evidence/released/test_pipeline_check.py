@@ -20,6 +20,7 @@ def result(correct, n=10_000, run_id="r"):
     return Result(run_id, tuple(int(i >= correct) for i in range(n)), (0,) * n, (), 1.0, 1.0, 1, ())
 
 
+@pytest.mark.paper
 def test_each_family_of_the_claims_has_a_check_of_released_weights():
     assert set(checks()) == {"vit", "hybrid", "bit"}
     for family, check in checks().items():
@@ -30,6 +31,7 @@ def test_each_family_of_the_claims_has_a_check_of_released_weights():
         assert found.recipe.side == found.checkpoint.resolution
 
 
+@pytest.mark.paper
 def test_released_weights_must_give_what_others_measured():
     check = checks()["vit"]  # 85.158 within 0.5
     require(check, result(8_480))
@@ -38,6 +40,7 @@ def test_released_weights_must_give_what_others_measured():
         require(check, result(7_500))
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("correct, believed", [(8_480, True), (7_500, False)])
 def test_nothing_fine_tuned_is_believed_before_the_pipeline_check(correct, believed, monkeypatch):
     fine_tuned = trial(Contender("ViT-L/16", "ImageNet-21k"), "cifar10", "notebook")
@@ -63,6 +66,7 @@ def test_nothing_fine_tuned_is_believed_before_the_pipeline_check(correct, belie
     ]
 
 
+@pytest.mark.paper
 def test_where_the_check_cannot_be_made_it_is_said(monkeypatch):
     def missing(of, fetch):
         raise ClaimsError("not here")
