@@ -232,7 +232,7 @@ def definitions_of(tables: Mapping[str, Any], file: str, known: Mapping[str, Def
         if name not in tables:
             raise unknown("recipe", name, {*tables, *known}, f"{file} [{path[-1]}], based_on")
         if name in path:
-            raise ClaimsError(f"{file} [{name}]: expected a recipe that is based on another, found itself; mend it")
+            raise ClaimsError(f"{file} [{name}]: expected a recipe that is based on another, found itself; correct it")
         require_id(name, file)
         table = tables[name]
         if not isinstance(table, dict):

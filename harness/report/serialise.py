@@ -56,7 +56,7 @@ def from_json(spec: type[T], text: str, where: str) -> T:
     """
     values = parse(text, where)
     if not isinstance(values, dict):
-        raise ClaimsError(f"{where}: expected a JSON object, found {type(values).__name__}; mend or remove it")
+        raise ClaimsError(f"{where}: expected a JSON object, found {type(values).__name__}; correct or remove it")
     return build(spec, values, where)
 
 
@@ -68,7 +68,7 @@ def parse(text: str, where: str) -> Any:
     """
 
     def refuse(constant: str) -> NoReturn:
-        raise ClaimsError(f"{where}: expected finite numbers, found {constant}; mend or remove it")
+        raise ClaimsError(f"{where}: expected finite numbers, found {constant}; correct or remove it")
 
     try:
         return json.loads(text, parse_constant=refuse)
@@ -76,7 +76,7 @@ def parse(text: str, where: str) -> Any:
         place = f"line {error.lineno}, " if "\n" in text.strip() else ""
         raise ClaimsError(
             f"{where}: expected JSON, found a fault at {place}column {error.colno} ({error.msg});"
-            " mend it or move the file away; nothing was overwritten"
+            " correct it or move the file away; nothing was overwritten"
         ) from None
     except RecursionError:
         raise ClaimsError(f"{where}: expected JSON of a verdict, found a too deeply nested value; remove it") from None

@@ -51,7 +51,7 @@ class VerdictStore:
                 # It names files (tables/<claim>.csv) and places on the page.
                 raise ClaimsError(
                     f"verdict on {record.hypothesis!r}: expected a claim id of a-z, 0-9 and _,"
-                    f" found {record.claim!r}; mend or remove the record"
+                    f" found {record.claim!r}; correct or remove the record"
                 )
             made = moment(record)
             before = self.verdicts.get(record.key)
@@ -96,7 +96,7 @@ def moment(verdict: Verdict) -> datetime:
     except ValueError:
         raise ClaimsError(
             f"verdict on {verdict.hypothesis!r} ({verdict.source}): expected an ISO 8601 date,"
-            f" found {verdict.date!r}; mend or remove the record"
+            f" found {verdict.date!r}; correct or remove the record"
         ) from None
     return made if made.tzinfo else made.replace(tzinfo=UTC)
 
@@ -153,7 +153,7 @@ def items(values: dict[str, Any], key: str, path: Path) -> Iterator[tuple[dict[s
     for number, item in enumerate(listed, start=1):
         where = f"{path}: {key} record {number}"
         if not isinstance(item, dict):
-            raise ClaimsError(f"{where}: expected an object, found {type(item).__name__}; mend or remove it")
+            raise ClaimsError(f"{where}: expected an object, found {type(item).__name__}; correct or remove it")
         yield item, where
 
 
