@@ -35,7 +35,7 @@ def repeated(command: list[str], n: int) -> float:
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give the rows of the command line."""
+    """Yield the rows of the command line."""
     with tempfile.TemporaryDirectory() as folder:
         home = f"--home={folder}/home"
         run = ["harness", "run", "--checkpoint", "micro-vit-l", "--dataset", "digits-5", "--seed", "0", home]

@@ -9,7 +9,7 @@ from bench.rows import Row
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give images per processor second of each fractal corpus, made once whatever n is."""
+    """Yield images per processor second of each fractal corpus, made once whatever n is."""
     from claims.micro.fractals import CORPORA, generate
 
     for corpus in CORPORA.values():

@@ -20,7 +20,7 @@ from bench.rows import Clock, Goal, Lap, Row, compared, rounds
 from harness.data.preprocess import eval_rule
 from harness.models.torch.folding import folded
 from harness.training.api import EVALUATION_BATCH
-from harness.training.torch.device import Machine, machine
+from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate, predict, resized_batch
 from harness.training.torch.inputs import laid_out, normalised, to_inputs
 from harness.training.torch.network import convolutional, faster_format, network
@@ -33,7 +33,7 @@ AGREE = 0.99
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give the rows of n rounds on a CPU, one thread."""
+    """Yield the rows of n rounds on a CPU, one thread."""
     for case in (
         cases.small_vit(tests=512),
         cases.small_bit(tests=768),
@@ -45,8 +45,8 @@ def rows(n: int) -> Iterator[Row]:
 
 
 def of_case(case: Case, n: int, workers: int = 0) -> Iterator[Row]:
-    """Give the rows of a case; `workers` processes load for the plain loop."""
-    here = machine(case.device, case.run.recipe)
+    """Yield the rows of a case; `workers` processes load for the plain loop."""
+    here = device_context(case.device, case.run.recipe)
     model = network(case.run, case.weights).to(here.device)
     memory_format = faster_format(model, 3, case.run.recipe.side, here)
     name = f"{case.name}, evaluation"
@@ -76,14 +76,14 @@ def timed(side: Callable[[], tuple[Lap, Classes]]) -> Lap:
     return side()[0]
 
 
-def ours(case: Case, model: nn.Module, here: Machine, memory_format: torch.memory_format) -> tuple[Lap, Classes]:
+def ours(case: Case, model: nn.Module, here: DeviceContext, memory_format: torch.memory_format) -> tuple[Lap, Classes]:
     """Evaluate as a run does: from stored uint8 images, weights folded."""
     clock = Clock(wait(case.device))
     found = evaluate(model, case.data.test, case.run.recipe, here, case.name, memory_format)
     return clock.lap(len(found)), found
 
 
-def plain_loader(case: Case, here: Machine, workers: int) -> DataLoader[Any]:
+def plain_loader(case: Case, here: DeviceContext, workers: int) -> DataLoader[Any]:
     """Return PyTorch's own way to the same uint8 images."""
     return DataLoader(
         TensorDataset(torch.from_numpy(case.data.test.array())),
@@ -96,7 +96,7 @@ def plain_loader(case: Case, here: Machine, workers: int) -> DataLoader[Any]:
 
 @torch.inference_mode()
 def plain(
-    case: Case, model: nn.Module, here: Machine, memory_format: torch.memory_format, loader: DataLoader[Any]
+    case: Case, model: nn.Module, here: DeviceContext, memory_format: torch.memory_format, loader: DataLoader[Any]
 ) -> tuple[Lap, Classes]:
     """Evaluate in a plain loop: the same preprocessing, batch, precision and memory format, the network as it is."""
     clock = Clock(wait(case.device))
@@ -114,7 +114,12 @@ def plain(
 
 
 def forward(
-    case: Case, model: nn.Module, here: Machine, inputs: torch.Tensor, memory_format: torch.memory_format, fold: bool
+    case: Case,
+    model: nn.Module,
+    here: DeviceContext,
+    inputs: torch.Tensor,
+    memory_format: torch.memory_format,
+    fold: bool,
 ) -> Lap:
     """Time the network alone on inputs that lie ready."""
     model.to(memory_format=memory_format)

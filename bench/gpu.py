@@ -40,7 +40,7 @@ SIDE = 8192
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give the rows of the first CUDA device; one row says so where there is none."""
+    """Yield the rows of the first CUDA device; one row says so where there is none."""
     os.environ[VARIABLE] = os.environ.get(VARIABLE, "0").split(",")[0]  # else Trainer would use all of them
     if not torch.cuda.is_available():
         yield Row("GPU", note="not measured: no CUDA device here")
@@ -74,7 +74,7 @@ def matrix_rate() -> float:
 def large(
     name: str, resolution: int, batch: int, goal: Goal | None, measured: float, stated: float | None
 ) -> Iterator[Row]:
-    """Give the rows of one network on random 32-pixel images, stretched and cropped anew on the device in every step.
+    """Yield the rows of one network on random 32-pixel images, stretched and cropped anew on the device in every step.
 
     Args:
         name: the architecture's.
@@ -110,7 +110,7 @@ def large(
 
 
 def against_others(n: int, name: str = "ViT-B/16", resolution: int = 224, batch: int = 256) -> Iterator[Row]:
-    """Give the rows of one network: ours, a bare loop and Trainer on inputs that lie on the device."""
+    """Yield the rows of one network: ours, a bare loop and Trainer on inputs that lie on the device."""
     plan = cases.recipe(resolution, 40, batch, precision="bfloat16")
     title = f"{name} at {resolution}"
     network = architecture(name, resolution)
@@ -139,7 +139,7 @@ def against_others(n: int, name: str = "ViT-B/16", resolution: int = 224, batch:
 def evaluations(
     n: int, names: tuple[str, ...] = ("ViT-B/16", "BiT-R50x1"), resolution: int = 224, tests: int = 4096
 ) -> Iterator[Row]:
-    """Give the rows of evaluation in bfloat16; four processes load for the plain loop."""
+    """Yield the rows of evaluation in bfloat16; four processes load for the plain loop."""
     for name in names:
         plan = cases.recipe(resolution, 1, 256, precision="bfloat16")
         network, title = architecture(name, resolution), f"{name} at {resolution}"
@@ -161,6 +161,6 @@ def fitting(most: int, batch: int) -> int:
 
 
 def free() -> None:
-    """Give back what the last case held."""
+    """Free what the last case held."""
     gc.collect()
     torch.cuda.empty_cache()

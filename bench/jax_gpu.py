@@ -12,7 +12,7 @@ from harness.training.accelerators import jax_has_one
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give the rows of the first accelerator, each measured once; one row says so where JAX sees none."""
+    """Yield the rows of the first accelerator, each measured once; one row says so where JAX sees none."""
     if not jax_has_one():
         yield Row("JAX on a GPU", note="not measured: JAX sees no accelerator here")
         return

@@ -21,7 +21,7 @@ from bench.rows import Clock, Lap
 from harness.models.flax import build
 from harness.training.api import EVALUATION_BATCH, Execution, Progress
 from harness.training.jax import engine
-from harness.training.jax.device import machine
+from harness.training.jax.device import device_context
 from harness.training.jax.evaluation import evaluate
 from harness.training.jax.loop import Loop, TrainedParams
 from harness.training.lr_schedule import learning_rate
@@ -35,7 +35,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Traine
         skip: first steps that do not count: the program is compiled in the first one.
         execution: fields of an Execution.
     """
-    here = machine(case.device, case.run.recipe)
+    here = device_context(case.device, case.run.recipe)
     clock = Clock()
 
     def on_step(progress: Progress) -> None:
@@ -59,7 +59,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Traine
 
 def bare(case: Case, batches: Sequence[tuple[Any, Any]], skip: int = SKIPPED) -> Lap:
     """Fine-tune with one jitted step on batches that lie ready; losses are looked at after the last step."""
-    machine(case.device, case.run.recipe)
+    device_context(case.device, case.run.recipe)
     params, architecture = engine.network(replace(case.run, backend="jax"), case.weights)
     update, rule = _update(case, architecture)
     params = jax.tree.map(jnp.copy, params)  # given away in the first step
@@ -114,7 +114,7 @@ class Evaluation:
     """One network that is evaluated our way and in a bare loop."""
 
     def __init__(self, case: Case):
-        self.case, self.here = case, machine(case.device, case.run.recipe)
+        self.case, self.here = case, device_context(case.device, case.run.recipe)
         self.params, self.architecture = engine.network(replace(case.run, backend="jax"), case.weights)
         self.images = case.data.test.array()
         recipe, network = case.run.recipe, build.network(self.architecture, dtype=_dtype(case))

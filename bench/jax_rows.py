@@ -16,14 +16,14 @@ from bench.evaluation import alike, timed
 from bench.rows import Row, compared, rounds, same_work
 from bench.training import OF_THE_LIMIT
 from harness.training.devices import start_jax
-from harness.training.torch.device import machine
+from harness.training.torch.device import device_context
 from harness.training.torch.network import network
 
 AGAINST_TORCH = "PyTorch backend"
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give the rows of n rounds."""
+    """Yield the rows of n rounds."""
     start_jax()
     for case in (cases.small_vit(), cases.small_bit(), cases.micro("vit", 80), cases.micro("bit", 60)):
         yield from training(case, n)
@@ -39,7 +39,7 @@ def rows(n: int) -> Iterator[Row]:
 
 
 def training(case: Case, n: int) -> Iterator[Row]:
-    """Give the rows of fine-tuning a case."""
+    """Yield the rows of fine-tuning a case."""
     from bench import jax_loops
 
     ready = jax_loops.batches(case)
@@ -59,11 +59,11 @@ def training(case: Case, n: int) -> Iterator[Row]:
 
 
 def evaluations(case: Case, n: int) -> Iterator[Row]:
-    """Give the rows of evaluating a case."""
+    """Yield the rows of evaluating a case."""
     from bench import jax_loops
 
     in_jax = jax_loops.Evaluation(case)
-    here = machine(case.device, case.run.recipe)
+    here = device_context(case.device, case.run.recipe)
     model = network(case.run, case.weights)
     sides: dict[str, Any] = {
         "ours": in_jax.ours,
@@ -80,7 +80,7 @@ def evaluations(case: Case, n: int) -> Iterator[Row]:
 
 
 def starts(n: int) -> Iterator[Row]:
-    """Give the seconds of whole processes that compute one micro run: with programs to compile, with kept ones."""
+    """Yield the seconds of whole processes that compute one micro run: with programs to compile, with kept ones."""
     for family in ("vit", "bit"):
         seconds: dict[str, list[float]] = {"cold": [], "warm": [], "torch": []}
         for _ in range(n):

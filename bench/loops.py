@@ -18,7 +18,7 @@ from bench.rows import Clock, Lap
 from harness.training.api import Execution, Progress
 from harness.training.lr_schedule import learning_rate
 from harness.training.outcome import Trained
-from harness.training.torch.device import machine
+from harness.training.torch.device import device_context
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import faster_format, network
@@ -51,7 +51,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> Ours:
         skip: first steps that do not count.
         execution: fields of an Execution.
     """
-    here = machine(case.device, case.run.recipe)
+    here = device_context(case.device, case.run.recipe)
     model = network(case.run, case.weights).to(here.device)
     memory_format = faster_format(model, 3, case.run.recipe.resolution, here)
     clock = Clock(wait(case.device))
@@ -86,7 +86,7 @@ def bare(
         memory_format: of weights and inputs.
     """
     recipe, loaded = case.run.recipe, case.preloaded
-    here = machine(case.device, recipe)
+    here = device_context(case.device, recipe)
     model = network(case.run, case.weights).to(here.device)
     model.to(memory_format=memory_format)
     model.train()
@@ -161,7 +161,7 @@ def trainer(
     import transformers
 
     recipe = case.run.recipe
-    machine(case.device, recipe)  # threads and arithmetic as ours
+    device_context(case.device, recipe)  # threads and arithmetic as ours
     model = network(case.run, case.weights).to(case.device)
     model.to(memory_format=memory_format)
     clock = Clock(wait(case.device))

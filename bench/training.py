@@ -15,7 +15,7 @@ AS_TRAINER = Goal(">=", 1.0)
 
 
 def rows(n: int) -> Iterator[Row]:
-    """Give the rows of n rounds."""
+    """Yield the rows of n rounds."""
     for case in (
         cases.small_vit(),
         cases.small_bit(),
@@ -29,7 +29,7 @@ def rows(n: int) -> Iterator[Row]:
 
 
 def whole_images(case: Case, n: int) -> Iterator[Row]:
-    """Give the rows of a case whose inputs are the same in every step."""
+    """Yield the rows of a case whose inputs are the same in every step."""
     laps = rounds(
         {
             "ours": lambda: loops.ours(case).lap,

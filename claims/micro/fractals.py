@@ -67,7 +67,7 @@ def fixed(words: Words) -> Integers:
 
 
 def contracts(system: Integers) -> npt.NDArray[np.bool_]:
-    """Tell which maps of a system (..., 6) contract, but not to almost nothing.
+    """Return which maps of a system (..., 6) contract, but not to almost nothing.
 
     The largest singular value s of the 2x2 part obeys s^4 - |A|_F^2 s^2 + det^2 = 0, so "below 0.9"
     is a comparison of integers; the determinant is kept above 0.04 so that no map is a line.

@@ -82,7 +82,7 @@ def pretrain(
     from claims.micro.fractals import generate
     from harness.models.npz_layout import write
     from harness.models.torch.build import create, export
-    from harness.training.torch.device import Machine
+    from harness.training.torch.device import DeviceContext
     from harness.training.torch.evaluation import predict
     from harness.training.torch.inputs import to_inputs
 
@@ -102,7 +102,7 @@ def pretrain(
             " not written, give it more steps"
         )
     fresh, fresh_labels = held_out(corpus)
-    here = Machine(torch.device("cpu"))
+    here = DeviceContext(torch.device("cpu"))
     correct = int((predict(model, to_inputs(fresh, SIDE), here) == fresh_labels).sum())
     path = out / f"{name}.npz"
     write(path, export(model, shape))

@@ -44,7 +44,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryEstimate:
     """Bytes that a run takes on a card."""
 
     fixed: int
@@ -146,7 +146,7 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
 
 def needs(
     job: Job, of: Network, *, checkpointing: bool = False, lower: bool | None = None, home: Path | None = None
-) -> Need:
+) -> MemoryEstimate:
     """Return the memory that a run takes on a card.
 
     Weights, gradients, momentum and averaged weights are float32 (momentum as the recipe says); what a step keeps is
@@ -167,7 +167,7 @@ def needs(
     held = work(of, recipe.resolution, home).with_head(job.classes)
     test = activations(of, recipe.side, training=False, lower=low, home=home)
     if recipe.evaluates_only:
-        return Need(CONTEXT + 4 * held + test.fixed, test.per_image)
+        return MemoryEstimate(CONTEXT + 4 * held + test.fixed, test.per_image)
     step = activations(
         of,
         recipe.resolution,
@@ -181,10 +181,10 @@ def needs(
     state = held * (4 + 4 + momentum + (4 if recipe.polyak else 0))
     # The evaluation after it finds its own number of images; one must fit.
     evaluation = test.fixed + test.per_image - step.per_image
-    return Need(CONTEXT + state + max(step.fixed, evaluation), step.per_image)
+    return MemoryEstimate(CONTEXT + state + max(step.fixed, evaluation), step.per_image)
 
 
-def would_fit(job: Job, of: Network, card: Card, need: Need, home: Path | None = None) -> str:
+def would_fit(job: Job, of: Network, card: Card, need: MemoryEstimate, home: Path | None = None) -> str:
     """Return one line: what a run that does not fit a card takes, and what would make it fit.
 
     A smaller micro-batch and activation checkpointing were tried already: they are automatic.

@@ -23,7 +23,7 @@ from harness.core.specs import Dataset, Recipe, Run
 from harness.data.examples import Examples
 from harness.data.pixel_cache import PixelCache, cached
 from harness.data.preprocess import Resize, eval_rule
-from harness.data.published_splits import Parts
+from harness.data.published_splits import PublishedSplits
 from harness.data.readers.imagenet import name_of
 from harness.data.registry import Entry, load_parts
 from harness.data.splits import Data, Split, held_out, trained_on
@@ -141,7 +141,7 @@ def evaluated(entry: Entry) -> Entry:
     return replace(entry, train=0, pool=None)
 
 
-def part_of(parts: Parts, name: str) -> Examples:
+def part_of(parts: PublishedSplits, name: str) -> Examples:
     """Return one part by name, which must be there."""
     found = parts.train if name == "train" else parts.test
     assert found is not None  # load_parts counted it

@@ -223,7 +223,7 @@ def write_at(descriptor: int, content: memoryview, offset: int) -> None:
 
 
 def decoded(examples: Examples, resize: Resize | None) -> Iterator[tuple[int, bytes, Pixels]]:
-    """Give (example, digest of its encoded bytes, pixels) in reading order.
+    """Yield (example, digest of its encoded bytes, pixels) in reading order.
 
     Bytes are read by one thread, in order (an archive may need that); images are decoded side by side.
     """

@@ -20,7 +20,7 @@ SUBSET_STREAM = 0x17AB
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class PublishedSplits:
     """The published parts of a dataset; None where it has no such part here."""
 
     test: Examples
@@ -30,7 +30,7 @@ class Parts:
 
 Digests = Mapping[str, str]
 """File name to "algorithm:hexadecimal", as published."""
-Reader = Callable[[Path, Digests], Parts]
+Reader = Callable[[Path, Digests], PublishedSplits]
 """Reads a dataset below a folder, checking the files whose digests are published."""
 
 
@@ -47,7 +47,7 @@ def check_digest(path: Path, digests: Digests) -> None:
         raise ClaimsError(f"{path}: expected {algorithm} {expected}, found {found}; fetch it again")
 
 
-def apart(parts: Parts) -> Parts:
+def apart(parts: PublishedSplits) -> PublishedSplits:
     """Return parts of one folder in which no image occurs twice.
 
     Raises:
@@ -85,7 +85,7 @@ def join(first: Examples, second: Examples) -> Examples:
     )
 
 
-def hold_out(examples: Examples, share: float) -> Parts:
+def hold_out(examples: Examples, share: float) -> PublishedSplits:
     """Return train and test parts by index, for a set published without a split.
 
     The test part is round(N * share) examples of a fixed permutation: this project's rule, not that
@@ -93,10 +93,10 @@ def hold_out(examples: Examples, share: float) -> Parts:
     """
     order = permutation(len(examples), HOLD_OUT_STREAM)
     held = round(len(examples) * share)
-    return Parts(train=examples.take(np.sort(order[held:])), test=examples.take(np.sort(order[:held])))
+    return PublishedSplits(train=examples.take(np.sort(order[held:])), test=examples.take(np.sort(order[:held])))
 
 
-def stratified(examples: Examples, share: float) -> Parts:
+def stratified(examples: Examples, share: float) -> PublishedSplits:
     """Return train and test parts by index and class, for a user's own set without a split.
 
     Of each class the test part is round(n * share) examples of a fixed permutation, at least one and never all of them;
@@ -117,10 +117,10 @@ def stratified(examples: Examples, share: float) -> Parts:
         test.append(of_class[permutation(len(of_class), HOLD_OUT_STREAM)[:held]])
     chosen = np.sort(np.concatenate(test))
     rest = np.setdiff1d(np.arange(len(examples)), chosen)
-    return Parts(train=examples.take(rest), test=examples.take(chosen))
+    return PublishedSplits(train=examples.take(rest), test=examples.take(chosen))
 
 
-def per_class(examples: Examples, shots: int) -> Parts:
+def per_class(examples: Examples, shots: int) -> PublishedSplits:
     """Return `shots` examples of each class, by index, as the train part and the rest as the test part.
 
     Raises:
@@ -137,7 +137,7 @@ def per_class(examples: Examples, shots: int) -> Parts:
         train.append(of_class[:shots])
     chosen = np.sort(np.concatenate(train))
     rest = np.setdiff1d(np.arange(len(examples)), chosen)
-    return Parts(train=examples.take(chosen), test=examples.take(rest))
+    return PublishedSplits(train=examples.take(chosen), test=examples.take(rest))
 
 
 def subset(examples: Examples, n: int) -> Examples:

@@ -19,7 +19,7 @@ from harness.core.paper import own_table, paper
 from harness.core.specs import STRICT, Count, Dataset, Natural, Sources, build
 from harness.core.toml import read_specs, read_tables, read_toml, table_stamp
 from harness.data.examples import Examples
-from harness.data.published_splits import Digests, Parts, Reader, join, stratified, subset
+from harness.data.published_splits import Digests, PublishedSplits, Reader, join, stratified, subset
 from harness.data.readers import cifar, oxford, vtab
 from harness.data.readers.image_folder import image_folder
 from harness.data.readers.imagenet import imagenet_train, imagenet_validation
@@ -156,28 +156,28 @@ def all_of(path: Path | None, own: Path | None, micro: Path | None, stamp: objec
     return MappingProxyType(found)
 
 
-def imagenet(root: Path, digests: Digests) -> Parts:
+def imagenet(root: Path, digests: Digests) -> PublishedSplits:
     """Read ImageNet validation in any of its forms; it is counted, not hashed (its tar has 6.7 GB)."""
     del digests
-    return Parts(test=imagenet_validation(root))
+    return PublishedSplits(test=imagenet_validation(root))
 
 
-def imagenet_with_train(root: Path, digests: Digests) -> Parts:
+def imagenet_with_train(root: Path, digests: Digests) -> PublishedSplits:
     """Read ImageNet: the training folder `train/<synset>/*.JPEG` and validation in any of its forms."""
     test = imagenet(root, digests).test
     train = imagenet_train(root)
     if test.classes != train.classes and test.classes[0].startswith("n"):
         raise ClaimsError(f"{train.where}: expected the synsets of {test.where}, found others; complete it")
-    return Parts(test=test, train=train)
+    return PublishedSplits(test=test, train=train)
 
 
-def folder(root: Path, digests: Digests) -> Parts:
+def folder(root: Path, digests: Digests) -> PublishedSplits:
     """Read any folder of class folders: train/ and test/ (or val/), else a fifth of each class as test part."""
     del digests
     test = next((root / name for name in ("test", "val", "validation") if (root / name).is_dir()), None)
     if test is not None and (root / "train").is_dir():
         train = image_folder(root / "train")
-        return Parts(train=train, test=image_folder(test, classes=train.classes))
+        return PublishedSplits(train=train, test=image_folder(test, classes=train.classes))
     return stratified(image_folder(root), 0.2)
 
 
@@ -201,7 +201,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-def load_parts(entry: Entry, root: Path) -> Parts:
+def load_parts(entry: Entry, root: Path) -> PublishedSplits:
     """Read a real dataset and check that it is all there. Nothing is decoded.
 
     Args:
@@ -222,18 +222,18 @@ def load_parts(entry: Entry, root: Path) -> Parts:
             raise ClaimsError(f"{entry.id}: expected it in {root}, found no such folder; name the folder that holds it")
         parts = READERS[entry.reader](root, {name: digest for name, digest in entry.files if digest})
         if entry.train_on == "train+validation" and parts.train is not None and parts.validation is not None:
-            parts = Parts(train=join(parts.train, parts.validation), test=parts.test)
+            parts = PublishedSplits(train=join(parts.train, parts.validation), test=parts.test)
         check(entry, "training", parts.train, entry.pool or entry.train)
         check_classes(entry, "training", parts.train)
         if entry.pool is not None and parts.train is not None:
-            parts = Parts(train=subset(parts.train, entry.train), test=parts.test)
+            parts = PublishedSplits(train=subset(parts.train, entry.train), test=parts.test)
     check(entry, "training", parts.train, entry.train)
     check(entry, "test", parts.test, entry.test)
     check_classes(entry, "test", parts.test)
-    return Parts(train=parts.train if entry.train else None, test=parts.test)
+    return PublishedSplits(train=parts.train if entry.train else None, test=parts.test)
 
 
-def published_lists(entry: Entry, root: Path) -> Parts | None:
+def published_lists(entry: Entry, root: Path) -> PublishedSplits | None:
     """Return the parts that the published lists of VTAB-1k name, if they are in the folder."""
     if not entry.lists:
         return None

@@ -30,6 +30,31 @@ def stored_image(split: Split, example: int) -> npt.NDArray[np.uint8]:
     return image[..., None] if image.ndim == 2 else image
 
 
+def first_pixels(heights: Indices, row: Indices, images: Indices, top: Indices, left: Indices) -> Indices:
+    """Return which pixel of a split of one size is the top left one of each box, (n,), all images in one row.
+
+    Args:
+        heights: (n,) of the images, pixels.
+        row: (n,) pixels from one row of an image to the next.
+        images: (n,) their places in the split.
+        top: (n,) of the boxes.
+        left: (n,) likewise.
+    """
+    first: Indices = images * (heights * row) + top * row + left
+    return first
+
+
+def copy_boxes(split: Split, examples: Indices, boxes: Indices, to: npt.NDArray[np.uint8]) -> None:
+    """Copy the stored pixels of one box (top, left, height, width) of each example to rows of `to`, (P, C).
+
+    One box comes after the other, each row by row.
+    """
+    ends = np.cumsum(boxes[:, 2] * boxes[:, 3])
+    for example, end, (top, left, height, width) in zip(examples, ends, boxes, strict=True):
+        image = stored_image(split, int(example))[top : top + height, left : left + width]
+        to[end - height * width : end] = image.reshape(-1, to.shape[1])
+
+
 def stored_images(split: Split, start: int, stop: int) -> npt.NDArray[np.uint8]:
     """Return the stored pixels of successive examples of one size, (n, H, W, C)."""
     if isinstance(split.images, PixelCache):

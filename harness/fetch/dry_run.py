@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from harness.fetch.environment import hint, unusable
 from harness.fetch.http import one_line, refusal
 from harness.fetch.hub import ask, endpoint, in_hub_cache
-from harness.fetch.retry import Again, Network, SourceFailure
+from harness.fetch.retry import Network, RetryableError, SourceFailure
 from harness.fetch.server_metadata import statement
 from harness.fetch.sources import Hub, Local, Material, Source
 
@@ -126,7 +126,7 @@ def size_at(source: Source, network: Network, silent: dict[str, str]) -> int | N
         raise SourceFailure(silent[server])
     try:
         return ask(source, network).stated.size if isinstance(source, Hub) else head(address, network)
-    except Again as failure:
+    except RetryableError as failure:
         silent[server] = str(failure)
         raise SourceFailure(str(failure)) from None
 
@@ -136,7 +136,7 @@ def head(address: str, network: Network) -> int | None:
 
     Raises:
         SourceFailure: the server refuses.
-        Again: it does not answer.
+        RetryableError: it does not answer.
     """
     import requests
 
@@ -144,7 +144,7 @@ def head(address: str, network: Network) -> int | None:
         timeout = (network.connect, network.read)
         answer = requests.head(address, allow_redirects=True, timeout=timeout, headers={"Accept-Encoding": "identity"})
     except requests.RequestException as error:
-        raise Again(f"did not answer: {one_line(error)}{hint()}") from None
+        raise RetryableError(f"did not answer: {one_line(error)}{hint()}") from None
     except (OSError, ValueError, ImportError) as error:
         raise unusable(error) from None
     if answer.status_code >= 400:

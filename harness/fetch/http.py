@@ -16,7 +16,7 @@ from harness.core.errors import ClaimsError
 from harness.core.progress import width
 from harness.fetch.environment import hint, set_variables, unusable
 from harness.fetch.partial import Partial
-from harness.fetch.retry import PASSING, Again, Network, SourceFailure, persistently, retry_after
+from harness.fetch.retry import PASSING, Network, RetryableError, SourceFailure, retry_after, with_retries
 from harness.fetch.server_metadata import Stated, number, statement
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def download(request: Request, partial: Partial, network: Network, bar: bool | N
         ClaimsError: this machine can't store it.
     """
     refuse(request, request.stated)
-    return persistently(lambda: attempt(request, partial, network, bar), network, lambda: partial.size)
+    return with_retries(lambda: attempt(request, partial, network, bar), network, lambda: partial.size)
 
 
 def attempt(request: Request, partial: Partial, network: Network, bar: bool | None) -> Arrived:
@@ -98,7 +98,7 @@ def attempt(request: Request, partial: Partial, network: Network, bar: bool | No
     if sink.stated.size is not None and partial.size != sink.stated.size:
         found = partial.size
         partial.discard()
-        raise Again(f"expected {sink.stated.size:,} bytes as the server states, found {found:,}")
+        raise RetryableError(f"expected {sink.stated.size:,} bytes as the server states, found {found:,}")
     return Arrived(sink.stated, resumed=sink.resumed)
 
 
@@ -143,7 +143,7 @@ class Sink:
             self.start(response)
         elif response.status_code == 416 and self.offset:
             self.partial.discard()
-            raise Again("the server has no more bytes than came before, although the file is not whole")
+            raise RetryableError("the server has no more bytes than came before, although the file is not whole")
         elif response.ok:
             raise SourceFailure(f"expected the file (status 200), found status {response.status_code}")
         else:
@@ -175,7 +175,9 @@ class Sink:
         total = None if found is None or found[3] == "*" else int(found[3])
         if found is None or int(found[1]) != self.offset or (total and before.size and total != before.size):
             self.partial.discard()
-            raise Again(f"expected the rest from byte {self.offset:,}, found {response.headers.get('Content-Range')!r}")
+            raise RetryableError(
+                f"expected the rest from byte {self.offset:,}, found {response.headers.get('Content-Range')!r}"
+            )
         refuse(self.request, before)
         room(self.partial, None if before.size is None else before.size - self.offset)
         self.resumed = True
@@ -275,7 +277,7 @@ def refusal(response: Response) -> Exception:
     status = response.status_code
     reason = f"expected the file, found status {status} ({response.reason})"
     if status in PASSING:
-        return Again(reason, retry_after(response.headers))
+        return RetryableError(reason, retry_after(response.headers))
     what = {
         401: "; log in (a hub token in $HF_TOKEN) or use another source",
         403: "; the server refuses this user: log in, or use another source",
@@ -292,14 +294,16 @@ def broken(error: Exception, partial: Partial, stated: Stated, network: Network)
     if not isinstance(error, passing):
         return unusable(error) if set_variables() else SourceFailure(f"the request failed: {one_line(error)}")
     if isinstance(error, requests.ConnectTimeout):
-        return Again(f"no connection within {network.connect:g} s")
+        return RetryableError(f"no connection within {network.connect:g} s")
     if stated == Stated():
         silent = isinstance(error, requests.ReadTimeout)
-        return Again(f"no answer within {network.read:g} s" if silent else f"no connection: {one_line(error)}{hint()}")
+        return RetryableError(
+            f"no answer within {network.read:g} s" if silent else f"no connection: {one_line(error)}{hint()}"
+        )
     here = f"{partial.size:,}" + (f" of {stated.size:,} bytes" if stated.size is not None else " bytes")
     if "timed out" in str(error).lower():
-        return Again(f"no byte came for {network.read:g} s after {here}")
-    return Again(f"the connection broke after {here}")
+        return RetryableError(f"no byte came for {network.read:g} s after {here}")
+    return RetryableError(f"the connection broke after {here}")
 
 
 def one_line(error: Exception) -> str:

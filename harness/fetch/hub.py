@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.fetch.environment import hint, unusable
-from harness.fetch.retry import PASSING, Again, Network, SourceFailure, persistently, retry_after
+from harness.fetch.retry import PASSING, Network, RetryableError, SourceFailure, retry_after, with_retries
 from harness.fetch.server_metadata import Stated, digests_of_etag
 from harness.fetch.sources import Hub
 
@@ -39,7 +39,7 @@ def describe(source: Hub, network: Network) -> HubFile:
     Raises:
         SourceFailure: no such file, no access, or no answer.
     """
-    return persistently(lambda: ask(source, network), network)
+    return with_retries(lambda: ask(source, network), network)
 
 
 def ask(source: Hub, network: Network) -> HubFile:
@@ -65,7 +65,9 @@ def ask(source: Hub, network: Network) -> HubFile:
     except HfHubHTTPError as error:
         raise refusal(error, source) from None
     except TransportError as error:
-        raise Again(f"the hub did not answer: {' '.join(str(error).split()) or type(error).__name__}{hint()}") from None
+        raise RetryableError(
+            f"the hub did not answer: {' '.join(str(error).split()) or type(error).__name__}{hint()}"
+        ) from None
     except SourceFailure:
         raise
     except Exception as error:  # what the library raises on settings has no common class, in no version
@@ -103,7 +105,7 @@ def refusal(error: Exception, source: Hub) -> Exception:
             " or set HF_TOKEN"
         )
     reason = f"the hub answered with status {status}"
-    return Again(reason, retry_after(response.headers)) if status in PASSING else SourceFailure(reason)
+    return RetryableError(reason, retry_after(response.headers)) if status in PASSING else SourceFailure(reason)
 
 
 def in_hub_cache(source: Hub) -> Path | None:

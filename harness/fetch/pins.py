@@ -93,7 +93,7 @@ class Pins:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[dict[str, Pin]]:
-        """Give the pins to change; other processes wait meanwhile."""
+        """Yield the pins to change; other processes wait meanwhile."""
         with held(self.path.parent / "pins.json.lock"):
             pins = dict(self.all())
             yield pins

@@ -23,7 +23,7 @@ class WrongBytes(SourceFailure):
     """A source that gave other bytes than those whose digest is known."""
 
 
-class Again(Exception):
+class RetryableError(Exception):
     """A failure that may be gone at the next try."""
 
     def __init__(self, message: str, wait: float | None = None):
@@ -51,8 +51,8 @@ class Network:
     sleep: Callable[[float], None] = time.sleep
 
 
-def persistently(attempt: Callable[[], T], network: Network, progress: Callable[[], int] = lambda: 0) -> T:
-    """Return what `attempt` returns, trying again with exponential back-off while it raises `Again`.
+def with_retries(attempt: Callable[[], T], network: Network, progress: Callable[[], int] = lambda: 0) -> T:
+    """Return what `attempt` returns, trying again with exponential back-off while it raises `RetryableError`.
 
     Args:
         attempt: one try.
@@ -66,7 +66,7 @@ def persistently(attempt: Callable[[], T], network: Network, progress: Callable[
     for count in range(1, network.limit + 1):
         try:
             return attempt()
-        except Again as failure:
+        except RetryableError as failure:
             reached = progress()
             fruitless = fruitless + 1 if reached <= furthest else 1
             furthest = max(furthest, reached)

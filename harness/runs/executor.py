@@ -53,8 +53,8 @@ def cores() -> int:
 
 
 @dataclass(frozen=True)
-class Lane:
-    """Where runs of one kind are computed."""
+class WorkerPoolSpec:
+    """The worker processes that compute runs of one kind."""
 
     devices: tuple[str, ...]
     """One for each worker process: "cpu", or what CUDA_VISIBLE_DEVICES calls one accelerator, e.g. "0"."""
@@ -82,21 +82,21 @@ class Executor:
         self.store = store
         self.jobs = jobs
         self.execution = replace(execution or Execution(), folder=store.work)
-        cpu = Lane(("cpu",) * max(1, jobs))
-        self.lanes = {"cpu": cpu, "accelerator": Lane(tuple(accelerators)) if accelerators else cpu}
+        cpu = WorkerPoolSpec(("cpu",) * max(1, jobs))
+        self.pool_specs = {"cpu": cpu, "accelerator": WorkerPoolSpec(tuple(accelerators)) if accelerators else cpu}
         self.pending: dict[str, Run] = {}
         self.papers: dict[str, Path] = {}
         """The paper's folder of each planned run: its tables say where weights and images lie."""
         self.done: dict[str, Result] = {}
         self.progress: Progress = lambda done, total, label: None
-        self._pools: dict[Lane, ProcessPoolExecutor] = {}
+        self._pools: dict[WorkerPoolSpec, ProcessPoolExecutor] = {}
         self.problems: list[str] = []
         """What went wrong and lost no verdict, one line each: results that could not be stored."""
         self._futures: dict[str, Future[bool | NotStored]] = {}
 
-    def lane(self, run: Run) -> Lane:
+    def pool_spec(self, run: Run) -> WorkerPoolSpec:
         """Return where a run is computed: what ships with the project on the CPU, all else on an accelerator."""
-        return self.lanes["cpu" if run.checkpoint.shipped else "accelerator"]
+        return self.pool_specs["cpu" if run.checkpoint.shipped else "accelerator"]
 
     def plan(self, runs: Iterable[Run]) -> None:
         """Add runs that the session will need, in order; those stored already cost nothing."""
@@ -165,7 +165,7 @@ class Executor:
                 ignored = () if run.id in needed_ids else (Exception,)
                 with (
                     contextlib.suppress(Busy, *ignored),
-                    self._device(self.lane(run)) as device,
+                    self._device(self.pool_spec(run)) as device,
                     using(self.papers.get(run.id)),
                 ):
                     try:
@@ -178,18 +178,18 @@ class Executor:
                 time.sleep(PAUSE)
 
     @contextlib.contextmanager
-    def _device(self, lane: Lane) -> Iterator[str]:
-        """Yield the device of this process' runs in a lane: an accelerator as long as no other process has it.
+    def _device(self, spec: WorkerPoolSpec) -> Iterator[str]:
+        """Yield the device of this process' runs of a pool: an accelerator as long as no other process has it.
 
         There may be more xdist workers than accelerators, and two runs on one would take each other's memory.
 
         Raises:
             Busy: another process computes on it.
         """
-        if not lane.accelerated:
+        if not spec.accelerated:
             yield "cpu"
             return
-        name = re.sub(r"\W", "-", f"{platform.node()}-{lane.devices[0]}")
+        name = re.sub(r"\W", "-", f"{platform.node()}-{spec.devices[0]}")
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(held(self.store.home / "locks" / f"accelerator-{name}.lock", timeout=0))
@@ -223,19 +223,19 @@ class Executor:
             time.sleep(PAUSE)
 
     def _submit(self) -> None:
-        """Hand every pending run that has no future to its lane's pool, in the session's order."""
+        """Hand every pending run that has no future to its pool, in the session's order."""
         for run_id, run in list(self.pending.items()):
             if run_id not in self._futures and not self._collect(run):
                 self._futures[run_id] = self._handed_over(run)
 
     def _handed_over(self, run: Run) -> Future[bool | NotStored]:
-        lane = self.lane(run)
+        spec = self.pool_spec(run)
         compute = partial(_compute, run, self.store.home, self.execution, self.papers[run.id])
         try:
-            return self._pool(lane).submit(compute)
+            return self._pool(spec).submit(compute)
         except BrokenProcessPool:  # the other workers ended with the one that was killed
-            self._pools.pop(lane).shutdown()
-            return self._pool(lane).submit(compute)
+            self._pools.pop(spec).shutdown()
+            return self._pool(spec).submit(compute)
 
     def _forget_broken(self, told: Iterable[Run]) -> None:
         """Continue the session after a worker was killed.
@@ -250,82 +250,94 @@ class Executor:
             if future.done() and isinstance(future.exception(), BrokenProcessPool):
                 del self._futures[run_id]
 
-    def _pool(self, lane: Lane) -> ProcessPoolExecutor:
-        """Return a lane's worker processes, one for each of its devices; started when first asked for."""
-        if lane not in self._pools:
+    def _pool(self, spec: WorkerPoolSpec) -> ProcessPoolExecutor:
+        """Return a pool's worker processes, one for each of its devices; started when first asked for."""
+        if spec not in self._pools:
             context = get_context("spawn")
             devices = context.SimpleQueue()
-            for position, device in enumerate(lane.devices, 1):
+            for position, device in enumerate(spec.devices, 1):
                 devices.put((position, device))
-            self._pools[lane] = ProcessPoolExecutor(
-                len(lane.devices), mp_context=context, initializer=_start_worker, initargs=(devices, config())
+            self._pools[spec] = ProcessPoolExecutor(
+                len(spec.devices), mp_context=context, initializer=_start_worker, initargs=(devices, config())
             )
-        return self._pools[lane]
+        return self._pools[spec]
 
 
-_device = "cpu"
-"""In a worker process: where it computes."""
-_position = 1
-"""In a worker process: the line of its progress bar below the session's."""
-_computing = False
-"""In a worker process: whether it is at a run."""
-_interrupted = False
-"""In a worker process: whether a signal ended a run, and with it the session."""
+class Worker:
+    """What a worker process computes with.
+
+    Args:
+        device: "cpu" or "cuda".
+        position: the line of its progress bar below the session's.
+    """
+
+    def __init__(self, device: str, position: int):
+        self.device, self.position = device, position
+        self.computing = False
+        self.interrupted = False
+        """Whether a signal ended a run, and with it the session."""
+
+    def compute(self, run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
+        """Compute and store one run of a paper.
+
+        Returns:
+            Whether it was free to, or the result that can't be stored.
+
+        Raises:
+            Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
+        """
+        from harness.runs.run import measure
+        from harness.training.metric_log import bar
+
+        if self.interrupted:
+            raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
+        self.computing = True
+        # The micro study's runs take seconds each; the session's bar counts them.
+        drawn = contextlib.nullcontext() if run.checkpoint.shipped else bar(run, self.position)
+        try:
+            with drawn as on_step, using(folder):
+                measure(run, Store(home), replace(execution, device=self.device, on_step=on_step))
+        except Busy:
+            return False
+        except NotStored as fault:
+            return fault
+        except Interrupted:
+            self.interrupted = True
+            raise
+        finally:
+            self.computing = False
+        return True
+
+    def follow(self, parent: int) -> None:
+        """Exit as soon as the parent process is gone, as by SIGTERM: a run that can is saved, to be gone on from."""
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)  # ends all but a training loop at once
+        end = time.monotonic() + GRACE
+        while self.computing and time.monotonic() < end:
+            time.sleep(PAUSE)
+        os._exit(1)
+
+
+_workers: list[Worker] = []
+"""In a worker process: its one worker. A pool has no other place for what its initializer makes."""
 
 
 def _start_worker(devices: SimpleQueue[tuple[int, str]], configured: Config) -> None:
     """Take a configuration and a device; end on Ctrl-C without a traceback, and when the parent process is killed."""
-    global _device, _position
     use(configured)
-    _position, mine = devices.get()
+    position, mine = devices.get()
     confine(mine)
-    _device = "cpu" if mine == "cpu" else "cuda"
+    worker = Worker("cpu" if mine == "cpu" else "cuda", position)
+    _workers.append(worker)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
-
-
-def _follow(parent: int) -> None:
-    """Exit as soon as the parent process is gone, as by SIGTERM: a run that can is saved, to be gone on from."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)  # ends all but a training loop at once
-    end = time.monotonic() + GRACE
-    while _computing and time.monotonic() < end:
-        time.sleep(PAUSE)
-    os._exit(1)
+    threading.Thread(target=worker.follow, args=(os.getppid(),), daemon=True).start()
 
 
 def _compute(run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
-    """Compute and store one run of a paper in a worker.
-
-    Returns:
-        Whether it was free to, or the result that can't be stored.
-
-    Raises:
-        Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
-    """
-    global _computing, _interrupted
-    from harness.runs.run import measure
-    from harness.training.metric_log import bar
-
-    if _interrupted:
-        raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
-    _computing = True
-    # The micro study's runs take seconds each; the session's bar counts them.
-    drawn = contextlib.nullcontext() if run.checkpoint.shipped else bar(run, _position)
-    try:
-        with drawn as on_step, using(folder):
-            measure(run, Store(home), replace(execution, device=_device, on_step=on_step))
-    except Busy:
-        return False
-    except NotStored as fault:
-        return fault
-    except Interrupted:
-        _interrupted = True
-        raise
-    finally:
-        _computing = False
-    return True
+    """Compute and store one run of a paper in a worker process, as `Worker.compute`."""
+    (worker,) = _workers
+    return worker.compute(run, home, execution, folder)
 
 
 @contextlib.contextmanager

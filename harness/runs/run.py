@@ -57,19 +57,16 @@ def as_classes(run: Run, predictions: list[int]) -> tuple[int, ...]:
 
 def compute(run: Run, execution: Execution) -> Result:
     """Fine-tune and predict, whatever is stored."""
-    from harness.catalog.checkpoints import file_of, is_released
-    from harness.data.load import load
-    from harness.models.load import weights_of
+    from harness.runs.inputs import inputs_of
     from harness.training.devices import card_name
 
     start = time.perf_counter()
-    weights = weights_of(run.checkpoint, file_of(run.checkpoint), is_released(run.checkpoint))
-    data = load(run)
-    outcome = backend(run.backend)(run, weights, data, execution)
+    inputs = inputs_of(run)
+    outcome = backend(run.backend)(run, inputs.weights, inputs.data, execution)
     return Result(
         run_id=run.id,
         predictions=as_classes(run, outcome.predictions.tolist()),
-        labels=tuple(data.test.labels.tolist()),
+        labels=tuple(inputs.data.test.labels.tolist()),
         loss_history=outcome.losses,
         seconds=time.perf_counter() - start + outcome.earlier,
         images_per_second=outcome.images_per_second,

@@ -60,7 +60,7 @@ def is_limited(config: pytest.Config, selected: Selected) -> bool:
     return asks_for_gpu(config, selected) and on_card
 
 
-def refuse_dear(config: pytest.Config, questions: Sequence[AnyQuestion]) -> None:
+def check_gpu_budget(config: pytest.Config, questions: Sequence[AnyQuestion]) -> None:
     """Refuse a session that would take more GPU hours than allowed.
 
     Raises:

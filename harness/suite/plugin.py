@@ -91,7 +91,7 @@ def usage_errors() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where to leave what it selects."""
+    """Send each worker of pytest-xdist the path at which it leaves what it selects."""
     stash = node.config.stash
     if HANDOVER not in stash:
         stash[HANDOVER] = Path(tempfile.mkdtemp(prefix="vit-claims-"))
@@ -152,10 +152,10 @@ def get_ready(session: pytest.Session, selected: Selected) -> None:
         raise ClaimsError(selected.problem)
     if computes_nothing(config):
         return
-    from harness.suite.plan import is_limited, refuse_dear  # a plugin: pytest prepares its import
+    from harness.suite.plan import check_gpu_budget, is_limited  # a plugin: pytest prepares its import
 
     if is_limited(config, selected):
-        refuse_dear(config, selected.questions)
+        check_gpu_budget(config, selected.questions)
     try:
         make_folder(config.stash[SESSION].config.home)
     except ClaimsError as error:
@@ -168,7 +168,7 @@ def get_ready(session: pytest.Session, selected: Selected) -> None:
 
 
 def start(config: pytest.Config, selected: Selected) -> None:
-    """Give the session what it computes with, and plan every run that the selected tests need.
+    """Set up what the session computes with, and plan every run that the selected tests need.
 
     Raises:
         ClaimsError: a launcher started this process, recipes or tables can't be used, or there is no accelerator.

@@ -94,7 +94,7 @@ class Session:
                 yield [question for question in questions if self.paper(question.claim) == folder]
 
     def plan(self, questions: Sequence[AnyQuestion]) -> None:
-        """Tell the executor every run that the selected questions need, so that no core waits."""
+        """Hand the executor every run that the selected questions need, so that no core waits."""
         for of_paper in self.by_paper(questions):
             self._plan(of_paper)
 

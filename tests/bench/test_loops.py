@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench import cases, evaluation, loops
-from harness.training.torch.device import machine
+from harness.training.torch.device import device_context
 from harness.training.torch.network import network
 
 STEPS = 6
@@ -37,7 +37,7 @@ def test_parts_of_a_batch_are_the_same_work():
 @pytest.mark.paper
 def test_both_evaluations_predict_the_same():
     case = cases.micro("bit", 1).changed("micro", head="library")
-    here = machine("cpu", case.run.recipe)
+    here = device_context("cpu", case.run.recipe)
     model = network(case.run, case.weights)
     ours = evaluation.ours(case, model, here, torch.contiguous_format)
     plain = evaluation.plain(case, model, here, torch.contiguous_format, evaluation.plain_loader(case, here, 0))

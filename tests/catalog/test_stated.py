@@ -21,7 +21,7 @@ from harness.core.specs import Checkpoint
 from harness.data.load import load
 from harness.models.load import weights_of
 from harness.runs.store import Store
-from harness.training.torch.device import Machine
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.evaluation import eval_inputs
 from harness.training.torch.network import network
 from tests.cli import toy
@@ -98,7 +98,7 @@ def asked(recipe="evaluate", **more):
 
 def ours(run):
     """Inputs and network of a run."""
-    (inputs,) = inputs_of(load(run).test, run.recipe, range(1), Machine(torch.device("cpu")))
+    (inputs,) = inputs_of(load(run).test, run.recipe, range(1), DeviceContext(torch.device("cpu")))
     return inputs, network(run, weights_of(run.checkpoint, file_of(checkpoint("mine")))).eval()
 
 

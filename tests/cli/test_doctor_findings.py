@@ -61,6 +61,7 @@ def test_a_source_that_answers_refuses_or_is_silent_is_told_apart(server, monkey
     assert "\n" not in hub.text
 
 
+@pytest.mark.paper
 def test_every_probe_is_a_source_of_the_zoo_where_it_says():
     assert paper().probes
     for probe in paper().probes:
@@ -69,6 +70,7 @@ def test_every_probe_is_a_source_of_the_zoo_where_it_says():
         assert place in source, (probe.name, source)
 
 
+@pytest.mark.paper
 def test_offline_asks_no_server(tmp_path, monkeypatch, capsys):
     def refused(*_):
         raise AssertionError("a server was asked")
@@ -86,6 +88,7 @@ def texts(claim_id, cache):
     return {f.text.split(":")[0].split(" (")[0]: f for f in doctor_findings.needs(cache) if f.topic == claim_id}
 
 
+@pytest.mark.paper
 def test_a_claim_names_what_it_lacks_until_it_is_there(tmp_path, monkeypatch):
     monkeypatch.setenv("VIT_CLAIMS_DATA", str(tmp_path / "data"))
     before = texts("claim1", tmp_path)

@@ -14,6 +14,7 @@ def clean(monkeypatch):
     monkeypatch.delenv("VIT_CLAIMS_WEIGHTS", raising=False)
 
 
+@pytest.mark.paper
 def test_the_table_says_where_each_checkpoint_is(tmp_path, capsys):
     here = materials(checkpoint("sam-b32"))[0].path(tmp_path)
     here.parent.mkdir(parents=True)
@@ -39,6 +40,7 @@ def test_the_table_says_where_each_checkpoint_is(tmp_path, capsys):
     assert whole.index("? unconfirmed names:") == 1 + len(checkpoints()) == end + 285
 
 
+@pytest.mark.paper
 def test_the_list_has_every_entry_with_its_state(tmp_path, capsys):
     assert command("zoo", "--json", "--cache", tmp_path) == 0
     listed = json.loads(capsys.readouterr().out)

@@ -8,7 +8,7 @@ from harness.cost import run_cost as module
 from harness.cost.cards import Card, card
 from harness.cost.flops import activations, work
 from harness.cost.networks import network
-from harness.cost.run_cost import CONTEXT, HOUR, Job, Need, cost, needs
+from harness.cost.run_cost import CONTEXT, HOUR, Job, MemoryEstimate, cost, needs
 
 RECIPE = Recipe(id="r", batch_size=32, resolution=32, steps=10, learning_rate=0.1)
 EVALUATE = Recipe(id="e", batch_size=32, resolution=32, test_resolution=64, steps=0)
@@ -59,7 +59,7 @@ def test_memory_is_that_of_weights_gradients_momentum_and_a_step():
 
 
 def test_the_micro_batch_is_the_whole_batch_or_a_power_of_two_with_a_tenth_of_the_card_left_free():
-    need = Need(fixed=100, per_image=10)
+    need = MemoryEstimate(fixed=100, per_image=10)
     assert need.largest(10_000, 48) == 48
     assert need.largest(600, 48) == 32  # 420 bytes of 540 fit, 580 do not
     assert need.largest(122, 48) is None

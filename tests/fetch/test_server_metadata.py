@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from harness.core.errors import ClaimsError
 from harness.fetch import Material, Pins, Url, fetch
-from harness.fetch.retry import Again, Network, SourceFailure, persistently, retry_after
+from harness.fetch.retry import Network, RetryableError, SourceFailure, retry_after, with_retries
 from harness.fetch.server_metadata import disagreement, file_digest, statement
 
 CONTENT = b"123456789"
@@ -101,14 +101,14 @@ def test_tries_that_bring_something_are_not_counted_as_fruitless_but_are_limited
 
     def attempt():
         come.append(1)
-        raise Again("broke")
+        raise RetryableError("broke")
 
     with pytest.raises(SourceFailure, match=r"broke \(12 tries\)"):
-        persistently(attempt, Network(tries=2, limit=12, sleep=slept.append), lambda: len(come))
+        with_retries(attempt, Network(tries=2, limit=12, sleep=slept.append), lambda: len(come))
     assert slept == [1] * 11
     slept.clear()
     with pytest.raises(SourceFailure, match=r"broke \(9 tries\)"):
-        persistently(attempt, Network(tries=9, longest=20, sleep=slept.append), lambda: 0)
+        with_retries(attempt, Network(tries=9, longest=20, sleep=slept.append), lambda: 0)
     assert slept == [1, 2, 4, 8, 16, 20, 20, 20]
 
 

@@ -9,6 +9,7 @@ from tests.suite.calling import CLAIM_FILE, HYPOTHESIS, LOAD, ROOT, call, refuse
 PUBLISHED = ("-m", "published", "-q")
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "cwd, arguments, report",
     [
@@ -36,6 +37,7 @@ def test_a_claim_file_is_judged_wherever_it_lies(tmp_path, cwd, arguments, repor
     assert f"report: {tmp_path / report / 'report.html'}" in done.stdout
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", ["../out", "out"])
 def test_a_report_folder_stays_where_it_is_the_second_time(tmp_path, name):
     write_claims(tmp_path / "a" / "mine")
@@ -46,6 +48,7 @@ def test_a_report_folder_stays_where_it_is_the_second_time(tmp_path, name):
     assert len((tmp_path / "a" / "mine" / name / "history.jsonl").read_text().splitlines()) == 2 * 3  # claim, verdicts
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "cwd, arguments",
     [
@@ -67,6 +70,7 @@ def test_the_project_s_own_claims_are_judged_from_anywhere(tmp_path, cwd, argume
     assert all("on pets" in hypothesis for hypothesis, _ in found)
 
 
+@pytest.mark.paper
 def test_a_conftest_found_during_the_collection_loads_the_plugin(tmp_path):
     write_claims(tmp_path / "deep" / "mine")
     shutil.copy(ROOT / "claims" / "conftest.py", tmp_path / "deep" / "mine")
@@ -91,6 +95,7 @@ def test_without_the_plugin_a_claim_file_says_which_one_it_needs(tmp_path):
     assert "fixture" not in done.stdout
 
 
+@pytest.mark.paper
 def test_hypotheses_stated_in_a_class_are_judged(tmp_path):
     head, _, test = CLAIM_FILE.partition("@CLAIM")
     body = f"@CLAIM{test}".replace("test_sizes(", "test_sizes(self, ").replace("\n", "\n    ")
@@ -100,6 +105,7 @@ def test_hypotheses_stated_in_a_class_are_judged(tmp_path):
     assert reported(tmp_path / "reports")
 
 
+@pytest.mark.paper
 def test_two_files_that_state_one_claim_keep_each_other_s_verdicts(tmp_path):
     write_claims(tmp_path)
     swapped = CLAIM_FILE.replace("Better(B16, than=B32", "Better(B32, than=B16")
@@ -108,6 +114,7 @@ def test_two_files_that_state_one_claim_keep_each_other_s_verdicts(tmp_path):
     assert len(verdicts(tmp_path / "reports")) == 4
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, environment, missing",
     [
@@ -130,6 +137,7 @@ def test_verdicts_and_tables_come_whatever_plugins_are_loaded(tmp_path, argument
     assert stated in (tmp_path / "reports" / "report.html").read_text()
 
 
+@pytest.mark.paper
 def test_without_a_terminal_what_is_missing_is_said_on_stderr(tmp_path):
     write_claims(tmp_path)
     done = call(tmp_path, *LOAD, "-m", "published", "-p", "no:terminal", "-p", "no:html")
@@ -169,6 +177,7 @@ def pytest_runtest_protocol(item):
 """
 
 
+@pytest.mark.paper
 def test_verdicts_of_tests_that_run_in_forked_processes_are_reported(tmp_path):
     """As pytest-forked does, which does not run with this pytest."""
     write_claims(tmp_path)
@@ -178,6 +187,7 @@ def test_verdicts_of_tests_that_run_in_forked_processes_are_reported(tmp_path):
     assert reported(tmp_path / "reports")
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("arguments, code", [(("-k", "nothing"), 5), (("--co",), 0), (("test_other.py",), 0)])
 def test_a_session_that_judges_nothing_leaves_the_report_as_it_was(tmp_path, arguments, code):
     write_claims(tmp_path)
@@ -188,6 +198,7 @@ def test_a_session_that_judges_nothing_leaves_the_report_as_it_was(tmp_path, arg
     assert {path: path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("marks, code", [("gpu", 1), ("gpu and not micro", 1), ("gpu or published", 0)])
 def test_a_session_for_the_released_checkpoints_that_judges_nothing_fails_and_says_so_first(tmp_path, marks, code):
     write_claims(tmp_path)
@@ -207,6 +218,7 @@ def test_collection_errors_leave_the_report_as_it_was(tmp_path):
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize("environment", [{"WORLD_SIZE": "2", "RANK": "0"}, {"RANK": "1"}], ids=str)
 def test_a_launcher_s_variables_are_refused_at_once(tmp_path, environment, workers):

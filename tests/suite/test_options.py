@@ -28,6 +28,7 @@ ALL = ("published/x", "micro", "gpu/notebook")
 GPU = ("-m", "gpu", "--device", "cpu")
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -58,6 +59,7 @@ def test_an_option_that_does_nothing_is_refused(arguments, line):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -81,6 +83,7 @@ def test_a_value_that_no_session_can_use_is_refused(arguments, line):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, sources",
     [
@@ -101,6 +104,7 @@ def test_an_option_that_does_something_is_taken(arguments, sources):
     require_used(config, selected(*sources))
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -125,6 +129,7 @@ def test_a_selection_reaches_the_controller_whole():
         decoded(b"{")
 
 
+@pytest.mark.paper
 def test_recipes_and_seeds_reach_the_questions(tmp_path):
     write_claims(tmp_path)
     done = call(tmp_path, *LOAD, "-q", "-m", "not micro", "--recipe", "paper", "--seeds", "1", "--jobs", "1")

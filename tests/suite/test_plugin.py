@@ -74,6 +74,7 @@ def against(better, than):
     return f'[test_t."{a} > {b} on imagenet"]\n{RECORDS}\n'
 
 
+@pytest.mark.paper
 def test_verdicts_become_outcomes(suite):
     done = suite("-m", "not micro")
     # B/16 > B/32 holds, the reverse is refuted, the JFT comparison is open and can't be run.
@@ -85,6 +86,7 @@ def test_verdicts_become_outcomes(suite):
     assert (gpu["verdict"], gpu["reason"]) == ("NOT VERIFIABLE", "JFT-300M: never released")
 
 
+@pytest.mark.paper
 def test_what_is_recorded_is_expected_and_a_change_of_verdict_fails(suite):
     refuted = against("B/32", "B/16")
     assert suite("-m", "published", known=refuted).returncode == 0
@@ -99,6 +101,7 @@ def test_what_is_recorded_is_expected_and_a_change_of_verdict_fails(suite):
         assert f"ViT-{failing}" in done.stdout
 
 
+@pytest.mark.paper
 def test_strict_verdicts_fail_what_is_not_decided(suite):
     known = against("B/32", "B/16")
     done = suite("-m", "published", "--strict-verdicts", known=known)
@@ -113,12 +116,14 @@ def test_a_malformed_record_stops_the_collection_in_one_line(suite):
     assert "expected \"VERDICT: reason with figures\", found 'REPRODUCED'" in done.stdout
 
 
+@pytest.mark.paper
 def test_the_report_lies_where_it_is_told_relative_to_rootdir(suite):
     assert suite("-m", "not micro", "-k", "JFT", "--report-dir", "elsewhere").returncode == 0
     assert (suite.root / "elsewhere" / "report.html").exists()
     assert not (suite.root / "reports").exists()
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize(
     "arguments, message",
@@ -140,6 +145,7 @@ def test_bad_options_are_usage_errors(suite, arguments, message, workers):
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
+@pytest.mark.paper
 def test_two_workers_reach_the_same_verdicts(suite):
     contents = []
     for workers in ((), ("-n", "2")):
@@ -149,6 +155,7 @@ def test_two_workers_reach_the_same_verdicts(suite):
     assert contents[0] == contents[1]
 
 
+@pytest.mark.paper
 def test_collecting_and_the_project_s_own_tests_write_no_report(suite):
     assert suite("--collect-only").returncode == 0
     assert not (suite.root / "reports").exists()
@@ -161,6 +168,7 @@ def test_collecting_and_the_project_s_own_tests_write_no_report(suite):
     assert not (suite.root / "reports").exists()
 
 
+@pytest.mark.paper
 def test_published_evidence_imports_no_framework(tmp_path):
     arguments = ["claims", "-m", "published", "-q", "--report-dir", str(tmp_path), "-p", "no:cacheprovider"]
     code = (

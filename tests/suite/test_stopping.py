@@ -65,6 +65,7 @@ def wait_for_none(group):
     return of_group(group)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("pause", [0.0, 0.1])
 def test_a_run_ends_in_one_line(pause, tmp_path):
     making.put(tmp_path / "tables" / "recipes.toml", LONG)
@@ -78,6 +79,7 @@ def test_a_run_ends_in_one_line(pause, tmp_path):
     assert not wait_for_none(process.pid)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_a_session_writes_its_report_and_leaves_no_worker(pause, tmp_path):
     home = tmp_path / "home"

@@ -17,14 +17,14 @@ from harness.data.stored_pixels import limits
 from harness.training.api import EVALUATION_BATCH
 from harness.training.jax import evaluation as jax_evaluation
 from harness.training.jax import inputs as jax_inputs
-from harness.training.jax.device import Machine as JaxMachine
+from harness.training.jax.device import DeviceContext as JaxDeviceContext
 from harness.training.torch import evaluation as torch_evaluation
 from harness.training.torch import feed as torch_feed
-from harness.training.torch.device import Machine
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.inputs import to_inputs
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CPU = Machine(torch.device("cpu"))
+CPU = DeviceContext(torch.device("cpu"))
 
 
 def how(**changed):
@@ -71,8 +71,8 @@ def test_training_batches_are(split, flip):
         batch = feed.batch(0)
         inputs = batch.part(0, 4)[0]
         assert inputs.movedim(1, 3).numpy() == pytest.approx(expected[batch.index[:4]], abs=1e-4)
-    machine = JaxMachine((jax.devices("cpu")[0],))
-    with jax_inputs.Feed(alike, run_of(changed, "jax"), machine) as feed:
+    context = JaxDeviceContext((jax.devices("cpu")[0],))
+    with jax_inputs.Feed(alike, run_of(changed, "jax"), context) as feed:
         batch = feed.batch(0)
         found = np.asarray(batch.read(np.arange(4)))
         assert found == pytest.approx(expected[batch.drawn.index[:4]], abs=1e-4)
@@ -86,8 +86,8 @@ def test_test_inputs_are(split, changed):
     expected = wanted(np.stack([resized(image, rule) for image in stored(split).astype(np.uint8)]))
     (found,) = torch_evaluation.eval_inputs(split, recipe_of, range(0, 8, EVALUATION_BATCH), CPU)
     assert found.movedim(1, 3).numpy() == pytest.approx(expected, abs=1e-4)
-    machine = JaxMachine((jax.devices("cpu")[0],))
-    ((_, inputs),) = jax_evaluation.eval_inputs(split, recipe_of, machine, EVALUATION_BATCH)
+    context = JaxDeviceContext((jax.devices("cpu")[0],))
+    ((_, inputs),) = jax_evaluation.eval_inputs(split, recipe_of, context, EVALUATION_BATCH)
     assert np.asarray(inputs)[:8] == pytest.approx(expected, abs=1e-4)
     assert np.asarray(inputs).dtype == np.float32
 

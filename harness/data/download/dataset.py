@@ -16,7 +16,7 @@ from harness.core.paths import make_folder
 from harness.core.specs import build
 from harness.data.download.google_drive import BEGINNING, from_drive
 from harness.data.download.hub_shards import shard_materials
-from harness.data.download.install import UNPACKED, Mark, cannot_lay, lay, read_mark
+from harness.data.download.install import UNPACKED, Mark, cannot_install, install, read_mark
 from harness.data.paths import location
 from harness.data.registry import Entry, entries, load_parts
 from harness.fetch import Local, Material, Network, Pins, Source, Url, fetch, settings
@@ -156,7 +156,7 @@ def obtain(entry: Entry, root: Path, cache: Path, *, offline: bool = False, netw
             if entry.reader == HUB_READER:
                 validation(entry, root, cache, offline, network)
             else:
-                lay(entry, root, published(entry, root, cache, offline, network))
+                install(entry, root, published(entry, root, cache, offline, network))
     return root
 
 
@@ -208,7 +208,7 @@ def locked(root: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except OSError as error:
-        raise cannot_lay(root, error) from None
+        raise cannot_install(root, error) from None
     try:
         yield
     finally:
@@ -250,4 +250,4 @@ def validation(entry: Entry, root: Path, cache: Path, offline: bool, network: Ne
             except ClaimsError as error:
                 reasons.append(str(error))
         raise ClaimsError(f"{entry.id}: {account(root)} (found: {'; '.join(reasons)})") from None
-    lay(entry, root, files)
+    install(entry, root, files)

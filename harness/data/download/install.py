@@ -65,12 +65,12 @@ def write_mark(root: Path, mark: Mark) -> None:
     write_atomic(root / MARK, json.dumps(asdict(mark), indent=1).encode())
 
 
-def cannot_lay(root: Path, error: OSError) -> ClaimsError:
+def cannot_install(root: Path, error: OSError) -> ClaimsError:
     """Return the error for a folder that can't be filled."""
     return ClaimsError(f"{root}: expected a folder that can be filled, found: {error.strerror or error}; check it")
 
 
-def lay(entry: Entry, root: Path, files: Mapping[str, Path]) -> None:
+def install(entry: Entry, root: Path, files: Mapping[str, Path]) -> None:
     """Put published files into a dataset's folder as its reader looks for them.
 
     Raises:
@@ -89,7 +89,7 @@ def lay(entry: Entry, root: Path, files: Mapping[str, Path]) -> None:
                 link(path, content / name)
         place(entry, root, content)
     except OSError as error:
-        raise cannot_lay(root, error) from None
+        raise cannot_install(root, error) from None
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

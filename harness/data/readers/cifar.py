@@ -18,7 +18,7 @@ from harness.core.errors import ClaimsError
 from harness.core.text import text_of
 from harness.data.decoding import Pixels
 from harness.data.examples import Examples, file_stamp, read_bytes, stamp_of
-from harness.data.published_splits import Digests, Parts, check_digest
+from harness.data.published_splits import Digests, PublishedSplits, check_digest
 from harness.data.readers.archive import members
 
 PLANES = (3, 32, 32)
@@ -60,17 +60,17 @@ CIFAR_100 = Layout(
 )
 
 
-def cifar10(root: Path, digests: Digests) -> Parts:
+def cifar10(root: Path, digests: Digests) -> PublishedSplits:
     """Read CIFAR-10 from its binary archive (whose digest is checked) or the unpacked folder."""
     return read(root, CIFAR_10, digests)
 
 
-def cifar100(root: Path, digests: Digests) -> Parts:
+def cifar100(root: Path, digests: Digests) -> PublishedSplits:
     """Read CIFAR-100 (fine labels) from its binary archive (whose digest is checked) or the unpacked folder."""
     return read(root, CIFAR_100, digests)
 
 
-def read(root: Path, layout: Layout, digests: Digests) -> Parts:
+def read(root: Path, layout: Layout, digests: Digests) -> PublishedSplits:
     """Read either of the two.
 
     Raises:
@@ -82,7 +82,7 @@ def read(root: Path, layout: Layout, digests: Digests) -> Parts:
         raise ClaimsError(
             f"{where}: {layout.names}: expected {layout.classes} class names, found {len(names)}; fetch it again"
         )
-    return Parts(
+    return PublishedSplits(
         train=records(where, [(name, content(name)) for name in layout.train], names, layout, stamp),
         test=records(where, [(layout.test, content(layout.test))], names, layout, stamp),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from harness.core.errors import ClaimsError
 from harness.core.text import read_text
 from harness.data.examples import Examples, from_files
-from harness.data.published_splits import Digests, Parts, apart, check_digest
+from harness.data.published_splits import Digests, PublishedSplits, apart, check_digest
 
 BREEDS = 37
 FLOWERS = 102
@@ -61,11 +61,11 @@ def torchvisions(kind: Any, base: Path, split: str, path: Path, changed: Mapping
         ) from None
 
 
-def pets(root: Path, digests: Digests) -> Parts:
+def pets(root: Path, digests: Digests) -> PublishedSplits:
     """Read Oxford-IIIT Pets: 37 breeds, trainval 3,680, test 3,669."""
     del digests  # of the archives; the unpacked lists have none that is published
     base = inner(root, "oxford-iiit-pet", "images", "annotations/trainval.txt", "annotations/test.txt")
-    return apart(Parts(train=pets_part(base, "trainval"), test=pets_part(base, "test")))
+    return apart(PublishedSplits(train=pets_part(base, "trainval"), test=pets_part(base, "test")))
 
 
 def pets_part(base: Path, part: str) -> Examples:
@@ -112,7 +112,7 @@ def text_of(path: Path) -> str:
         raise ClaimsError(f"{path}: expected a text file, found: {error}; unpack the archive again") from None
 
 
-def flowers(root: Path, digests: Digests) -> Parts:
+def flowers(root: Path, digests: Digests) -> PublishedSplits:
     """Read Oxford Flowers-102: train 1,020, validation 1,020, test 6,149.
 
     The authors fine-tune on `train` alone (vision_transformer and big_vision: TFDS split "train", 90 % of
@@ -139,7 +139,9 @@ def flowers(root: Path, digests: Digests) -> Parts:
             raise ClaimsError(f"{base / lists['label']}: expected classes 1 to {FLOWERS}, found others; fetch it again")
         return from_files(str(base), files, labels, data.classes)
 
-    return apart(Parts(train=part("train", "trnid"), validation=part("val", "valid"), test=part("test", "tstid")))
+    return apart(
+        PublishedSplits(train=part("train", "trnid"), validation=part("val", "valid"), test=part("test", "tstid"))
+    )
 
 
 def column(path: Path, name: str) -> list[int]:

@@ -18,7 +18,7 @@ import numpy as np
 from harness.core.errors import ClaimsError
 from harness.data.decoding import Pixels
 from harness.data.examples import Examples, file_stamp, from_files, read_bytes, stamp_of
-from harness.data.published_splits import Digests, Parts, check_digest, hold_out, per_class
+from harness.data.published_splits import Digests, PublishedSplits, check_digest, hold_out, per_class
 from harness.data.readers.image_folder import image_folder
 from harness.data.readers.oxford import inner, lines_of, mat
 
@@ -28,14 +28,14 @@ FEWEST = 3
 """Objects of Clevr's emptiest scenes: class 0 of the counting task."""
 
 
-def lists(root: Path, classes: int) -> Parts | None:
+def lists(root: Path, classes: int) -> PublishedSplits | None:
     """Read the published lists of VTAB-1k, lines of path and class, or None where there are none.
 
     The training part is train800val200.txt, the test part test.txt; paths are relative to the folder.
     """
     if not (root / "train800val200.txt").is_file():
         return None
-    return Parts(train=listed(root, "train800val200.txt", classes), test=listed(root, "test.txt", classes))
+    return PublishedSplits(train=listed(root, "train800val200.txt", classes), test=listed(root, "test.txt", classes))
 
 
 def listed(root: Path, name: str, classes: int) -> Examples:
@@ -52,26 +52,26 @@ def listed(root: Path, name: str, classes: int) -> Examples:
     return from_files(str(root / name), files, labels, [str(label) for label in range(classes)])
 
 
-def caltech101(root: Path, digests: Digests) -> Parts:
+def caltech101(root: Path, digests: Digests) -> PublishedSplits:
     """Read Caltech101: 102 classes with the background, 30 training images each (VTAB: TFDS, the same sizes)."""
     del digests
     base = inner(root, "caltech101", "101_ObjectCategories")
     return per_class(image_folder(base / "101_ObjectCategories"), 30)
 
 
-def eurosat(root: Path, digests: Digests) -> Parts:
+def eurosat(root: Path, digests: Digests) -> PublishedSplits:
     """Read EuroSAT (RGB): 27,000 images, published without a split; a fifth is the test part."""
     del digests
     return hold_out(image_folder(inner(root, "eurosat", "2750") / "2750"), 0.2)
 
 
-def resisc45(root: Path, digests: Digests) -> Parts:
+def resisc45(root: Path, digests: Digests) -> PublishedSplits:
     """Read Resisc45: 31,500 images in class folders, published without a split; a fifth is the test part."""
     del digests
     return hold_out(image_folder(inner(root, ".", "NWPU-RESISC45") / "NWPU-RESISC45"), 0.2)
 
 
-def dtd(root: Path, digests: Digests) -> Parts:
+def dtd(root: Path, digests: Digests) -> PublishedSplits:
     """Read Describable Textures, its first published partition: train, validation and test of 1,880."""
     del digests
     base = inner(root, "dtd/dtd", "images", "labels/train1.txt")
@@ -86,12 +86,14 @@ def dtd(root: Path, digests: Digests) -> Parts:
         labels = [classes.index(line.partition("/")[0]) for line in lines]
         return from_files(str(base), [base / "images" / line for line in lines], labels, classes, base / "images")
 
-    return Parts(train=part("train"), validation=part("val"), test=part("test"))
+    return PublishedSplits(train=part("train"), validation=part("val"), test=part("test"))
 
 
-def svhn(root: Path, digests: Digests) -> Parts:
+def svhn(root: Path, digests: Digests) -> PublishedSplits:
     """Read SVHN's cropped digits: train 73,257, test 26,032; the class of the digit 0 is 0 (10 in the file)."""
-    return Parts(train=svhn_part(root / "train_32x32.mat", digests), test=svhn_part(root / "test_32x32.mat", digests))
+    return PublishedSplits(
+        train=svhn_part(root / "train_32x32.mat", digests), test=svhn_part(root / "test_32x32.mat", digests)
+    )
 
 
 def svhn_part(path: Path, digests: Digests) -> Examples:
@@ -124,7 +126,7 @@ def in_memory(where: str, images: Any, labels: Any, classes: int, stamp: str) ->
     )
 
 
-def patch_camelyon(root: Path, digests: Digests) -> Parts:
+def patch_camelyon(root: Path, digests: Digests) -> PublishedSplits:
     """Read Patch Camelyon's HDF5 files, unzipped: train 262,144, validation 32,768, test 32,768."""
 
     def part(name: str) -> Examples:
@@ -136,7 +138,7 @@ def patch_camelyon(root: Path, digests: Digests) -> Parts:
         return in_memory(str(files[0]), images, labels, 2, stamp)
 
     base = inner(root, "pcam", *(f"camelyonpatch_level_2_split_{name}_x.h5" for name in ("train", "valid", "test")))
-    return Parts(train=part("train"), validation=part("valid"), test=part("test"))
+    return PublishedSplits(train=part("train"), validation=part("valid"), test=part("test"))
 
 
 def hdf5(path: Path, name: str) -> Any:
@@ -153,7 +155,7 @@ def hdf5(path: Path, name: str) -> Any:
         raise ClaimsError(f"{path}: expected an HDF5 file with {name!r}, found: {error}; fetch it again") from None
 
 
-def sun397(root: Path, digests: Digests) -> Parts:
+def sun397(root: Path, digests: Digests) -> PublishedSplits:
     """Read SUN397 with TensorFlow Datasets' published lists, sun397_tfds_{tr,va,te}.txt, beside it."""
     del digests
     base = inner(root, ".", "SUN397", *(f"sun397_tfds_{part}.txt" for part in ("tr", "va", "te")))
@@ -168,16 +170,16 @@ def sun397(root: Path, digests: Digests) -> Parts:
         files = [base / "SUN397" / line for line in names[name]]
         return from_files(str(base), files, labels, classes, base / "SUN397")
 
-    return Parts(train=part("tr"), validation=part("va"), test=part("te"))
+    return PublishedSplits(train=part("tr"), validation=part("va"), test=part("te"))
 
 
-def clevr_count(root: Path, digests: Digests) -> Parts:
+def clevr_count(root: Path, digests: Digests) -> PublishedSplits:
     """Read Clevr with the number of objects, 3 to 10, as the class; the test part is its validation split."""
     del digests
     return clevr(root, 8, lambda objects: len(objects) - FEWEST)
 
 
-def clevr_distance(root: Path, digests: Digests) -> Parts:
+def clevr_distance(root: Path, digests: Digests) -> PublishedSplits:
     """Read Clevr with the distance of the closest object, in six steps, as the class."""
     del digests
 
@@ -188,7 +190,7 @@ def clevr_distance(root: Path, digests: Digests) -> Parts:
     return clevr(root, 6, closest)
 
 
-def clevr(root: Path, classes: int, label_of: Callable[[Any], int]) -> Parts:
+def clevr(root: Path, classes: int, label_of: Callable[[Any], int]) -> PublishedSplits:
     """Read Clevr's images and scenes, with a label made of a scene's objects."""
     base = inner(root, "clevr/CLEVR_v1.0", "images/train", "images/val", "scenes/CLEVR_train_scenes.json")
 
@@ -206,4 +208,4 @@ def clevr(root: Path, classes: int, label_of: Callable[[Any], int]) -> Parts:
             raise ClaimsError(f"{path}: expected classes 0 to {classes - 1}, found {min(labels)} to {max(labels)}")
         return from_files(str(base), files, labels, [str(label) for label in range(classes)])
 
-    return Parts(train=part("train"), test=part("val"))
+    return PublishedSplits(train=part("train"), test=part("val"))

@@ -23,7 +23,7 @@ AXIS = "batch"
 
 
 @dataclass(frozen=True, eq=False)
-class Machine:
+class DeviceContext:
     """The devices that compute a run together, each a share of every batch with the same weights."""
 
     devices: tuple[jax.Device, ...]
@@ -68,8 +68,8 @@ class Machine:
         return card_name(self.name, "jax")
 
 
-def machine(device: str, recipe: Recipe, folder: Path | None = None) -> Machine:
-    """Return the machine for a run.
+def device_context(device: str, recipe: Recipe, folder: Path | None = None) -> DeviceContext:
+    """Return the device context of a run.
 
     On a CPU it is one device that computes with one thread, because predictions depend on their number; "cuda" is
     all accelerators that JAX sees, "cuda:N" one of them.
@@ -96,14 +96,14 @@ def machine(device: str, recipe: Recipe, folder: Path | None = None) -> Machine:
                 f" with more in this process; start a process with {JAX_THREADS}=1"
             )
         keep_memory()
-        return Machine((jax_devices("cpu")[0],))
+        return DeviceContext((jax_devices("cpu")[0],))
     cards = tuple(each for each in jax_devices() if each.platform != "cpu")
     number = device.partition(":")[2]
     if not cards or int(number or 0) >= len(cards):
         raise ClaimsError(
             f"device {device}: expected one of {len(cards) or 'no'} accelerators that JAX sees here; use cpu"
         )
-    return Machine((cards[int(number)],) if number else cards, device)
+    return DeviceContext((cards[int(number)],) if number else cards, device)
 
 
 def keep_programs(folder: Path | None) -> None:

@@ -15,7 +15,7 @@ from harness.models.flax.build import Params
 from harness.models.initialise import library_head
 from harness.models.load import build_checkpoint_flax
 from harness.training.api import Execution, Outcome, Weights
-from harness.training.jax.device import Machine, machine
+from harness.training.jax.device import DeviceContext, device_context
 from harness.training.jax.evaluation import evaluate
 from harness.training.jax.loop import Loop
 from harness.training.jax.memory import out_of_memory
@@ -39,7 +39,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         ClaimsError: the device is missing, or too small for one example; the precision is float16, or the
             semantics are timm's; weights or images do not fit the recipe.
     """
-    here = machine(execution.device, run.recipe, execution.folder)
+    here = device_context(execution.device, run.recipe, execution.folder)
     try:
         return _fine_tune(run, weights, data, execution, here)
     except jax.errors.JaxRuntimeError as error:
@@ -51,7 +51,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         ) from None
 
 
-def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:
+def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: DeviceContext) -> Outcome:
     recipe = run.recipe
     # Around what makes arrays only: programs compiled within are others than those compiled without.
     with jax.default_device(here.devices[0]):

@@ -26,7 +26,7 @@ from harness.models.architectures import Architecture
 from harness.models.flax import build
 from harness.models.flax.build import Params
 from harness.training.api import EVALUATION_BATCH
-from harness.training.jax.device import Machine
+from harness.training.jax.device import DeviceContext
 from harness.training.jax.inputs import Pixels, scales, whole
 from harness.training.jax.memory import attempted
 from harness.training.outcome import NOT_YET, UNDECIDED
@@ -49,7 +49,7 @@ def evaluate(
     architecture: Architecture,
     split: Split,
     recipe: Recipe,
-    machine: Machine,
+    context: DeviceContext,
     where: str,
     on_images: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.int64]:
@@ -65,7 +65,7 @@ def evaluate(
         architecture: theirs.
         split: the scored examples.
         recipe: test size and precision.
-        machine: where to compute.
+        context: where to compute.
         where: the checkpoint, for messages.
         on_images: called with the number of examples predicted, and of all.
 
@@ -75,9 +75,9 @@ def evaluate(
     dtype: build.Dtype = "bfloat16" if recipe.precision == "bfloat16" else "float32"
     classify = classifier(build.network(architecture, dtype=dtype, folded=True))
     folded = build.fold(params, architecture)
-    devices = len(machine.devices)
+    devices = len(context.devices)
     size = batch = -(-EVALUATION_BATCH // devices) * devices
-    proven = not machine.accelerated
+    proven = not context.accelerated
     predictions = np.full(len(split), NOT_YET, np.int64)
     computing: deque[tuple[int, Any]] = deque()
 
@@ -88,10 +88,10 @@ def evaluate(
         if on_images is not None:
             on_images(start + len(found), len(split))
 
-    for start, inputs in eval_inputs(split, recipe, machine, batch):
+    for start, inputs in eval_inputs(split, recipe, context, batch):
         if start == 0:
             check_inputs(inputs, where, *limits(recipe))
-        attempt = partial(_parts, classify, folded, inputs, machine=machine)
+        attempt = partial(_parts, classify, folded, inputs, context=context)
         # What fitted once fits again, and need not be waited for.
         while (found := attempt(size) if proven else attempted(partial(attempt, size))) is None:
             if size == devices:
@@ -108,28 +108,28 @@ def evaluate(
     return predictions
 
 
-def _parts(classify: Any, params: Params, inputs: Any, size: int, machine: Machine) -> list[Array]:
+def _parts(classify: Any, params: Params, inputs: Any, size: int, context: DeviceContext) -> list[Array]:
     """Return the classes of a batch, computed `size` images at a time; the last part is filled up."""
     if size == len(inputs):
-        return [classify(params, jax.device_put(inputs, machine.shared_out))]
+        return [classify(params, jax.device_put(inputs, context.shared_out))]
     parts = []
     for start in range(0, len(inputs), size):
         rows = np.minimum(np.arange(start, start + size), len(inputs) - 1)
-        found = classify(params, jax.device_put(inputs[rows], machine.shared_out))
+        found = classify(params, jax.device_put(inputs[rows], context.shared_out))
         parts.append(found[: len(inputs) - start])
     return parts
 
 
-def eval_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> Iterator[tuple[int, Any]]:
-    """Give (number of the first example, inputs (batch, side, side, C)) of batch after batch, prepared ahead.
+def eval_inputs(split: Split, recipe: Recipe, context: DeviceContext, batch: int) -> Iterator[tuple[int, Any]]:
+    """Yield (number of the first example, inputs (batch, side, side, C)) of batch after batch, prepared ahead.
 
     The last one is filled up with its last example. Images that are stretched to a square without antialiasing are
     sampled on the device; others are resized by threads, each as preprocess.resized does it.
     """
     rule = eval_rule(recipe)
     plain = recipe.test_resize == "square" and recipe.test_interpolation == "bilinear" and not recipe.test_antialias
-    pixels = Pixels(split, recipe, machine) if plain else None
-    here = None if machine.accelerated else pixels  # no device to leave the stretching to
+    pixels = Pixels(split, recipe, context) if plain else None
+    here = None if context.accelerated else pixels  # no device to leave the stretching to
 
     def rows_of(start: int) -> Indices:
         return np.minimum(np.arange(start, start + batch), len(split) - 1)
@@ -158,7 +158,7 @@ def eval_inputs(split: Split, recipe: Recipe, machine: Machine, batch: int) -> I
         shift, scale = scales(recipe.mean, recipe.std)
         return ((prepared - shift) / scale).astype(np.float32)
 
-    workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
+    workers = min(8, os.cpu_count() or 1) if context.accelerated else 1
     starts = list(range(0, len(split), batch))
     with ThreadPoolExecutor(workers, "test inputs") as pool:
         futures: deque[Future[Any]] = deque(pool.submit(prepare, start) for start in starts[: workers + 1])

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,9 +20,10 @@ from harness.data.augment import Draw, Views, draw, is_random, taps, views
 from harness.data.preprocess import check_inputs
 from harness.data.rng import Indices
 from harness.data.splits import Split
-from harness.data.stored_pixels import limits, one_size, sizes, stored_image
-from harness.training.jax.device import Machine
+from harness.data.stored_pixels import copy_boxes, first_pixels, limits, one_size, sizes
+from harness.training.jax.device import DeviceContext
 from harness.training.jax.step import Examples, Layout
+from harness.training.prefetch import Prefetch, batches_ahead
 
 PREPARED = 1 << 30
 """Largest size in bytes of training inputs that are computed once, where nothing about them is random."""
@@ -36,8 +33,6 @@ ALIGNED = 64
 """Bytes to whose multiples arrays must begin that XLA computes with on a CPU as they lie."""
 CACHED = 1 << 16
 """Bytes of inputs that are computed at once on a CPU: they and what they are made of stay in its cache."""
-AHEAD = 4
-"""Batches prepared in advance, each by one thread."""
 STEPS = 8
 """Pixels that come with a batch are filled up to a multiple of a STEPS-th of a power of two: sizes, and so programs,
 are few, and little is filled."""
@@ -108,20 +103,20 @@ class Pixels:
     On a CPU numpy samples: there is no other device, and nothing to compile.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, machine: Machine):
-        self.split, self.recipe, self.machine = split, recipe, machine
+    def __init__(self, split: Split, recipe: Recipe, context: DeviceContext):
+        self.split, self.recipe, self.context = split, recipe, context
         self.heights, self.widths, self.channels = sizes(split)
         self.resident: Any = None
         if one_size(split) and int((self.heights * self.widths).sum()) < RESIDENT:
             pixels = split.array().reshape(-1, self.channels)
-            self.resident = jax.device_put(pixels, machine.everywhere) if machine.accelerated else pixels
+            self.resident = jax.device_put(pixels, context.everywhere) if context.accelerated else pixels
 
     def prepare(self, examples: Indices, seen: Views) -> Packed:
         """Return what views of examples are sampled from; for threads."""
         top, left, height, width = seen.boxes.T
         if self.resident is not None:
             row = self.widths[examples]
-            first = examples * (self.heights[examples] * row) + top * row + left
+            first = first_pixels(self.heights[examples], row, examples, top, left)
             pixels = None
         else:
             row, first = width, np.cumsum(height * width) - height * width
@@ -132,17 +127,15 @@ class Pixels:
 
     def _packed(self, examples: Indices, boxes: Indices) -> npt.NDArray[np.uint8]:
         """Return the boxes' pixels (P, C), one image after the other, filled up."""
-        ends = np.cumsum(boxes[:, 2] * boxes[:, 3])
-        room = filled(int(ends[-1]))
+        count = int((boxes[:, 2] * boxes[:, 3]).sum())
+        room = filled(count)
         if room > RESIDENT:
             raise ClaimsError(
-                f"expected batches of at most {RESIDENT:,} stored pixels, found {int(ends[-1]):,}; choose a smaller"
+                f"expected batches of at most {RESIDENT:,} stored pixels, found {count:,}; choose a smaller"
                 " batch or a recipe whose images are stored smaller"
             )
         packed = np.empty((room, self.channels), np.uint8)
-        for example, end, (top, left, height, width) in zip(examples, ends, boxes, strict=True):
-            image = stored_image(self.split, int(example))[top : top + height, left : left + width]
-            packed[end - height * width : end] = image.reshape(-1, self.channels)
+        copy_boxes(self.split, examples, boxes, packed)
         return packed
 
     def read(self, prepared: Packed, positions: Indices) -> Any:
@@ -150,16 +143,16 @@ class Pixels:
         mean, std = self.recipe.mean, self.recipe.std
         pixels = self.resident if prepared.pixels is None else prepared.pixels
         chosen = Packed(pixels, *(part[positions] for part in prepared[1:]))
-        if not self.machine.accelerated:
+        if not self.context.accelerated:
             return sample(chosen, mean, std)
-        return _sampler(mean, std, self.machine.shared_out)(chosen)
+        return _sampler(mean, std, self.context.shared_out)(chosen)
 
     def stretched(self, examples: Indices, side: int) -> Any:
         """Return whole images as inputs (n, side, side, C), shared out over the devices; for threads.
 
         The same as what their whole views give, bit for bit.
         """
-        if self.resident is not None and not self.machine.accelerated:
+        if self.resident is not None and not self.context.accelerated:
             images = self.resident.reshape(-1, self.heights[0], self.widths[0], self.channels)[examples]
             return stretch(images, side, self.recipe.mean, self.recipe.std)
         seen = whole(self.heights[examples], self.widths[examples], side)
@@ -245,55 +238,44 @@ class Feed:
     Args:
         split: the training examples.
         run: recipe and seed.
-        machine: the devices.
+        context: the devices.
         first: the step to begin with.
     """
 
-    def __init__(self, split: Split, run: Run, machine: Machine, first: int = 0):
-        self.split, self.run, self.machine = split, run, machine
-        self.waiting = 0.0
-        """Seconds that training waited for its batches."""
+    def __init__(self, split: Split, run: Run, context: DeviceContext, first: int = 0):
+        self.split, self.run, self.context = split, run, context
         recipe = run.recipe
         self.labels = split.labels.astype(np.int32)
-        self.pixels = Pixels(split, recipe, machine)
+        self.pixels = Pixels(split, recipe, context)
         self.channels = self.pixels.channels
         self._checked = False
         self._inputs = None
         if not is_random(recipe) and 4 * len(split) * recipe.resolution**2 * self.channels <= PREPARED:
             self._inputs = self._once()
-        self._last = recipe.steps or 0
-        self._next = first
-        self._queue: deque[Future[tuple[Draw, Packed]]] = deque()
-        self._ahead = min(AHEAD, os.cpu_count() or 1) if machine.accelerated else 1
-        self._pool = ThreadPoolExecutor(self._ahead, "inputs") if self._inputs is None else None
+        ahead = batches_ahead(context.accelerated) if self._inputs is None else 0
+        self._prefetch = Prefetch(self._prepare, first, recipe.steps or 0, ahead)
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that training waited for its batches."""
+        return self._prefetch.waiting
 
     def __enter__(self) -> Feed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._prefetch.close()
 
     def batch(self, step: int) -> Batch:
         """Return a step's batch; steps are asked for in order."""
-        start = time.perf_counter()
-        if self._pool is None:
-            drawn = self._draw(step)
-            read = self._taken(drawn.index)
-        else:
-            drawn, prepared = self._from_queue(self._pool)
-            read = self._sampled(prepared)
-        self.waiting += time.perf_counter() - start
+        drawn, prepared = self._prefetch.batch(step)
+        read = self._taken(drawn.index) if prepared is None else self._sampled(prepared)
         return Batch(drawn, self.labels[drawn.index], read)
 
-    def _draw(self, step: int) -> Draw:
-        # All images of the batch are read, each in its place: position and place in `needed` are the same.
-        return draw(len(self.split), self.run.recipe, self.run.seed, step)
-
     def _taken(self, index: Indices) -> Callable[[Indices], Any]:
-        if not self.machine.accelerated:
+        if not self.context.accelerated:
             return lambda positions: self._inputs[index[positions]]  # type: ignore[index]
-        take = _taker(self.machine.shared_out)
+        take = _taker(self.context.shared_out)
         return lambda positions: take(self._inputs, index[positions].astype(np.int32))
 
     def _sampled(self, prepared: Packed) -> Callable[[Indices], Any]:
@@ -309,25 +291,23 @@ class Feed:
             check_inputs(inputs, self.run.checkpoint.id, *limits(self.run.recipe))
             self._checked = True
 
-    def _from_queue(self, pool: ThreadPoolExecutor) -> tuple[Draw, Packed]:
-        while len(self._queue) <= self._ahead and self._next < self._last:
-            self._queue.append(pool.submit(self._prepare, self._next))
-            self._next += 1
-        return self._queue.popleft().result()
-
-    def _prepare(self, step: int) -> tuple[Draw, Packed]:
-        drawn = self._draw(step)
+    def _prepare(self, step: int) -> tuple[Draw, Packed | None]:
+        """Return a step's examples and what they are sampled from; None where all inputs are computed already."""
+        # All images of the batch are read, each in its place: position and place in `needed` are the same.
+        drawn = draw(len(self.split), self.run.recipe, self.run.seed, step)
+        if self._inputs is not None:
+            return drawn, None
         heights, widths = self.pixels.heights[drawn.index], self.pixels.widths[drawn.index]
         seen = views(self.run.recipe, heights, widths, self.run.seed, step)
         return drawn, self.pixels.prepare(drawn.index, seen)
 
     def _once(self) -> Any:
         """Return the inputs of all examples."""
-        machine, chunk = self.machine, 256 * len(self.machine.devices)
+        context, chunk = self.context, 256 * len(self.context.devices)
         parts = []
         for start in range(0, len(self.split), chunk):
             rows = np.minimum(np.arange(start, start + chunk), len(self.split) - 1)
             parts.append(np.asarray(self.pixels.stretched(rows, self.run.recipe.resolution))[: len(self.split) - start])
         done = np.concatenate(parts)
         self._check(done)
-        return jax.device_put(jnp.asarray(done), machine.everywhere) if machine.accelerated else done
+        return jax.device_put(jnp.asarray(done), context.everywhere) if context.accelerated else done

@@ -17,7 +17,7 @@ from harness.models.architectures import Architecture
 from harness.models.flax import build
 from harness.models.flax.build import Params
 from harness.training.api import Execution, Progress
-from harness.training.jax.device import Machine
+from harness.training.jax.device import DeviceContext
 from harness.training.jax.inputs import Batch, Feed
 from harness.training.jax.memory import MicroBatch, estimate, out_of_memory
 from harness.training.jax.optimiser import Rule
@@ -57,7 +57,7 @@ class Loop:
         split: the training examples.
         run: recipe and seed.
         execution: split of the batch, folder, progress callback.
-        machine: where to compute.
+        context: where to compute.
     """
 
     def __init__(
@@ -67,20 +67,20 @@ class Loop:
         split: Split,
         run: Run,
         execution: Execution,
-        machine: Machine,
+        context: DeviceContext,
     ):
-        self.split, self.run, self.execution, self.machine = split, run, execution, machine
+        self.split, self.run, self.execution, self.context = split, run, execution, context
         self.architecture = architecture
         self.recipe, self.steps = run.recipe, run.recipe.steps or 0
         self.rule = Rule.of(run.recipe)
-        with jax.default_device(machine.devices[0]):
-            self.training = Training(machine.put(begin(params, self.rule)))
+        with jax.default_device(context.devices[0]):
+            self.training = Training(context.put(begin(params, self.rule)))
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         self.meter = Meter()
         self.diverged: Divergence | None = None
         self._pending: deque[tuple[int, jax.Array]] = deque()
         batch = run.recipe.batch_size
-        self.remembered = Remembered(execution.folder, run, machine.card())
+        self.remembered = Remembered(execution.folder, run, context.card())
         self.known = None if execution.micro_batch else self.remembered.get(batch)
         size, checkpointing = self.known or (execution.micro_batch, False)
         self.micro = MicroBatch(batch, size, checkpointing)
@@ -94,12 +94,12 @@ class Loop:
         """
         training = self.training
         if self.states is not None and restore(self.states, self.run.id, training):
-            training.state = self.machine.put(training.state)
+            training.state = self.context.put(training.state)
         self.first = training.step
         self.begun, self.earlier = time.perf_counter(), (training.seconds, training.waiting)
         self.history = History(self.execution.folder, self.run.id, self.first)
         try:
-            with Feed(self.split, self.run, self.machine, self.first) as self.feed:
+            with Feed(self.split, self.run, self.context, self.first) as self.feed:
                 with interruption(self.states is not None) as asked:
                     self._steps(asked)
                 self._settle()
@@ -151,20 +151,20 @@ class Loop:
     def _layout(self, examples: int | None = None) -> Layout:
         """Return the layout of the batch; of so many examples at once, for an estimate."""
         batch = examples or self.recipe.batch_size
-        return Layout.of(batch, examples or self.micro.size, len(self.machine.devices))
+        return Layout.of(batch, examples or self.micro.size, len(self.context.devices))
 
     def _step(self, step: int, batch: Batch) -> None:
-        if step == self.first and self.machine.accelerated:
+        if step == self.first and self.context.accelerated:
             loss = self._first_step(step, batch)
         else:
             loss = self._update(step, batch)
         self._remember()
         self._pending.append((step, loss))
-        self._look(LAG if self.machine.accelerated else LAG_ON_CPU)
+        self._look(LAG if self.context.accelerated else LAG_ON_CPU)
 
     def _update(self, step: int, batch: Batch) -> jax.Array:
         layout = self._layout()
-        update = compiled(self.program(layout), self.machine.mesh)
+        update = compiled(self.program(layout), self.context.mesh)
         rate = np.float32(learning_rate(self.recipe, step))
         key = dropout_key(self.run.seed, step) if self.recipe.dropout else NO_KEY
         try:
@@ -185,7 +185,7 @@ class Loop:
         The step's program takes the state's memory, so a copy is kept until it has succeeded.
         """
         if not (self.known or self.execution.micro_batch):
-            self.micro.size = estimate(self._needed, self.recipe.batch_size, self.machine.room())
+            self.micro.size = estimate(self._needed, self.recipe.batch_size, self.context.room())
         kept = jax.device_get(self.training.state)
         while True:
             try:
@@ -196,17 +196,17 @@ class Loop:
                 if not out_of_memory(error):
                     raise
             self.micro.reduce()
-            self.training.state = self.machine.put(kept)
+            self.training.state = self.context.put(kept)
 
     def _needed(self, examples: int) -> int:
         program = self.program(self._layout(examples))
-        return needed(program, self.machine, self.training.state, self.recipe.resolution, self.feed.channels)
+        return needed(program, self.context, self.training.state, self.recipe.resolution, self.feed.channels)
 
     def _remember(self) -> None:
         found = (self.micro.size, self.micro.checkpointing)
         if self.execution.micro_batch or found == self.known:
             return
-        if self.machine.accelerated or self.known or found != (self.micro.batch, False):
+        if self.context.accelerated or self.known or found != (self.micro.batch, False):
             self.remembered.put(self.micro)
             self.known = found
 
@@ -219,7 +219,7 @@ class Loop:
                 self.diverged = divergence(self.run, len(self.split), step)
                 return
             self.training.losses.append(loss)
-            progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.machine.memory())
+            progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.context.memory())
             self.history.note(progress, last=step == self.steps - 1)
             if self.execution.on_step is not None:
                 self.execution.on_step(progress)

@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from harness.data.augment import dropout_seed
 from harness.models.flax import build
 from harness.models.flax.build import Params
-from harness.training.jax.device import AXIS, Machine
+from harness.training.jax.device import AXIS, DeviceContext
 from harness.training.jax.optimiser import Rule
 
 NO_KEY = np.zeros(2, np.uint32)
@@ -170,13 +170,13 @@ def dropout_key(seed: int, number: int) -> npt.NDArray[np.uint32]:
     return np.array([word >> 32, word & 0xFFFFFFFF], np.uint32)
 
 
-def needed(program: Program, machine: Machine, state: State, side: int, channels: int) -> int:
+def needed(program: Program, context: DeviceContext, state: State, side: int, channels: int) -> int:
     """Return the memory in bytes that a step of this layout takes beside its state, as the compiler estimates it."""
     rows = program.layout.parts * program.layout.rows
-    image = jax.ShapeDtypeStruct((rows, side, side, channels), jnp.float32, sharding=machine.shared_out)
+    image = jax.ShapeDtypeStruct((rows, side, side, channels), jnp.float32, sharding=context.shared_out)
     whole = jax.ShapeDtypeStruct((rows,), jnp.int32)
     examples = Examples(image, whole, whole, jax.ShapeDtypeStruct((), jnp.float32))
     rate, key = jax.ShapeDtypeStruct((), jnp.float32), jax.ShapeDtypeStruct((2,), jnp.uint32)
-    found = compiled(program, machine.mesh).lower(state, examples, rate, key).compile().memory_analysis()
+    found = compiled(program, context.mesh).lower(state, examples, rate, key).compile().memory_analysis()
     new = found.output_size_in_bytes - found.alias_size_in_bytes
-    return int(found.temp_size_in_bytes + new + 4 * rows * side * side * channels // len(machine.devices))
+    return int(found.temp_size_in_bytes + new + 4 * rows * side * side * channels // len(context.devices))

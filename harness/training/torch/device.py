@@ -25,7 +25,7 @@ MIXED = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 @dataclass(eq=False)
-class Machine:
+class DeviceContext:
     """A device, its arithmetic, and this process among those that compute the same run."""
 
     device: torch.device
@@ -66,16 +66,16 @@ class Machine:
                 tensor.copy_(part.view_as(tensor))
 
 
-class Coming:
+class AsyncReadback:
     """Small tensors on their way from the device, looked at some calls late, so that it never waits for us.
 
     Args:
-        machine: where they are computed; on a CPU they are there at once.
+        context: where they are computed; on a CPU they are there at once.
         lag: calls of `add` after which a tensor is looked at.
     """
 
-    def __init__(self, machine: Machine, lag: int):
-        self.machine, self.lag = machine, lag
+    def __init__(self, context: DeviceContext, lag: int):
+        self.context, self.lag = context, lag
         self._pending: deque[tuple[int, Tensor, torch.cuda.Event]] = deque()
 
     def add(self, number: int, computed: Tensor) -> list[tuple[int, Tensor]]:
@@ -83,7 +83,7 @@ class Coming:
 
         A plain copy to the host would not do: it waits for all that the device was told before it, the next step, too.
         """
-        if self.machine.device.type != "cuda":
+        if self.context.device.type != "cuda":
             return [(number, computed)]
         host = torch.empty(computed.shape, dtype=computed.dtype, pin_memory=True)
         host.copy_(computed, non_blocking=True)
@@ -108,8 +108,8 @@ def sent(array: npt.NDArray[np.int64], device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def machine(device: str, recipe: Recipe) -> Machine:
-    """Return the machine for a run.
+def device_context(device: str, recipe: Recipe) -> DeviceContext:
+    """Return the device context of a run.
 
     float32 means float32: on CUDA neither matrix products nor convolutions round their factors to TF32
     (10 bits of mantissa), whatever PyTorch's defaults are, so that a float32 run is the reference that the
@@ -138,7 +138,7 @@ def machine(device: str, recipe: Recipe) -> Machine:
     if alone and chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if alone and recipe.precision == "float32":
-        return Machine(chosen)
+        return DeviceContext(chosen)
     from accelerate import Accelerator  # type: ignore[import-untyped]
     from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
@@ -146,7 +146,7 @@ def machine(device: str, recipe: Recipe) -> Machine:
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(mixed_precision=MIXED.get(recipe.precision, "no"), cpu=chosen.type == "cpu")
     torch.set_num_threads(1)  # it sets what it thinks is good for many processes
-    return Machine(
+    return DeviceContext(
         chosen if alone or chosen.type == "cpu" else accelerator.device,
         accelerator,
         accelerator.scaler,

@@ -11,7 +11,7 @@ from harness.core.specs import Run
 from harness.data.splits import Data
 from harness.training.api import Execution, Outcome, Weights
 from harness.training.outcome import tested, untested
-from harness.training.torch.device import Machine, machine
+from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate
 from harness.training.torch.loop import Loop
 from harness.training.torch.memory import free
@@ -35,7 +35,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         harness.training.resume.Interrupted: a signal came; the state is saved, the same run continues from it.
         ClaimsError: the device is missing, or too small for one example; weights or images do not fit the recipe.
     """
-    here = machine(execution.device, run.recipe)
+    here = device_context(execution.device, run.recipe)
     if here.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(here.device)  # an earlier run's
     try:
@@ -52,7 +52,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
     )
 
 
-def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: Machine) -> Outcome:
+def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: DeviceContext) -> Outcome:
     torch.manual_seed(run.seed)
     recipe = run.recipe
     model = network(run, weights).to(here.device)

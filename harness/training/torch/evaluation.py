@@ -24,7 +24,7 @@ from harness.data.stored_pixels import limits, one_size, stored_image, stored_im
 from harness.models.torch.folding import folded
 from harness.training.api import EVALUATION_BATCH
 from harness.training.outcome import NOT_YET, UNDECIDED
-from harness.training.torch.device import Coming, Machine
+from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.inputs import laid_out, normalised
 from harness.training.torch.memory import attempted
 
@@ -33,7 +33,7 @@ from harness.training.torch.memory import attempted
 def predict(
     model: nn.Module,
     images: Tensor,
-    machine: Machine,
+    context: DeviceContext,
     memory_format: torch.memory_format = torch.contiguous_format,
     batch: int = EVALUATION_BATCH,
 ) -> npt.NDArray[np.int64]:
@@ -44,22 +44,22 @@ def predict(
     Args:
         model: put into evaluation mode.
         images: (N, C, H, W) float32, normalised.
-        machine: its device and precision.
+        context: its device and precision.
         memory_format: of the model's weights.
         batch: images at once.
     """
     if model.training:
         model.eval()
-    return classes(model, images, machine, memory_format, batch).cpu().numpy()
+    return classes(model, images, context, memory_format, batch).cpu().numpy()
 
 
 def classes(
-    model: nn.Module, images: Tensor, machine: Machine, memory_format: torch.memory_format, batch: int
+    model: nn.Module, images: Tensor, context: DeviceContext, memory_format: torch.memory_format, batch: int
 ) -> Tensor:
     """Return what `predict` returns, on the device, which may still be computing it."""
     parts = []
     for part in images.split(batch):
-        inputs = laid_out(part.to(machine.device, non_blocking=True), memory_format)
+        inputs = laid_out(part.to(context.device, non_blocking=True), memory_format)
         logits = model(inputs)
         parts.append(logits.argmax(dim=1).where(logits.isfinite().all(dim=1), UNDECIDED))
     return torch.cat(parts)
@@ -70,7 +70,7 @@ def evaluate(
     model: nn.Module,
     split: Split,
     recipe: Recipe,
-    machine: Machine,
+    context: DeviceContext,
     where: str,
     memory_format: torch.memory_format = torch.contiguous_format,
     on_images: Callable[[int, int], None] | None = None,
@@ -86,7 +86,7 @@ def evaluate(
         model: on the machine's device; put into evaluation mode.
         split: the scored examples.
         recipe: test size and precision.
-        machine: where to compute.
+        context: where to compute.
         where: the checkpoint, for messages.
         memory_format: of the model's weights.
         on_images: called with the number of examples begun, and of all.
@@ -96,29 +96,29 @@ def evaluate(
     """
     model.eval()
     predictions = torch.full((len(split),), NOT_YET, dtype=torch.int64)
-    starts = range(machine.rank * EVALUATION_BATCH, len(split), machine.world * EVALUATION_BATCH)
+    starts = range(context.rank * EVALUATION_BATCH, len(split), context.world * EVALUATION_BATCH)
     size = EVALUATION_BATCH
-    coming = Coming(machine, lag=1)  # the device computes one batch while the next one is prepared
+    readback = AsyncReadback(context, lag=1)  # the device computes one batch while the next one is prepared
 
     def take(found: list[tuple[int, Tensor]]) -> None:
         for start, part in found:
             predictions[start : start + len(part)] = part
 
-    with folded(model), machine.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, machine)) as batches:
+    with folded(model), context.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, context)) as batches:
         for start, images in zip(starts, batches, strict=True):
             if start == starts[0]:
                 check_inputs(images, where, *limits(recipe))
-            attempt = partial(classes, model, images, machine, memory_format)
+            attempt = partial(classes, model, images, context, memory_format)
             while (found := attempted(partial(attempt, size))) is None:
                 if size == 1:
                     raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
                 size = math.ceil(size / 2)
-            take(coming.add(start, found))
+            take(readback.add(start, found))
             if on_images is not None:
                 on_images(min(start + EVALUATION_BATCH, len(split)), len(split))
-        take(coming.due())
-    if machine.world > 1:
-        shared = predictions.to(machine.device)
+        take(readback.due())
+    if context.world > 1:
+        shared = predictions.to(context.device)
         torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
         predictions = shared.cpu()
     if (predictions == NOT_YET).any():
@@ -126,8 +126,8 @@ def evaluate(
     return predictions.numpy()
 
 
-def eval_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -> Generator[Tensor]:
-    """Give the inputs (n, C, side, side) of the batches that begin at `starts`, the next ones prepared ahead.
+def eval_inputs(split: Split, recipe: Recipe, starts: range, context: DeviceContext) -> Generator[Tensor]:
+    """Yield the inputs (n, C, side, side) of the batches that begin at `starts`, the next ones prepared ahead.
 
     Images of one size are resized on the device, a batch at once; others by threads, each as it is.
     """
@@ -141,13 +141,13 @@ def eval_inputs(split: Split, recipe: Recipe, starts: range, machine: Machine) -
         return torch.from_numpy(np.stack([_cropped(stored_image(split, one), rule) for one in examples])).movedim(3, 1)
 
     def pinned(start: int) -> Tensor:
-        return prepare(start).pin_memory() if machine.device.type == "cuda" else prepare(start)
+        return prepare(start).pin_memory() if context.device.type == "cuda" else prepare(start)
 
     def done(stored: Tensor) -> Tensor:
-        levels = stored.to(machine.device, non_blocking=True).to(torch.float32)
+        levels = stored.to(context.device, non_blocking=True).to(torch.float32)
         return normalised(resized_batch(levels, rule) if same else levels, recipe)
 
-    workers = min(8, os.cpu_count() or 1) if machine.accelerated else 1
+    workers = min(8, os.cpu_count() or 1) if context.accelerated else 1
     with ThreadPoolExecutor(workers, "test inputs") as pool:
         futures = [pool.submit(pinned, start) for start in starts[: workers + 1]]
         try:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,16 +15,15 @@ from harness.data.augment import Draw, draw, is_random, taps, views
 from harness.data.preprocess import check_inputs
 from harness.data.rng import Indices
 from harness.data.splits import Split
-from harness.data.stored_pixels import limits, one_size, sizes, stored_image
-from harness.training.torch.device import Machine, sent
+from harness.data.stored_pixels import copy_boxes, first_pixels, limits, one_size, sizes
+from harness.training.prefetch import Prefetch, batches_ahead
+from harness.training.torch.device import DeviceContext, sent
 from harness.training.torch.inputs import normalised, sample, to_inputs
 
 PREPARED = 1 << 30
 """Largest size in bytes of training inputs that are computed once, where nothing about them is random."""
 RESIDENT = 1 << 32
 """Largest size in bytes of stored images that are kept on the device."""
-AHEAD = 4
-"""Batches prepared in advance, each by one thread."""
 
 Part = Callable[[Tensor], Tensor]
 """Positions among a batch's needed images -> inputs (k, C, side, side), normalised float32, on the device."""
@@ -118,7 +113,7 @@ class Sampled:
         packed = []
         if self.resident is not None:
             row = self.widths[examples]
-            first = examples * (self.heights[examples] * row) + top * row + left
+            first = first_pixels(self.heights[examples], row, examples, top, left)
         else:
             row, first = width, np.cumsum(height * width) - height * width
             packed.append(self._packed(examples, seen.boxes))
@@ -129,13 +124,9 @@ class Sampled:
 
     def _packed(self, examples: Indices, boxes: Indices) -> Tensor:
         """Return the boxes' pixels (P, C), one image after the other, in pinned memory for a GPU."""
-        ends = np.cumsum(boxes[:, 2] * boxes[:, 3])
-        pinned = self.device.type == "cuda"
-        packed = torch.empty((int(ends[-1]), self.channels), dtype=torch.uint8, pin_memory=pinned)
-        to = packed.numpy()
-        for example, end, (top, left, height, width) in zip(examples, ends, boxes, strict=True):
-            image = stored_image(self.split, int(example))[top : top + height, left : left + width]
-            to[end - height * width : end] = image.reshape(-1, self.channels)
+        count = int((boxes[:, 2] * boxes[:, 3]).sum())
+        packed = torch.empty((count, self.channels), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        copy_boxes(self.split, examples, boxes, packed.numpy())
         return packed
 
     def part(self, drawn: Draw, prepared: list[Tensor]) -> Part:
@@ -162,41 +153,37 @@ class Feed:
     Args:
         split: the training examples.
         run: recipe and seed.
-        machine: the device, and which share of each batch is this process'.
+        context: the device, and which share of each batch is this process'.
         first: the step to begin with.
     """
 
-    def __init__(self, split: Split, run: Run, machine: Machine, first: int = 0):
-        self.n, self.run, self.machine = len(split), run, machine
-        self.labels = torch.from_numpy(split.labels).to(machine.device)
-        self.waiting = 0.0
-        """Seconds that training waited for its batches."""
+    def __init__(self, split: Split, run: Run, context: DeviceContext, first: int = 0):
+        self.n, self.run, self.context = len(split), run, context
+        self.labels = torch.from_numpy(split.labels).to(context.device)
         recipe = run.recipe
         self.source: Source
         if not is_random(recipe) and _prepared_size(split, recipe) <= PREPARED:
-            self.source = Prepared(split, recipe, machine.device, run.checkpoint.id)
+            self.source = Prepared(split, recipe, context.device, run.checkpoint.id)
         else:
-            self.source = Sampled(split, run, machine.device)
-        self._last = recipe.steps or 0
-        self._next = first
-        self._queue: deque[Future[tuple[Draw, Any]]] = deque()
-        ahead = min(AHEAD, os.cpu_count() or 1) if machine.accelerated else 1
-        self._pool = ThreadPoolExecutor(ahead, "inputs") if self.source.waits else None
-        self._ahead = ahead
+            self.source = Sampled(split, run, context.device)
+        ahead = batches_ahead(context.accelerated) if self.source.waits else 0
+        self._prefetch = Prefetch(self._prepare, first, recipe.steps or 0, ahead)
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that training waited for its batches."""
+        return self._prefetch.waiting
 
     def __enter__(self) -> Feed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._prefetch.close()
 
     def batch(self, step: int) -> Batch:
         """Return a step's batch; steps are asked for in order."""
-        start = time.perf_counter()
-        drawn, prepared = self._prepare(step) if self._pool is None else self._from_queue()
-        self.waiting += time.perf_counter() - start
-        device = self.machine.device
+        drawn, prepared = self._prefetch.batch(step)
+        device = self.context.device
         labels = self.labels[sent(drawn.index[drawn.needed], device)]
         own = sent(drawn.own, device)
         read = self.source.part(drawn, prepared)
@@ -205,16 +192,9 @@ class Feed:
         partners = sent(drawn.partners, device)
         return Batch(drawn.index, labels[own], own, read, partners, labels[partners], drawn.share)
 
-    def _from_queue(self) -> tuple[Draw, Any]:
-        assert self._pool is not None
-        while len(self._queue) <= self._ahead and self._next < self._last:
-            self._queue.append(self._pool.submit(self._prepare, self._next))
-            self._next += 1
-        return self._queue.popleft().result()
-
     def _prepare(self, step: int) -> tuple[Draw, Any]:
-        machine = self.machine
-        drawn = draw(self.n, self.run.recipe, self.run.seed, step, machine.rank, machine.world)
+        context = self.context
+        drawn = draw(self.n, self.run.recipe, self.run.seed, step, context.rank, context.world)
         return drawn, self.source.prepare(drawn, step)
 
 

@@ -20,7 +20,7 @@ from harness.training.metric_log import History, Meter
 from harness.training.micro_batches import Remembered, available
 from harness.training.outcome import Trained, divergence
 from harness.training.resume import Interruption, folder_of, interruption, stopped
-from harness.training.torch.device import Coming, Machine
+from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
@@ -42,7 +42,7 @@ class Loop:
         split: the training examples.
         run: recipe and seed.
         execution: split of the batch, folder, progress callback.
-        machine: where to compute.
+        context: where to compute.
         memory_format: of weights and inputs.
     """
 
@@ -52,18 +52,18 @@ class Loop:
         split: Split,
         run: Run,
         execution: Execution,
-        machine: Machine,
+        context: DeviceContext,
         memory_format: torch.memory_format = torch.contiguous_format,
     ):
-        self.model, self.split, self.run, self.execution, self.machine = model, split, run, execution, machine
+        self.model, self.split, self.run, self.execution, self.context = model, split, run, execution, context
         self.memory_format = memory_format
         self.recipe, self.steps = run.recipe, run.recipe.steps or 0
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         average = Average(model, run.recipe.polyak) if run.recipe.polyak else None
-        self.training = Training(model, optimiser(run.recipe, self.parameters), average, machine.scaler)
+        self.training = Training(model, optimiser(run.recipe, self.parameters), average, context.scaler)
         self.forward: Any = torch.compile(model) if execution.compile else model
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
-        self.losses = Coming(machine, LAG)
+        self.losses = AsyncReadback(context, LAG)
         self.meter = Meter()
         self.diverged: Divergence | None = None
         self.stop = self.save = False
@@ -74,13 +74,13 @@ class Loop:
         """
         self.saved = 0.0
         whole = batch_normalised(model)
-        if whole and machine.world > 1:
+        if whole and context.world > 1:
             raise ClaimsError(
                 f"{run.checkpoint.id}: expected one process for a network with batch normalisation, which is over the"
-                f" whole batch, found {machine.world}; start one"
+                f" whole batch, found {context.world}; start one"
             )
-        own = len(range(machine.rank, run.recipe.batch_size, machine.world))
-        self.remembered = Remembered(execution.folder, run, machine.card())
+        own = len(range(context.rank, run.recipe.batch_size, context.world))
+        self.remembered = Remembered(execution.folder, run, context.card())
         self.known = None if execution.micro_batch or whole else self.remembered.get(own)
         size, checkpointing = self.known or (execution.micro_batch, False)
         if whole and size is not None and size < own:
@@ -100,9 +100,9 @@ class Loop:
         self.first = training.step
         self.begun, self.earlier = time.perf_counter(), (training.seconds, training.waiting)
         self.model.train()
-        self.history = History(self.execution.folder if self.machine.rank == 0 else None, self.run.id, self.first)
+        self.history = History(self.execution.folder if self.context.rank == 0 else None, self.run.id, self.first)
         try:
-            with Feed(self.split, self.run, self.machine, self.first) as self.feed:
+            with Feed(self.split, self.run, self.context, self.first) as self.feed:
                 with interruption(self.states is not None) as asked:
                     self._steps(asked)
                 self._settle()
@@ -123,7 +123,7 @@ class Loop:
             self._step(step, self.feed.batch(step), asked)
             if self.diverged is not None:
                 return
-            if self.machine.world == 1:
+            if self.context.world == 1:
                 self.stop, self.save = bool(asked), self._due(step)
             if self.stop or self.save:
                 self._save()
@@ -145,30 +145,30 @@ class Loop:
 
     def _save(self) -> None:
         self._settle()
-        if self.states is not None and self.machine.rank == 0 and self.diverged is None:
+        if self.states is not None and self.context.rank == 0 and self.diverged is None:
             save(self.states, self.run.id, self.training)
         self.save, self.saved = False, time.monotonic()
 
     def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
         free = not (self.known or self.execution.micro_batch or self.micro.whole)
-        if step == self.first and self.machine.accelerated and free:
-            self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.machine.device)
-        elif step == self.first and not (self.machine.accelerated or self.execution.micro_batch):
+        if step == self.first and self.context.accelerated and free:
+            self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.context.device)
+        elif step == self.first and not (self.context.accelerated or self.execution.micro_batch):
             self._fit_cpu(batch)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()
-        if self.machine.world == 1:
-            if self.machine.accelerated:
+        if self.context.world == 1:
+            if self.context.accelerated:
                 reported = torch.stack(parts).sum()[None]
             else:
                 reported = torch.tensor([sum(map(float, parts))], dtype=torch.float64)
         else:
             loss = torch.stack(parts).sum()
-            due = self.machine.rank == 0 and self._due(step)
+            due = self.context.rank == 0 and self._due(step)
             if due:
                 self.saved = time.monotonic()  # asked for once
             reported = torch.stack([loss, *loss.new_tensor([float(bool(asked)), float(due)])])
-            self.machine.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
+            self.context.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
         self._look(self.losses.add(step, reported))
         if self.diverged is None:
             self._update(step)
@@ -180,16 +180,16 @@ class Loop:
         """
         forward = forward or self.forward
         if self.recipe.dropout:
-            torch.manual_seed(dropout_seed(self.run.seed, step, self.machine.rank))
+            torch.manual_seed(dropout_seed(self.run.seed, step, self.context.rank))
         self.training.optimiser.zero_grad()
         losses = []
         for start, stop in self.micro.parts(n):
             inputs, targets = batch.part(start, stop)
-            with self.machine.autocast():
+            with self.context.autocast():
                 loss = mean_loss(forward(laid_out(inputs, self.memory_format)), targets) * (
                     (stop - start) / len(batch.index)
                 )
-            (loss if self.machine.scaler is None else self.machine.scaler.scale(loss)).backward()
+            (loss if self.context.scaler is None else self.context.scaler.scale(loss)).backward()
             losses.append(loss.detach())
         return losses
 
@@ -204,7 +204,7 @@ class Loop:
 
         def forward(n: int) -> Tensor:
             inputs, targets = batch.part(0, n)
-            with self.machine.autocast():
+            with self.context.autocast():
                 return mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
 
         self.micro.size = fitting_on_cpu(forward, len(batch), available())
@@ -217,15 +217,15 @@ class Loop:
 
     def _remember(self) -> None:
         found = (self.micro.size, self.micro.checkpointing)
-        if self.execution.micro_batch or found == self.known or self.machine.rank:
+        if self.execution.micro_batch or found == self.known or self.context.rank:
             return
-        if self.machine.accelerated or self.known or found != (self.micro.batch, False):
+        if self.context.accelerated or self.known or found != (self.micro.batch, False):
             self.remembered.put(self.micro)
             self.known = found
 
     def _update(self, step: int) -> None:
         """Clip, set the rate, update the weights and their average."""
-        optimiser, scaler = self.training.optimiser, self.machine.scaler
+        optimiser, scaler = self.training.optimiser, self.context.scaler
         if scaler is not None:
             scaler.unscale_(optimiser)
         if self.recipe.clip_norm is not None:
@@ -253,7 +253,7 @@ class Loop:
                 return
             rate = learning_rate(self.recipe, step)
             self.training.losses.append(loss)
-            progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.machine.memory())
+            progress = Progress(step, loss, rate, self.meter.rate(self.recipe.batch_size), self.context.memory())
             self.history.note(progress, last=step == self.steps - 1)
             if self.execution.on_step is not None:
                 self.execution.on_step(progress)

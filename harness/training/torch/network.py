@@ -23,7 +23,7 @@ from harness.models.load import build_checkpoint, numerics_of
 from harness.models.torch import build
 from harness.models.torch.vit import ReferenceViT
 from harness.training.api import Weights
-from harness.training.torch.device import Machine
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.memory import attempted
 
 TRIED = (8, 2, 1)
@@ -115,22 +115,22 @@ def convolutional(model: nn.Module) -> bool:
     return isinstance(model, (ResNetV2, ConvNeXt)) or isinstance(stem, HybridEmbed)
 
 
-def faster_format(model: nn.Module, channels: int, side: int, machine: Machine) -> torch.memory_format:
+def faster_format(model: nn.Module, channels: int, side: int, context: DeviceContext) -> torch.memory_format:
     """Return the faster memory format of a network on an accelerator, by trying both, and set the weights to it.
 
     cuDNN's tensor cores want channels last, PyTorch's group norm contiguous channels; which wins depends on
     the network's width and the card. On a CPU the format is always contiguous: it is part of the numerics.
     """
-    if not machine.accelerated or not convolutional(model) or batch_normalised(model):
+    if not context.accelerated or not convolutional(model) or batch_normalised(model):
         return torch.contiguous_format
     chosen = torch.contiguous_format
     for count in TRIED:
         seconds: dict[torch.memory_format, float] = {}
         for memory_format in (torch.contiguous_format, torch.channels_last):
             model.to(memory_format=memory_format)
-            images = torch.zeros(count, channels, side, side, device=machine.device)
+            images = torch.zeros(count, channels, side, side, device=context.device)
             images = images.contiguous(memory_format=memory_format)
-            found = attempted(partial(_seconds, model, images, machine))
+            found = attempted(partial(_seconds, model, images, context))
             seconds[memory_format] = float("inf") if found is None else found
             model.zero_grad()
         if min(seconds.values()) < float("inf"):
@@ -140,15 +140,15 @@ def faster_format(model: nn.Module, channels: int, side: int, machine: Machine) 
     return chosen
 
 
-def _seconds(model: nn.Module, images: torch.Tensor, machine: Machine) -> float:
+def _seconds(model: nn.Module, images: torch.Tensor, context: DeviceContext) -> float:
     """Return the seconds of a forward and backward pass on a CUDA device, the better of two after a first one."""
     times = []
     for _ in range(3):
-        torch.cuda.synchronize(machine.device)
+        torch.cuda.synchronize(context.device)
         start = time.perf_counter()
-        with machine.autocast():
+        with context.autocast():
             loss = model(images).sum()
         loss.backward()
-        torch.cuda.synchronize(machine.device)
+        torch.cuda.synchronize(context.device)
         times.append(time.perf_counter() - start)
     return min(times[1:])

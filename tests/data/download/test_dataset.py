@@ -239,7 +239,7 @@ KILLED = """
 import os, pickle, signal, sys
 from pathlib import Path
 from harness.data.download import dataset as obtain
-from harness.data.download import install as laying
+from harness.data.download import install as installing
 moment, entry, root, cache = pickle.loads(Path(sys.argv[1]).read_bytes())
 def die(*arguments, **more):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -249,15 +249,15 @@ def dying_rename(self, target):
     if Path(target).parent == root:
         die()
 if moment == "second archive":
-    unpack = laying.unpack
-    laying.unpack = lambda archive, *a, **k: (die if "images" not in archive.name else unpack)(archive, *a, **k)
+    unpack = installing.unpack
+    installing.unpack = lambda archive, *a, **k: (die if "images" not in archive.name else unpack)(archive, *a, **k)
 elif moment == "first move":
     Path.rename = dying_rename
 elif moment == "before the moves":
-    laying.place = die
+    installing.place = die
 else:
-    write_mark = laying.write_mark
-    laying.write_mark = lambda *arguments: die(write_mark(*arguments))
+    write_mark = installing.write_mark
+    installing.write_mark = lambda *arguments: die(write_mark(*arguments))
 obtain.obtain(entry, root, cache, offline=True)
 """
 

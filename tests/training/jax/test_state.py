@@ -14,7 +14,7 @@ from harness.core.errors import ClaimsError
 from harness.runs.run import measure
 from harness.runs.store import Store
 from harness.training.api import Execution
-from harness.training.jax.device import machine
+from harness.training.jax.device import device_context
 from harness.training.jax.engine import fine_tune, network
 from harness.training.jax.loop import Loop
 from harness.training.jax.state import load, restore, save
@@ -22,12 +22,14 @@ from harness.training.resume import Interrupted, folder_of, saved
 from tests.training.killable_runs import said_until, start, victims_of
 from tests.training.tiny import EVERYTHING, data_of, run, weights_of
 
+pytestmark = pytest.mark.paper  # the killed processes compute on its networks
+
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
 
 def loop(a_run, execution):
     params, architecture = network(a_run, weights_of(a_run))
-    return Loop(params, architecture, data_of(a_run).train, a_run, execution, machine("cpu", a_run.recipe))
+    return Loop(params, architecture, data_of(a_run).train, a_run, execution, device_context("cpu", a_run.recipe))
 
 
 def computed(a_run, execution):

@@ -19,7 +19,7 @@ from harness.models.npz_layout import read
 from harness.runs.run import measure
 from harness.runs.store import Store
 from harness.training.api import Execution
-from harness.training.torch.device import Machine, machine
+from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import network
@@ -43,7 +43,7 @@ def work(name, folder):
     """Train, evaluate and store a run; keep this process' weights and predictions."""
     torch.set_num_threads(1)
     a_run = asked(name)
-    here = machine("cpu", a_run.recipe)
+    here = device_context("cpu", a_run.recipe)
     data = select(synthetic.load(a_run.dataset), a_run)
     model = network(a_run, read(file_of(a_run.checkpoint)))
     trained = Loop(model, data.train, a_run, Execution(), here).train()
@@ -149,15 +149,15 @@ def test_gradients_are_summed_in_buckets_of_one_type(monkeypatch):
     monkeypatch.setattr("harness.training.torch.device.BUCKET", 64)
     given = [torch.ones(3, 3), torch.ones(20), torch.ones(2, dtype=torch.float64), torch.ones(())]
     kept = [tensor.clone() for tensor in given]
-    Machine(torch.device("cpu"), world=2).sum(given)
+    DeviceContext(torch.device("cpu"), world=2).sum(given)
     assert all(torch.equal(tensor, 2 * old) for tensor, old in zip(given, kept, strict=True))
-    Machine(torch.device("cpu")).sum(given)
+    DeviceContext(torch.device("cpu")).sum(given)
     assert all(torch.equal(tensor, 2 * old) for tensor, old in zip(given, kept, strict=True))
 
 
 def test_a_run_s_precision_is_its_own():
     a, b = torch.randn(4, 4), torch.randn(4, 4)
     for precision, dtype in [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float32", torch.float32)]:
-        with machine("cpu", replace(recipe("micro"), precision=precision)).autocast():
+        with device_context("cpu", replace(recipe("micro"), precision=precision)).autocast():
             assert (a @ b).dtype == dtype
     assert torch.get_num_threads() == 1

@@ -20,7 +20,7 @@ from harness.models.torch.build import load
 from harness.training.api import Execution
 from harness.training.lr_schedule import learning_rate
 from harness.training.metric_log import History
-from harness.training.torch.device import Machine
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.engine import fine_tune
 from harness.training.torch.feed import Feed
 from harness.training.torch.inputs import three_channels, to_inputs
@@ -28,7 +28,7 @@ from harness.training.torch.loop import Loop
 from harness.training.torch.network import at_side, network, set_dropout
 
 FAMILIES = ["micro-vit-s", "micro-bit-s", "micro-hybrid-s"]
-CPU = Machine(torch.device("cpu"))
+CPU = DeviceContext(torch.device("cpu"))
 RECIPES = {
     "as the authors": {},
     "no clipping": {"clip_norm": None},
@@ -145,6 +145,7 @@ def test_a_library_s_head_is_drawn_from_the_run_s_seed(name):
     assert not torch.equal(*heads)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("changed", ["as the authors", "inception crop"])
 def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it(name, changed):
@@ -158,6 +159,7 @@ def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it(name, change
     assert torch.allclose(trained[0], trained[1], rtol=0, atol=1e-9)
 
 
+@pytest.mark.paper
 def test_dropout_is_where_the_authors_have_it_and_differs_from_step_to_step():
     model = load(weights_of(run()))
     set_dropout(model, 0.25)
@@ -172,6 +174,7 @@ def test_dropout_is_where_the_authors_have_it_and_differs_from_step_to_step():
     assert again == losses
 
 
+@pytest.mark.paper
 def test_the_same_run_twice_gives_the_same_predictions():
     a_run = run()
     weights, data = weights_of(a_run), data_of(a_run)
@@ -182,11 +185,13 @@ def test_the_same_run_twice_gives_the_same_predictions():
     assert other.losses != first.losses
 
 
+@pytest.mark.paper
 def test_another_resolution_is_fine_tuned_with_interpolated_positions():
     outcome = fine_tune(run(resolution=48), weights_of(run()), data_of(run()), Execution())
     assert len(outcome.predictions) == 797
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_is_evaluated_at_another_size_than_it_was_trained_at(name):
     a_run = run(name, test_resolution=48)
@@ -199,6 +204,7 @@ def test_a_network_is_evaluated_at_another_size_than_it_was_trained_at(name):
         assert torch.allclose(moved.forward_features(images), wanted, atol=1e-5)
 
 
+@pytest.mark.paper
 def test_a_recipe_without_steps_keeps_the_checkpoint_s_head_and_trains_nothing():
     a_run = run("micro-vit-m", steps=0, learning_rate=None, learning_rates="", warmup_steps=0)
     classes = read(file_of(a_run.checkpoint))["head/kernel"].shape[1]
@@ -216,6 +222,7 @@ def test_a_recipe_without_steps_keeps_the_checkpoint_s_head_and_trains_nothing()
         fine_tune(a_run, weights_of(a_run), data, Execution())
 
 
+@pytest.mark.paper
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     a_run = run(learning_rate=1e9, steps=30, clip_norm=None, warmup_steps=0)
     seen = []
@@ -230,6 +237,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     assert outcome.predictions.size == 0
 
 
+@pytest.mark.paper
 def test_of_losses_that_come_late_the_first_that_is_not_finite_counts():
     a_run = run()
     loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
@@ -240,6 +248,7 @@ def test_of_losses_that_come_late_the_first_that_is_not_finite_counts():
     assert loop.training.losses == [2.0, 1.5]
 
 
+@pytest.mark.paper
 def test_training_leaves_no_gradient_behind():
     a_run = run()
     model = network(a_run, weights_of(a_run))
@@ -247,6 +256,7 @@ def test_training_leaves_no_gradient_behind():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.paper
 def test_what_does_not_fit_is_one_line_that_holds_no_memory(monkeypatch):
     def too_large(run, weights):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore")
@@ -258,6 +268,7 @@ def test_what_does_not_fit_is_one_line_that_holds_no_memory(monkeypatch):
     assert found.value.__context__ is None  # its traceback would hold the network for as long as the line is kept
 
 
+@pytest.mark.paper
 def test_what_is_only_tried_is_not_compiled():
     a_run = run()
     loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
@@ -268,6 +279,7 @@ def test_what_is_only_tried_is_not_compiled():
     assert all(parameter.grad is None for parameter in loop.parameters)
 
 
+@pytest.mark.paper
 def test_every_step_is_told():
     seen = []
     a_run = run()
@@ -279,6 +291,7 @@ def test_every_step_is_told():
     assert 0 <= outcome.waiting < 1
 
 
+@pytest.mark.paper
 def test_bfloat16_is_computed_in_bfloat16_and_is_forgotten_by_the_next_run():
     exact = run()
     weights, data = weights_of(exact), data_of(exact)
@@ -291,6 +304,7 @@ def test_bfloat16_is_computed_in_bfloat16_and_is_forgotten_by_the_next_run():
     assert np.array_equal(again.predictions, first.predictions)
 
 
+@pytest.mark.paper
 def test_float16_scales_its_loss_and_leaves_out_a_step_that_overflows():
     a_run = run()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
@@ -305,6 +319,7 @@ def test_float16_scales_its_loss_and_leaves_out_a_step_that_overflows():
     assert all(torch.equal(w, old) for w, old in zip(skipped.parameters(), before, strict=True))
 
 
+@pytest.mark.paper
 def test_float16_needs_an_accelerator_and_a_device_must_exist():
     with pytest.raises(ClaimsError, match="expected an accelerator for float16, found a CPU"):
         fine_tune(run(precision="float16"), weights_of(run()), data_of(run()), Execution())
@@ -313,6 +328,7 @@ def test_float16_needs_an_accelerator_and_a_device_must_exist():
             fine_tune(run(), weights_of(run()), data_of(run()), Execution(device="cuda"))
 
 
+@pytest.mark.paper
 def test_predicting_says_how_many_images_are_done():
     done = []
     data = data_of(run())

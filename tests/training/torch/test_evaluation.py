@@ -20,13 +20,13 @@ from harness.models.torch import timm_models
 from harness.models.torch.build import load
 from harness.models.torch.folding import FoldedConv, folded
 from harness.training.torch import evaluation
-from harness.training.torch.device import Machine
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.evaluation import EVALUATION_BATCH, eval_inputs, evaluate, predict
 from harness.training.torch.inputs import three_channels, to_inputs
 from tests.data import making
 from tests.data.one_image import prepared
 
-CPU = Machine(torch.device("cpu"))
+CPU = DeviceContext(torch.device("cpu"))
 MICRO = recipe("micro")
 cropped = evaluation._cropped
 

@@ -16,12 +16,12 @@ from harness.data.preprocess import Resize
 from harness.data.readers.image_folder import image_folder
 from harness.data.rng import raw_words
 from harness.data.splits import Split
-from harness.training.torch.device import Machine
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.feed import Feed, Prepared, Sampled
 from tests.data import making
 from tests.data.test_augment import CROPS, seen_by_preprocessing
 
-CPU = Machine(torch.device("cpu"))
+CPU = DeviceContext(torch.device("cpu"))
 
 
 def run_of(recipe):
@@ -63,6 +63,7 @@ def expected(split, recipe, seed, step):
     return np.stack(inputs).transpose(0, 3, 1, 2), split.labels[drawn.index]
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", CROPS)
 @pytest.mark.parametrize("stored", ["many sizes", "colour", "grey"])
 def test_every_batch_is_what_preprocessing_gives(many_sizes, name, stored):
@@ -78,6 +79,7 @@ def test_every_batch_is_what_preprocessing_gives(many_sizes, name, stored):
         assert 0 <= feed.waiting < 10
 
 
+@pytest.mark.paper
 def test_inputs_are_prepared_once_where_nothing_is_random_and_sampled_otherwise(many_sizes):
     kinds = []
     for split, recipe in [(one_size(), CROPS["none"]), (one_size(), CROPS["flip"]), (many_sizes, CROPS["none"])]:
@@ -86,6 +88,7 @@ def test_inputs_are_prepared_once_where_nothing_is_random_and_sampled_otherwise(
     assert kinds == [(Prepared, False), (Sampled, True), (Sampled, False)]
 
 
+@pytest.mark.paper
 def test_pixels_that_come_with_the_batch_give_the_inputs_of_those_on_the_device(monkeypatch):
     split, recipe = one_size(), CROPS["inception"]
     with Feed(split, run_of(recipe), CPU) as feed:
@@ -97,6 +100,7 @@ def test_pixels_that_come_with_the_batch_give_the_inputs_of_those_on_the_device(
             assert torch.equal(feed.batch(step).part(0, 6)[0], inputs)
 
 
+@pytest.mark.paper
 def test_a_feed_begins_at_any_step():
     split, recipe = one_size(), CROPS["inception"]
     with Feed(split, run_of(recipe), CPU) as feed:
@@ -105,6 +109,7 @@ def test_a_feed_begins_at_any_step():
         assert torch.equal(feed.batch(3).part(0, 6)[0], wanted)
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", ["none", "inception"])
 def test_mixup_mixes_images_and_labels_of_the_same_two_examples(name):
     split, recipe = one_size(), CROPS[name]
@@ -124,12 +129,13 @@ def test_mixup_mixes_images_and_labels_of_the_same_two_examples(name):
             assert [weight for weight, _ in parts[0][1]] == pytest.approx([share, 1 - share])
 
 
+@pytest.mark.paper
 def test_the_shares_of_two_processes_are_the_batch():
     split, recipe = one_size(), replace(CROPS["inception"], mixup=0.5, batch_size=5)
     with Feed(split, run_of(recipe), CPU) as feed:
         inputs, targets = feed.batch(0).part(0, 5)
     for rank in range(2):
-        with Feed(split, run_of(recipe), Machine(torch.device("cpu"), rank=rank, world=2)) as feed:
+        with Feed(split, run_of(recipe), DeviceContext(torch.device("cpu"), rank=rank, world=2)) as feed:
             batch = feed.batch(0)
             part, part_targets = batch.part(0, len(batch))
             assert torch.equal(part, inputs[rank::2])
@@ -137,6 +143,7 @@ def test_the_shares_of_two_processes_are_the_batch():
             assert len(batch.index) == 5
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", ["none", "flip"])
 def test_images_as_bright_as_from_another_scale_are_refused_at_the_door(name):
     bright = Split(np.full((9, 8, 8, 3), 200, np.uint8), np.zeros(9, np.int64))
@@ -146,6 +153,7 @@ def test_images_as_bright_as_from_another_scale_are_refused_at_the_door(name):
             feed.batch(0).part(0, 9)
 
 
+@pytest.mark.paper
 def test_a_square_cache_is_one_array_on_the_device(tmp_path):
     for number in range(4):
         making.put(tmp_path / f"cat/{number}.png", making.png(number, height=9 + number))

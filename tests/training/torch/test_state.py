@@ -20,7 +20,7 @@ from harness.core.specs import Run
 from harness.models.npz_layout import read
 from harness.training.api import Execution
 from harness.training.resume import Interrupted, discard, folder_of, interruption, saved
-from harness.training.torch.device import Coming, Machine
+from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.engine import fine_tune
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import network
@@ -28,7 +28,9 @@ from harness.training.torch.state import load, restore, save
 from tests.training.killable_runs import said_until, start, victims_of
 from tests.training.tiny import EVERYTHING, data_of
 
-CPU = Machine(torch.device("cpu"))
+pytestmark = pytest.mark.paper  # the killed processes compute on its networks
+
+CPU = DeviceContext(torch.device("cpu"))
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
 
@@ -37,7 +39,7 @@ def run(name="micro-vit-s", **changed):
     return Run(checkpoint(name), dataset("digits-5"), short, seed=3)
 
 
-class Late(Coming):
+class Late(AsyncReadback):
     """What comes over as late as from an accelerator."""
 
     def add(self, number, computed):
@@ -150,7 +152,7 @@ class Signalled(nn.Module):
 
 @pytest.mark.parametrize("every", [0, 600])
 def test_a_state_holds_the_losses_that_were_still_on_the_way(every, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.training.torch.loop.Coming", Late)
+    monkeypatch.setattr("harness.training.torch.loop.AsyncReadback", Late)
     a_run, execution = run(), Execution(folder=tmp_path, save_every=every)
     model = Signalled(network(a_run, read(file_of(a_run.checkpoint))), 6)
     with pytest.raises(Interrupted, match="stopped after 7 steps"):
@@ -166,7 +168,7 @@ def test_a_state_holds_the_losses_that_were_still_on_the_way(every, tmp_path, mo
 
 @pytest.mark.parametrize("every", [0, 600])
 def test_a_loss_still_on_the_way_that_is_not_finite_ends_the_run_and_is_not_saved(every, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.training.torch.loop.Coming", Late)
+    monkeypatch.setattr("harness.training.torch.loop.AsyncReadback", Late)
     a_run, execution = run(), Execution(folder=tmp_path, save_every=every)
     model = Signalled(network(a_run, read(file_of(a_run.checkpoint))), 6, broken=5)
     trained = Loop(model, data_of(a_run).train, a_run, execution, CPU).train()

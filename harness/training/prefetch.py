@@ -1,0 +1,56 @@
+"""What a run's steps need from the host, prepared in threads while the device computes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+AHEAD = 4
+"""Batches prepared in advance for an accelerator, each by one thread."""
+
+T = TypeVar("T")
+
+
+class Prefetch(Generic[T]):
+    """The batches of successive steps.
+
+    Args:
+        prepare: prepares the batch of a step; for threads.
+        first: the step to begin with.
+        end: the step after the last one.
+        ahead: batches to prepare in advance; 0: each is prepared when it is asked for.
+    """
+
+    def __init__(self, prepare: Callable[[int], T], first: int, end: int, ahead: int):
+        self.waiting = 0.0
+        """Seconds that training waited for its batches."""
+        self._prepare, self._next, self._end, self._ahead = prepare, first, end, ahead
+        self._queue: deque[Future[T]] = deque()
+        self._pool = ThreadPoolExecutor(ahead, "inputs") if ahead else None
+
+    def batch(self, step: int) -> T:
+        """Return a step's batch; steps are asked for in order."""
+        start = time.perf_counter()
+        prepared = self._prepare(step) if self._pool is None else self._from_queue(self._pool)
+        self.waiting += time.perf_counter() - start
+        return prepared
+
+    def close(self) -> None:
+        """Stop the threads; what nobody asked for is dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _from_queue(self, pool: ThreadPoolExecutor) -> T:
+        while len(self._queue) <= self._ahead and self._next < self._end:
+            self._queue.append(pool.submit(self._prepare, self._next))
+            self._next += 1
+        return self._queue.popleft().result()
+
+
+def batches_ahead(accelerated: bool) -> int:
+    """Return how many batches are prepared in advance: on a CPU one, since the step needs the cores itself."""
+    return min(AHEAD, os.cpu_count() or 1) if accelerated else 1
