@@ -17,9 +17,15 @@ os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('
 
 PAPER = Path(__file__).parents[1] / "claims"
 """The paper whose networks, tables and figures many tests of the engine use, too."""
-collect_ignore = (
-    [] if PAPER.is_dir() else ["cost/test_plan.py", "cost/test_run_cost.py", "evidence/micro/test_gather.py"]
+USERS = (
+    "cost/test_plan.py",
+    "cost/test_run_cost.py",
+    "evidence/micro/test_gather.py",
+    "suite/test_report_plugin.py",
+    "training/torch/test_evaluation.py",
 )
+"""Modules that need it as soon as they are imported; single tests are marked `paper`."""
+collect_ignore = [] if PAPER.is_dir() else list(USERS)
 
 
 def pytest_collection_modifyitems(items):
