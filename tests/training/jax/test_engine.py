@@ -254,7 +254,7 @@ from dataclasses import replace
 from pathlib import Path
 from harness.training.api import Execution
 from harness.training.jax.step import compiled
-from harness.training.jax.device import Machine
+from harness.training.jax.device import DeviceContext
 from tests.training.jax.test_engine import computed, flat, loop
 from tests.training.tiny import data_of, run, weights_of
 
@@ -263,7 +263,7 @@ execution = Execution(folder=Path(folder))
 if kind == "devices":
     from harness.training.devices import start_jax
     start_jax()
-    both = Machine(tuple(jax.devices()))
+    both = DeviceContext(tuple(jax.devices()))
     assert len(both.devices) == 2
     found = {}
     for size in (16, 6):

@@ -101,7 +101,7 @@ from harness.training.api import Execution
 from harness.training.torch import loop as torch_loop
 from harness.models.npz_layout import read
 from harness.training.resume import Interrupted
-from harness.training.torch.device import machine
+from harness.training.torch.device import device_context
 from harness.training.torch.network import network
 from harness.data.splits import select
 from harness.data.readers import synthetic as tasks
@@ -109,8 +109,8 @@ from harness.catalog.checkpoints import file_of
 from tests.training.torch.test_state import Late, run
 
 a_run = run(steps=60)
-here = machine("cpu", a_run.recipe)
-torch_loop.Coming = Late
+here = device_context("cpu", a_run.recipe)
+torch_loop.AsyncReadback = Late
 
 def on_step(progress):
     if here.rank == 1 and progress.step == 9:
