@@ -98,6 +98,7 @@ def plain_loop(a_run):
     return averages, losses
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     ("name", "changed"),
     [*((name, changed) for name in FAMILIES[:2] for changed in RECIPES), ("micro-hybrid-s", "as the authors")],
@@ -113,6 +114,7 @@ def test_the_loop_is_the_recipe_written_out(name, changed):
         assert torch.allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.paper
 def test_each_part_of_a_recipe_changes_what_is_trained():
     trained = {}
     for name, changed in RECIPES.items():
@@ -123,6 +125,7 @@ def test_each_part_of_a_recipe_changes_what_is_trained():
     assert len(set(trained.values())) == len(RECIPES)
 
 
+@pytest.mark.paper
 def test_the_head_starts_at_zero_so_the_first_loss_is_that_of_guessing():
     a_run = run()
     losses = fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution()).losses
@@ -131,6 +134,7 @@ def test_the_head_starts_at_zero_so_the_first_loss_is_that_of_guessing():
     assert losses[3] < losses[0]
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("name", ["micro-vit-s", "micro-bit-s"])
 def test_a_library_s_head_is_drawn_from_the_run_s_seed(name):
     heads = []
