@@ -88,17 +88,17 @@ def pinned_dataset(entry: Entry | str, *, train: bool = True, fetch: bool = True
             than at the first read.
     """
     from harness.data.download.dataset import at_hand
-    from harness.data.paths import decoded
+    from harness.data.paths import decoded_folder
     from harness.data.pinned import NUMBERED, digest, look, parts_of, pinned, read_and_pin, spec_of
 
     found = real(entry) if isinstance(entry, str) else entry
     train = train and found.train > 0
     if found.own:
-        found, known = look(found, at_hand(found, fetch), decoded(), train)
+        found, known = look(found, at_hand(found, fetch), decoded_folder(), train)
         return spec_of(found, digest(known, train), train, known[NUMBERED] == "true")
-    known = pinned(found.id, decoded())
+    known = pinned(found.id, decoded_folder())
     if not known.keys() >= set(parts_of(train)):
-        known = read_and_pin(found, at_hand(found, fetch), decoded(), train)
+        known = read_and_pin(found, at_hand(found, fetch), decoded_folder(), train)
     return spec_of(found, digest(known, train), train, known.get(NUMBERED) == "true")
 
 

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ClaimsError(f"--{name}: expected a positive number, found {value}")
-    examples = find(options.dataset, options.path)
+    examples = examples_of(options.dataset, options.path)
     resize = None if options.side is None else Resize("square", options.side)
     if options.keep:
         found = time_decoding(
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def find(name: str, path: str | None) -> Examples:
+def examples_of(name: str, path: str | None) -> Examples:
     """Return the examples to measure: the training part if there is one, else the test part.
 
     Raises:

@@ -53,8 +53,8 @@ def examine(cache: Path, home: Path, *, offline: bool = False) -> list[Finding]:
     if offline:
         found.append(Finding("sources", "note", "not asked (offline)"))
     else:
-        found += sources()
-    return found + needs(cache)
+        found += source_findings()
+    return found + claim_findings(cache)
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> list[Finding]:
@@ -154,7 +154,7 @@ def token() -> Finding:
     )
 
 
-def sources() -> list[Finding]:
+def source_findings() -> list[Finding]:
     """Request one file from every place, in parallel, and describe each answer."""
     from harness.catalog.checkpoints import checkpoint, materials
     from harness.fetch.sources import Hub
@@ -181,7 +181,7 @@ def probe(name: str, source: Any) -> Finding:
     return Finding("sources", "ok", f"{name}: answers" + (f" ({size:,} bytes of {source})" if size else ""))
 
 
-def needs(cache: Path) -> list[Finding]:
+def claim_findings(cache: Path) -> list[Finding]:
     """Return for each claim what is missing here to measure it on the released material."""
     return [finding for claim, stated in claims().values() for finding in need(claim, stated, cache)]
 

@@ -97,7 +97,7 @@ def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> lis
     from harness.data.registry import claimed, entries
 
     found: dict[str, None] = {}
-    for name in [*options.what, *(name for claim in options.claim for name in needs(claim))]:
+    for name in [*options.what, *(name for claim in options.claim for name in required_by(claim))]:
         tasks = [entry.id for entry in entries().values() if entry.group] if name == VTAB else []
         found |= dict.fromkeys(tasks or claimed(name))
     if options.all:
@@ -181,7 +181,7 @@ def all_here(files: Iterable[Material], cache: Path) -> bool:
     return all(file.key in pins and pins[file.key].path(cache, file.key).is_file() for file in files)
 
 
-def needs(claim: str) -> Iterable[str]:
+def required_by(claim: str) -> Iterable[str]:
     """Return the checkpoints and datasets that a claim, by its id or number, needs on released material."""
     from harness.catalog.checkpoints import resolve
     from harness.catalog.claim_files import stated_by

@@ -105,7 +105,7 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
             raise ClaimsError(f"recipe {job.recipe.id}: expected its steps, found it unresolved; resolve it first")
         of = network(job.checkpoint, cache)
         training, testing = work(of, job.recipe.resolution, home), work(of, job.recipe.side, home)
-        need = needs(job, of, home=home)
+        need = memory_estimate(job, of, home=home)
     except ClaimsError as error:
         return Cost(notes=(f"unknown cost: {error}",))
     train_flops = job.recipe.steps * job.recipe.batch_size * training.train_flops(job.classes)
@@ -117,7 +117,7 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
     checkpointing = False
     notes: list[str] = []
     if not job.recipe.evaluates_only and (micro_batch or 0) < min(SMALL, images):
-        saving = needs(job, of, checkpointing=True, home=home)
+        saving = memory_estimate(job, of, checkpointing=True, home=home)
         if (found := saving.largest(card.memory, images)) is not None:
             need, micro_batch, checkpointing = saving, found, True
             notes.append("fits with activation checkpointing: each step takes a third longer")
@@ -144,7 +144,7 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
     )
 
 
-def needs(
+def memory_estimate(
     job: Job, of: Network, *, checkpointing: bool = False, lower: bool | None = None, home: Path | None = None
 ) -> MemoryEstimate:
     """Return the memory that a run takes on a card.
@@ -189,11 +189,11 @@ def would_fit(job: Job, of: Network, card: Card, need: MemoryEstimate, home: Pat
 
     A smaller micro-batch and activation checkpointing were tried already: they are automatic.
     """
-    least = min(need.at(1), needs(job, of, checkpointing=True, home=home).at(1))
+    least = min(need.at(1), memory_estimate(job, of, checkpointing=True, home=home).at(1))
     line = f"does not fit {card.title}: takes {least / 1e9:.1f} GB with one image at a time, checkpointed"
     ways = []
     if job.recipe.precision == "float32":
-        lowered = [needs(job, of, checkpointing=saving, lower=True, home=home) for saving in (False, True)]
+        lowered = [memory_estimate(job, of, checkpointing=saving, lower=True, home=home) for saving in (False, True)]
         if any(each.largest(card.memory, 1) for each in lowered):
             ways.append("a recipe in bfloat16 or float16")
     larger = sorted((each for each in cards().values() if each.memory * (1 - RESERVE) >= least), key=lambda c: c.memory)

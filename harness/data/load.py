@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.core.specs import Run
 from harness.data.download.dataset import at_hand
-from harness.data.paths import decoded
+from harness.data.paths import decoded_folder
 from harness.data.pinned import load_real
 from harness.data.readers import synthetic
 from harness.data.registry import of_dataset
@@ -20,4 +20,4 @@ def load(run: Run) -> Data:
     if run.dataset.reader in synthetic.READERS:
         return select(synthetic.load(run.dataset), run)
     entry = of_dataset(run.dataset)
-    return load_real(run, entry, at_hand(entry), decoded())
+    return load_real(run, entry, at_hand(entry), decoded_folder())

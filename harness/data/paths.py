@@ -16,6 +16,6 @@ def location(name: str, option: str | os.PathLike[str] | None = None) -> Path:
     return Path(option).expanduser().absolute() if option else config().data / name
 
 
-def decoded() -> Path:
+def decoded_folder() -> Path:
     """Return the folder of decoded images and of the digests that datasets had at their first read."""
     return config().home / "decoded"

@@ -207,7 +207,7 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
     if not recipe.evaluates_only:
         examples = part_of(parts, "train")
         rules = train_rule(recipe, examples.raw), eval_resize(recipe, examples.raw)
-        cache = decoded(entry, "train", examples, folder, rules[0])
+        cache = decoded_part(entry, "train", examples, folder, rules[0])
         found["train"] = cache.content
         trained = split_of(cache)
         if run.split == "dev":
@@ -215,9 +215,9 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
             if rules[0] == rules[1]:
                 scored = trained.take(held)
             else:  # resized for testing from the images themselves, not from what is stored for training
-                scored = split_of(decoded(entry, "dev", examples.take(held), folder, rules[1]))
+                scored = split_of(decoded_part(entry, "dev", examples.take(held), folder, rules[1]))
     if scored is None:
-        cache = decoded(entry, "test", parts.test, folder, eval_resize(recipe, parts.test.raw))
+        cache = decoded_part(entry, "test", parts.test, folder, eval_resize(recipe, parts.test.raw))
         found |= {"test": cache.content, NUMBERED: is_numbered(parts.test)}
         scored = split_of(cache)
     check_bytes(run, entry, found, root, folder)
@@ -246,7 +246,7 @@ def split_of(cache: PixelCache) -> Split:
     return Split(cache.array() if cache.one_size else cache, cache.labels)
 
 
-def decoded(entry: Entry, part: str, examples: Examples, folder: Path, rule: Resize | None) -> PixelCache:
+def decoded_part(entry: Entry, part: str, examples: Examples, folder: Path, rule: Resize | None) -> PixelCache:
     """Return a part's decoded images; a progress bar on a terminal while they are decoded."""
     with bar(len(examples), f"decoding {entry.id}, {part} part") as on_image:
         return cached(examples, folder, rule, on_image)

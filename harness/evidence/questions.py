@@ -15,7 +15,7 @@ from harness.core.source import AGREEMENT, GPU, MICRO, PUBLISHED, Source
 from harness.core.specs import BACKENDS, Run
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key
-from harness.evidence.published.gather import PublishedFigures, publications
+from harness.evidence.published.gather import PublishedFigures, publications_judging
 from harness.evidence.source import EvidenceSource, RunProvider
 from harness.judging.compare import comparisons
 from harness.judging.judge import judge, judge_agreement
@@ -102,7 +102,7 @@ def sources_of(
     Raises:
         ClaimsError: a verdict is on record of a source that does not judge the hypothesis.
     """
-    sources = [Source(PUBLISHED, publication) for publication in publications(hypothesis)]
+    sources = [Source(PUBLISHED, publication) for publication in publications_judging(hypothesis)]
     compared = key(hypothesis)
     if compared is not None and compared not in judged:
         judged.add(compared)

@@ -34,13 +34,13 @@ from harness.suite.options import add_options, asks_for_gpu, option, request_of,
 from harness.suite.selection import (
     Selected,
     computes_nothing,
-    decoded,
     distributes,
     identifier,
     is_worker,
     questions_in,
     questions_of,
     report_folder,
+    selection_of,
 )
 from harness.suite.session import SESSION, Session, SessionConfig
 from harness.training import accelerators
@@ -129,7 +129,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None
         return
     file = config.stash[HANDOVER] / node.workerinput["workerid"]
     with usage_errors():
-        selected = decoded(file.read_bytes()) if file.exists() else Selected()
+        selected = selection_of(file.read_bytes()) if file.exists() else Selected()
         get_ready(session, selected)
 
 

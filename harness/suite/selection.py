@@ -49,7 +49,7 @@ class Selected:
 SELECTED = TypeAdapter(Selected)
 
 
-def decoded(content: bytes) -> Selected:
+def selection_of(content: bytes) -> Selected:
     """Return the selection that `Selected.encoded` wrote.
 
     Raises:

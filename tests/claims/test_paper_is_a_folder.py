@@ -9,7 +9,7 @@ import pytest
 from harness.catalog.claim_files import claims
 from harness.catalog.recipes import protocols
 from harness.core.paper import read_paper, using
-from harness.evidence.published import load, sources
+from harness.evidence.published import load, publications
 
 ROOT = Path(__file__).parents[2]
 ENGINE = [
@@ -27,7 +27,7 @@ def words():
     paper = read_paper(folder)
     with using(folder):
         generic = {"paper", "code", "micro", "orig", "timm"}  # timm is a library, too
-        found = {paper.title, paper.identifier, *paper.pretraining, *claims(), *sources(), *protocols()}
+        found = {paper.title, paper.identifier, *paper.pretraining, *claims(), *publications(), *protocols()}
         found |= {figure.variant for figure in load()} | {name for name, _ in paper.stands_for}
         return {word for word in found - generic if len(word) > 2}
 

@@ -85,7 +85,9 @@ def test_offline_asks_no_server(tmp_path, monkeypatch, capsys):
 
 
 def texts(claim_id, cache):
-    return {f.text.split(":")[0].split(" (")[0]: f for f in doctor_findings.needs(cache) if f.topic == claim_id}
+    return {
+        f.text.split(":")[0].split(" (")[0]: f for f in doctor_findings.claim_findings(cache) if f.topic == claim_id
+    }
 
 
 @pytest.mark.paper

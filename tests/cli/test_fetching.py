@@ -149,7 +149,7 @@ def test_imagenet_without_access_says_what_to_do(server, monkeypatch, capsys):
 
 @pytest.mark.paper
 def test_claims_name_the_datasets_they_need():
-    needed = list(fetching.needs("claim1"))
+    needed = list(fetching.required_by("claim1"))
     assert {"imagenet", "cifar10", "cifar100", "pets", "flowers", "vit-l16-in21k"} <= set(needed)
     assert len(set(needed)) == len(needed)
     assert not {"flowers102", "imagenet_real", "vtab1k"} & set(needed)

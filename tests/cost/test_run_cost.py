@@ -8,7 +8,7 @@ from harness.cost import run_cost as module
 from harness.cost.cards import Card, card
 from harness.cost.flops import activations, work
 from harness.cost.networks import network
-from harness.cost.run_cost import CONTEXT, HOUR, Job, MemoryEstimate, cost, needs
+from harness.cost.run_cost import CONTEXT, HOUR, Job, MemoryEstimate, cost, memory_estimate
 
 RECIPE = Recipe(id="r", batch_size=32, resolution=32, steps=10, learning_rate=0.1)
 EVALUATE = Recipe(id="e", batch_size=32, resolution=32, test_resolution=64, steps=0)
@@ -37,7 +37,7 @@ def test_an_evaluation_costs_the_forward_pass_at_its_own_resolution():
     found = cost(job(EVALUATE, test=1000), CARD)
     assert (found.train_flops, found.test_flops) == (0, 1000 * work(OF, 64).test_flops(10))
     assert found.micro_batch == 256
-    assert needs(job(EVALUATE), OF).fixed - CONTEXT < 8 * work(OF, 32).with_head(10)  # the weights alone
+    assert memory_estimate(job(EVALUATE), OF).fixed - CONTEXT < 8 * work(OF, 32).with_head(10)  # the weights alone
 
 
 def test_constants_are_those_of_the_backend():
@@ -49,12 +49,12 @@ def test_constants_are_those_of_the_backend():
 def test_memory_is_that_of_weights_gradients_momentum_and_a_step():
     parameters = work(OF, 32).with_head(10)
     step = activations(OF, 32, training=True, lower=False)
-    plain = needs(job(), OF)
+    plain = memory_estimate(job(), OF)
     assert plain.fixed == CONTEXT + 12 * parameters + step.fixed
     assert plain.per_image == step.per_image
-    averaged = needs(job(replace(RECIPE, polyak=0.9999)), OF)
+    averaged = memory_estimate(job(replace(RECIPE, polyak=0.9999)), OF)
     assert averaged.fixed - plain.fixed == 4 * parameters
-    short = needs(job(replace(RECIPE, momentum_dtype="bfloat16")), OF)
+    short = memory_estimate(job(replace(RECIPE, momentum_dtype="bfloat16")), OF)
     assert plain.fixed - short.fixed == 2 * parameters
 
 
@@ -77,7 +77,7 @@ def test_without_a_card_or_its_rates_hours_are_unknown():
 
 def test_what_does_not_fit_is_checkpointed_before_it_is_given_up():
     wide = replace(RECIPE, resolution=256, precision="float32")
-    plain, saving = (needs(job(wide), OF, checkpointing=each) for each in (False, True))
+    plain, saving = (memory_estimate(job(wide), OF, checkpointing=each) for each in (False, True))
     between = int((plain.at(4) + saving.at(4)) / 2 / (1 - module.RESERVE))
     found = cost(job(wide), replace(CARD, memory=between))
     assert (found.fits, found.checkpointing, found.memory) == (True, True, saving.at(found.micro_batch))
@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_checkpointed_before_it_is_given_up():
 
 def test_what_would_make_a_run_fit_is_said():
     wide = replace(RECIPE, resolution=256)
-    full, half = (needs(job(wide), OF, checkpointing=True, lower=lower).at(1) for lower in (False, True))
+    full, half = (memory_estimate(job(wide), OF, checkpointing=True, lower=lower).at(1) for lower in (False, True))
     small = replace(CARD, memory=int((full + half) / 2 / (1 - module.RESERVE)))
     ways = "would fit: a recipe in bfloat16 or float16, or a card with more memory, such as t4 (16 GB)"
     assert cost(job(wide), small).notes[0].endswith(ways)

@@ -8,7 +8,7 @@ from harness.core.errors import ClaimsError
 from harness.core.source import Source
 from harness.judging.question import AgreementQuestion, Question
 from harness.suite.options import require_used, require_values
-from harness.suite.selection import Selected, decoded
+from harness.suite.selection import Selected, selection_of
 from tests.suite.calling import LOAD, call, refused, write_claims
 
 CLAIM = Claim(id="mine", title="t", quote="q", source="s")
@@ -124,9 +124,9 @@ def test_a_session_refuses_in_one_line(tmp_path, arguments, line):
 def test_a_selection_reaches_the_controller_whole():
     agreement = AgreementQuestion(CLAIM, HYPOTHESIS, Source.parse("micro"), 0.05, 1.0)
     whole = Selected((*selected(*ALL).questions, agreement), 4, "a problem")
-    assert decoded(whole.encoded()) == whole
+    assert selection_of(whole.encoded()) == whole
     with pytest.raises(ClaimsError):
-        decoded(b"{")
+        selection_of(b"{")
 
 
 @pytest.mark.paper

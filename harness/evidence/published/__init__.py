@@ -1,6 +1,13 @@
 """Published figures with their citations, and which of them bear on a hypothesis."""
 
-from harness.evidence.published.figures import Figure, Publication, examples_by_dataset, find, load, sources
+from harness.evidence.published.figures import (
+    Figure,
+    Publication,
+    examples_by_dataset,
+    load,
+    matching_figures,
+    publications,
+)
 from harness.evidence.published.matching import Published, PublishedComparison, Reading, published_comparisons, single
 
 __all__ = [
@@ -10,9 +17,9 @@ __all__ = [
     "PublishedComparison",
     "Reading",
     "examples_by_dataset",
-    "find",
     "load",
+    "matching_figures",
+    "publications",
     "published_comparisons",
     "single",
-    "sources",
 ]

@@ -141,12 +141,12 @@ def load() -> tuple[Figure, ...]:
     return of_paper()[0]
 
 
-def sources() -> Mapping[str, Publication]:
+def publications() -> Mapping[str, Publication]:
     """Return the sources by id, in the order of the file."""
     return of_paper()[1]
 
 
-def find(
+def matching_figures(
     architecture: str | None = None,
     pretrain: str | None = None,
     variant: str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.core.claim import Close, Hypothesis
 from harness.core.paper import paper
-from harness.evidence.published.figures import examples_by_dataset, sources
+from harness.evidence.published.figures import examples_by_dataset, publications
 from harness.evidence.published.matching import Published, published_comparisons, single
 from harness.judging.evidence import Accuracy, Evidence, PublishedSide
 from harness.judging.question import Question
@@ -13,7 +13,7 @@ from harness.judging.question import Question
 def quoted() -> tuple[str, ...]:
     """Return the source whose figures a Close hypothesis quotes, which can't confirm itself."""
     own = paper().defaults.publication
-    return (own,) if own in sources() else ()
+    return (own,) if own in publications() else ()
 
 
 class PublishedFigures:
@@ -60,7 +60,7 @@ def in_tables(name: str) -> bool:
     return name in entries()
 
 
-def publications(hypothesis: Hypothesis) -> tuple[str, ...]:
+def publications_judging(hypothesis: Hypothesis) -> tuple[str, ...]:
     """Return the ids of the publications that can judge a hypothesis."""
     return tuple(figures_by_publication(hypothesis))
 

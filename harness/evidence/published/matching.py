@@ -17,7 +17,14 @@ from pathlib import Path
 from harness.core.claim import Contender
 from harness.core.errors import unknown
 from harness.core.paper import paper
-from harness.evidence.published.figures import Figure, Publication, examples_by_dataset, find, load, sources
+from harness.evidence.published.figures import (
+    Figure,
+    Publication,
+    examples_by_dataset,
+    load,
+    matching_figures,
+    publications,
+)
 from harness.stats.intervals import binomial_variance, centre_variance, seed_sd_from_range
 
 
@@ -90,7 +97,7 @@ def published_comparisons(contenders: Sequence[Contender], on: str) -> tuple[Pub
     """
     sides = [_published(contender, on) for contender in contenders]
     found: list[PublishedComparison] = []
-    for source in sources().values():
+    for source in publications().values():
         within = [[side for side in listed if side.figures[0].source == source.id] for listed in sides]
         if all(within):
             found.extend(_compare(source, within))
@@ -109,12 +116,12 @@ def single(contender: Contender, on: str, exclude_sources: Iterable[str] = ()) -
         ClaimsError: a dataset that has no published figures, or an unknown source to leave out.
     """
     excluded = set(exclude_sources)
-    for name in sorted(excluded - set(sources())):
-        raise unknown("source", name, sources())
+    for name in sorted(excluded - set(publications())):
+        raise unknown("source", name, publications())
     listed = [side for side in _published(contender, on) if side.figures[0].source not in excluded]
     found = []
     for side in listed:
-        source = sources()[side.figures[0].source]
+        source = publications()[side.figures[0].source]
         rivals = [other for other in listed if _place(other) == _place(side)]
         publication = _label(source, (side,), with_resolution=len(rivals) > 1)
         recipe = side.figures[0].recipe or source.recipe
@@ -136,7 +143,7 @@ def _published_in(folder: Path, contender: Contender, on: str) -> tuple[Publishe
     if wanted not in _weights(load()):
         return ()
     groups: dict[tuple[str, str, str, int | None], list[Figure]] = {}
-    for figure in find(*wanted, dataset=on):
+    for figure in matching_figures(*wanted, dataset=on):
         if contender.resolution is not None and figure.resolution != contender.resolution:
             continue
         groups.setdefault((figure.source, figure.table, figure.setting, figure.resolution), []).append(figure)
@@ -164,7 +171,7 @@ def _combined(figures: tuple[Figure, ...]) -> Published:
         over_seeds = _variance_over_seeds(first)
     parts = [] if n is None else [binomial_variance(value, n)]
     parts += [] if over_seeds is None else [over_seeds]
-    source = sources()[first.source]
+    source = publications()[first.source]
     citation = f"{source.title}, {first.table}, {first.url or source.url}"
     return Published(figures, value, sum(parts) if parts else None, n, seeds, citation)
 

@@ -7,7 +7,7 @@ import scipy.stats
 
 from harness.core.claim import Better, Claim, Close, Contender
 from harness.core.source import Source
-from harness.evidence.published.gather import PublishedFigures, publications
+from harness.evidence.published.gather import PublishedFigures, publications_judging
 from harness.judging.judge import judge
 from harness.judging.question import Question
 
@@ -23,7 +23,7 @@ def judged(hypothesis, publication):
 def test_published_better_combines_test_set_and_seed_uncertainty():
     # ViT paper, table 2, ImageNet, JFT-300M: 87.76 ± 0.03 and 87.54 ± 0.02 over three runs, 50,000 images.
     hypothesis = Better(Contender("ViT-L/16", "JFT-300M"), than=Contender("BiT-R152x4", "JFT-300M"), on="imagenet")
-    assert publications(hypothesis) == ("vit-paper/table-2",)
+    assert publications_judging(hypothesis) == ("vit-paper/table-2",)
     found = judged(hypothesis, "vit-paper/table-2")
     variance = 0.8776 * 0.1224 / 50_000 + 0.0003**2 / 3 + 0.8754 * 0.1246 / 50_000 + 0.0002**2 / 3
     low, high = scipy.stats.norm.interval(0.95, 0.22, 100 * variance**0.5)
@@ -36,17 +36,17 @@ def test_published_better_combines_test_set_and_seed_uncertainty():
 @pytest.mark.paper
 def test_a_publication_that_lacks_a_side_gives_no_verdict_and_several_give_one_each():
     better = Better(Contender("ViT-L/16", "ImageNet-21k"), than=Contender("BiT-R152x4", "ImageNet-21k"), on="imagenet")
-    assert "vit-paper/table-2" not in publications(better)
-    assert {"course", "timm-2021-01/384-vs-480"} < set(publications(better))
-    assert publications(replace(better, than=Contender("Nobody", "JFT-300M"))) == ()
+    assert "vit-paper/table-2" not in publications_judging(better)
+    assert {"course", "timm-2021-01/384-vs-480"} < set(publications_judging(better))
+    assert publications_judging(replace(better, than=Contender("Nobody", "JFT-300M"))) == ()
 
 
 @pytest.mark.paper
 def test_close_is_not_judged_by_the_paper_itself_nor_by_a_recipe_without_a_tolerance():
     close = Close(Contender("ViT-L/16", "ImageNet-21k"), to=99.16, on="cifar10", within={"code": 0.5})
-    assert publications(close)
-    assert not any(p.startswith(("vit-paper", "course")) for p in publications(close))
+    assert publications_judging(close)
+    assert not any(p.startswith(("vit-paper", "course")) for p in publications_judging(close))
     with_notebook = replace(close, within=(("notebook", 1.0),))
-    assert publications(with_notebook) == ("course",)
+    assert publications_judging(with_notebook) == ("course",)
     found = judged(with_notebook, "course")
     assert found.tolerance == 1.0

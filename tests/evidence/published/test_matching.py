@@ -14,7 +14,15 @@ from scipy import stats
 from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
 from harness.core.paper import paper
-from harness.evidence.published import Figure, figures, find, load, published_comparisons, single, sources
+from harness.evidence.published import (
+    Figure,
+    figures,
+    load,
+    matching_figures,
+    publications,
+    published_comparisons,
+    single,
+)
 from harness.stats import intervals as st
 
 K1, K21, JFT = "ImageNet-1k", "ImageNet-21k", "JFT-300M"
@@ -121,15 +129,15 @@ def test_nothing_was_lost():
 
 @pytest.mark.paper
 def test_each_table_of_each_source_is_used():
-    declared = {(source.id, table) for source in sources().values() for table, _ in source.tables}
+    declared = {(source.id, table) for source in publications().values() for table, _ in source.tables}
     assert declared == set(COLLECTED)
-    assert len(sources()) == 17
+    assert len(publications()) == 17
 
 
 @pytest.mark.paper
 @pytest.mark.parametrize("source, table, architecture, pretrain, dataset, setting, percent", PRINTED)
 def test_figures_are_as_printed(source, table, architecture, pretrain, dataset, setting, percent):
-    found = find(architecture, pretrain, "orig", dataset, source)
+    found = matching_figures(architecture, pretrain, "orig", dataset, source)
     [figure] = [figure for figure in found if (figure.table, figure.setting) == (table, setting)]
     assert figure.value == percent
 
@@ -245,10 +253,10 @@ def test_a_malformed_source_is_named(tmp_path, old, new, message):
 
 @pytest.mark.paper
 def test_find_treats_the_vtab_mean_as_its_top1():
-    [figure] = find("ViT-L/16", JFT, dataset="vtab1k")
+    [figure] = matching_figures("ViT-L/16", JFT, dataset="vtab1k")
     assert (figure.metric, figure.value) == ("mean_top1_19_tasks", 76.28)
-    assert {figure.metric for figure in find(metric="top5")} == {"top5"}
-    assert len(find()) == 580 + 9
+    assert {figure.metric for figure in matching_figures(metric="top5")} == {"top5"}
+    assert len(matching_figures()) == 580 + 9
 
 
 @pytest.mark.paper
@@ -265,7 +273,7 @@ def test_find_treats_the_vtab_mean_as_its_top1():
 )
 def test_find_names_the_nearest(key, name, nearest):
     with pytest.raises(ClaimsError, match=f"unknown {key} '{name}' .did you mean '{nearest}'"):
-        find(**{key: name})
+        matching_figures(**{key: name})
 
 
 @pytest.mark.paper
@@ -369,7 +377,7 @@ def test_a_std_over_seeds_is_added_to_the_binomial_variance():
 
 @pytest.mark.paper
 def test_the_spread_of_a_median_is_wider_than_that_of_a_mean():
-    [figure] = find("BiT-R152x4", JFT, dataset="cifar100", source="bit-paper")
+    [figure] = matching_figures("BiT-R152x4", JFT, dataset="cifar100", source="bit-paper")
     side = only(Contender("BiT-R152x4", JFT), "cifar100", "bit-paper/table-1")
     seeds = side.variance - side.value * (1 - side.value) / 10_000
     # The variance of the median of three normal values is 1.346 times that of their mean.
