@@ -156,6 +156,7 @@ def test_a_config_of_timms_comes_before_its_registry(own):
         asked()
 
 
+@pytest.mark.paper
 def test_a_network_with_batch_normalisation_is_fine_tuned_and_its_batch_is_never_split(own):
     saved(own, "resnet10t")
     entry(own, "resnet10t", "other")
@@ -185,6 +186,7 @@ def test_jax_refuses_timms_semantics_by_name(own):
         compute(asked(backend="jax"), Store(home()), "cpu")
 
 
+@pytest.mark.paper
 def test_what_the_registry_does_not_know_is_refused(own):
     saved(own, "resnet10t")
     entry(own, "resnet_none", "other")
