@@ -8,6 +8,7 @@ import pytest
 from harness.__main__ import main
 from harness.catalog.checkpoints import checkpoint, file_of
 from harness.core.config import home
+from tests.cli.own_images import write_images
 from tests.data import making
 
 TABLES = {
@@ -58,14 +59,7 @@ def tables(tmp_path, monkeypatch):
     for name, text in TABLES.items():
         making.put(folder / name, text)
     shutil.copyfile(file_of(checkpoint("micro-vit-s")), folder / "mine.npz")
-    for number in range(60):
-        part = "train" if number < 40 else "test"
-        image = making.png(number, 20 + number % 7, 30 + number % 5)
-        making.put(folder / "images" / part / f"class{number % 10}" / f"{number:02d}.png", image)
-    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(folder))
-    for name in ("HOME", "DATA", "CACHE"):
-        monkeypatch.setenv(f"VIT_CLAIMS_{name}", str(tmp_path / name.lower()))
-    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
+    write_images(folder, monkeypatch)
     return folder
 
 

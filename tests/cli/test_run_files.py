@@ -13,6 +13,7 @@ from harness.core.errors import ClaimsError
 from harness.models import load, npz, npz_layout
 from harness.models.torch import build
 from tests.cli import command
+from tests.cli.own_images import write_images
 from tests.data import making
 from tests.models.test_hub_config import as_jeonsworld
 
@@ -39,14 +40,7 @@ def arrays():
 def tables(tmp_path, monkeypatch):
     folder = tmp_path / "own"
     making.put(folder / "datasets.toml", DATA)
-    for number in range(60):
-        part = "train" if number < 40 else "test"
-        image = making.png(number, 20 + number % 7, 30 + number % 5)
-        making.put(folder / "images" / part / f"class{number % 10}" / f"{number:02d}.png", image)
-    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(folder))
-    for name in ("HOME", "DATA", "CACHE"):
-        monkeypatch.setenv(f"VIT_CLAIMS_{name}", str(tmp_path / name.lower()))
-    monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
+    write_images(folder, monkeypatch)
     return folder
 
 

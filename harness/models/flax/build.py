@@ -52,7 +52,7 @@ def load(
     """Return the parameters that the arrays of an official file hold, and the architecture to run them with.
 
     Args:
-        arrays: weights by key, as `layouts.read` returns them; they are copied.
+        arrays: weights by key, as `npz_layout.read` returns them; they are copied.
         classes: None keeps the file's head and pre_logits; a number gives a zero head of so many
             classes and drops pre_logits (the authors' rule for fine-tuning).
         resolution: input size in pixels; the positional embedding is interpolated to it.

@@ -43,7 +43,7 @@ def load(
     """Return the model that the arrays of an official file describe, with their weights.
 
     Args:
-        arrays: weights by key, as `layouts.read` returns them; they are copied.
+        arrays: weights by key, as `npz_layout.read` returns them; they are copied.
         classes: None keeps the file's head and pre_logits; a number gives a zero head of so many
             classes and drops pre_logits (the authors' rule for fine-tuning).
         resolution: input size in pixels; the positional embedding is interpolated to it.
