@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 AHEAD = 4
 """Batches prepared in advance for an accelerator, each by one thread."""
@@ -15,38 +15,44 @@ AHEAD = 4
 T = TypeVar("T")
 
 
-class Prefetch(Generic[T]):
-    """The batches of successive steps.
+class Prefetched(ABC, Generic[T]):
+    """The batches of successive steps, prepared in advance by `prepare`; a context in which its threads live.
 
     Args:
-        prepare: prepares the batch of a step; for threads.
         first: the step to begin with.
         end: the step after the last one.
         ahead: batches to prepare in advance; 0: each is prepared when it is asked for.
     """
 
-    def __init__(self, prepare: Callable[[int], T], first: int, end: int, ahead: int):
+    def __init__(self, first: int, end: int, ahead: int):
         self.waiting = 0.0
         """Seconds that training waited for its batches."""
-        self._prepare, self._next, self._end, self._ahead = prepare, first, end, ahead
+        self._next, self._end, self._ahead = first, end, ahead
         self._queue: deque[Future[T]] = deque()
         self._pool = ThreadPoolExecutor(ahead, "inputs") if ahead else None
 
-    def batch(self, step: int) -> T:
-        """Return a step's batch; steps are asked for in order."""
-        start = time.perf_counter()
-        prepared = self._prepare(step) if self._pool is None else self._from_queue(self._pool)
-        self.waiting += time.perf_counter() - start
-        return prepared
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the threads; what nobody asked for is dropped."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
+    @abstractmethod
+    def prepare(self, step: int) -> T:
+        """Return what the host does for a step; for threads."""
+
+    def prepared(self, step: int) -> T:
+        """Return what was prepared for a step; steps are asked for in order."""
+        start = time.perf_counter()
+        found = self.prepare(step) if self._pool is None else self._from_queue(self._pool)
+        self.waiting += time.perf_counter() - start
+        return found
+
     def _from_queue(self, pool: ThreadPoolExecutor) -> T:
         while len(self._queue) <= self._ahead and self._next < self._end:
-            self._queue.append(pool.submit(self._prepare, self._next))
+            self._queue.append(pool.submit(self.prepare, self._next))
             self._next += 1
         return self._queue.popleft().result()
 

@@ -23,7 +23,7 @@ from harness.data.splits import Split
 from harness.data.stored_pixels import copy_boxes, first_pixels, limits, one_size, sizes
 from harness.training.jax.device import DeviceContext
 from harness.training.jax.step import Examples, Layout
-from harness.training.prefetch import Prefetch, batches_ahead
+from harness.training.prefetch import Prefetched, batches_ahead
 
 PREPARED = 1 << 30
 """Largest size in bytes of training inputs that are computed once, where nothing about them is random."""
@@ -232,7 +232,7 @@ class Batch:
         return Examples(images, self.labels[positions], partners.astype(np.int32), np.float32(self.drawn.share))
 
 
-class Feed:
+class Feed(Prefetched[tuple[Draw, Packed | None]]):
     """The batches of a run's steps, in order; the next ones are prepared while a step is computed.
 
     Args:
@@ -253,22 +253,11 @@ class Feed:
         if not is_random(recipe) and 4 * len(split) * recipe.resolution**2 * self.channels <= PREPARED:
             self._inputs = self._once()
         ahead = batches_ahead(context.accelerated) if self._inputs is None else 0
-        self._prefetch = Prefetch(self._prepare, first, recipe.steps or 0, ahead)
-
-    @property
-    def waiting(self) -> float:
-        """Seconds that training waited for its batches."""
-        return self._prefetch.waiting
-
-    def __enter__(self) -> Feed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._prefetch.close()
+        super().__init__(first, recipe.steps or 0, ahead)
 
     def batch(self, step: int) -> Batch:
         """Return a step's batch; steps are asked for in order."""
-        drawn, prepared = self._prefetch.batch(step)
+        drawn, prepared = self.prepared(step)
         read = self._taken(drawn.index) if prepared is None else self._sampled(prepared)
         return Batch(drawn, self.labels[drawn.index], read)
 
@@ -291,7 +280,7 @@ class Feed:
             check_inputs(inputs, self.run.checkpoint.id, *limits(self.run.recipe))
             self._checked = True
 
-    def _prepare(self, step: int) -> tuple[Draw, Packed | None]:
+    def prepare(self, step: int) -> tuple[Draw, Packed | None]:
         """Return a step's examples and what they are sampled from; None where all inputs are computed already."""
         # All images of the batch are read, each in its place: position and place in `needed` are the same.
         drawn = draw(len(self.split), self.run.recipe, self.run.seed, step)

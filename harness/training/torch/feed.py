@@ -16,7 +16,7 @@ from harness.data.preprocess import check_inputs
 from harness.data.rng import Indices
 from harness.data.splits import Split
 from harness.data.stored_pixels import copy_boxes, first_pixels, limits, one_size, sizes
-from harness.training.prefetch import Prefetch, batches_ahead
+from harness.training.prefetch import Prefetched, batches_ahead
 from harness.training.torch.device import DeviceContext, sent
 from harness.training.torch.inputs import normalised, sample, to_inputs
 
@@ -147,7 +147,7 @@ class Sampled:
         return read
 
 
-class Feed:
+class Feed(Prefetched[tuple[Draw, Any]]):
     """The batches of a run's steps, in order; the next ones are prepared while a step is computed.
 
     Args:
@@ -167,22 +167,11 @@ class Feed:
         else:
             self.source = Sampled(split, run, context.device)
         ahead = batches_ahead(context.accelerated) if self.source.waits else 0
-        self._prefetch = Prefetch(self._prepare, first, recipe.steps or 0, ahead)
-
-    @property
-    def waiting(self) -> float:
-        """Seconds that training waited for its batches."""
-        return self._prefetch.waiting
-
-    def __enter__(self) -> Feed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._prefetch.close()
+        super().__init__(first, recipe.steps or 0, ahead)
 
     def batch(self, step: int) -> Batch:
         """Return a step's batch; steps are asked for in order."""
-        drawn, prepared = self._prefetch.batch(step)
+        drawn, prepared = self.prepared(step)
         device = self.context.device
         labels = self.labels[sent(drawn.index[drawn.needed], device)]
         own = sent(drawn.own, device)
@@ -192,7 +181,8 @@ class Feed:
         partners = sent(drawn.partners, device)
         return Batch(drawn.index, labels[own], own, read, partners, labels[partners], drawn.share)
 
-    def _prepare(self, step: int) -> tuple[Draw, Any]:
+    def prepare(self, step: int) -> tuple[Draw, Any]:
+        """Return a step's examples and what their inputs are computed from."""
         context = self.context
         drawn = draw(self.n, self.run.recipe, self.run.seed, step, context.rank, context.world)
         return drawn, self.source.prepare(drawn, step)
