@@ -1,9 +1,7 @@
 """Claim 3 (section 4.4, figure 5, table 6): the hybrid of ResNet and ViT can beat both."""
 
-from harness.core.claim import Better, Claim, Contender
-from harness.core.expected import expected
+from harness.core.claim import All, AtLeast, Average, Better, Claim, Contender, Equivalent, Statement
 
-EXPECTED = expected(__file__)
 CLAIM = Claim(
     id="claim3",
     title="The hybrid can perform better than both the ResNet and ViT",
@@ -19,15 +17,43 @@ CLAIM = Claim(
 DATASETS = ("imagenet", "imagenet_real", "cifar10", "cifar100", "pets", "flowers102")
 JFT, K21 = "JFT-300M", "ImageNet-21k"
 HYBRID = Contender("R50+ViT-B/16", JFT)
+PUBLIC = Contender("R50+ViT-B/16", K21)
+COURSE = "The hybrid Vision Transformer can perform better than both baseline and Vision Transformer after fine tuning it to different classification task"  # noqa: E501
+# Table 6 names no ResNet as the hybrid's baseline; R152x2 is the largest that was trained for as many epochs.
+OVER_VIT = tuple(Better(HYBRID, than=Contender("ViT-B/16", JFT), on=d) for d in DATASETS)
+OVER_RESNET = tuple(Better(HYBRID, than=Contender("BiT-R152x2", JFT), on=d) for d in DATASETS)
+PUBLIC_OVER_VIT = tuple(Better(PUBLIC, than=Contender("ViT-B/16", K21), on=d) for d in DATASETS)
+PUBLIC_OVER_RESNET = tuple(Better(PUBLIC, than=Contender("BiT-R50x1", K21), on=d) for d in DATASETS)
+# Two runs of one recipe differ by up to half a point (claim 1's tolerance): less than that has vanished.
+VANISHES = Equivalent(Contender("R50+ViT-L/16", JFT), Contender("ViT-L/16", JFT), DATASETS, within=0.5)
 
 
-@CLAIM.hypotheses((Better(HYBRID, than=Contender("ViT-B/16", JFT), on=d) for d in DATASETS), EXPECTED)
+def both(over_vit, over_resnet):
+    """On at least one dataset the hybrid beats both."""
+    return AtLeast(1, tuple(All(pair) for pair in zip(over_vit, over_resnet, strict=True)))
+
+
+@CLAIM.answered_by(
+    Statement(CLAIM.quote, "at size B/16 the hybrid is more accurate on average over six tasks", Average(OVER_VIT)),
+    Statement(CLAIM.quote, "at size L/16 the difference is less than half a point", VANISHES),
+    Statement(COURSE, "on some task the hybrid beats both ViT-B/16 and R152x2", both(OVER_VIT, OVER_RESNET)),
+    Statement(
+        COURSE,
+        "on some task the hybrid beats both ViT-B/16 and R50x1",
+        both(PUBLIC_OVER_VIT, PUBLIC_OVER_RESNET),
+        "public ImageNet-21k weights in place of JFT-300M",
+    ),
+)
+def test_claim(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses(OVER_VIT)
 def test_hybrid_beats_vit(hypothesis, judge):
     judge(hypothesis)
 
 
-# Table 6 names no ResNet as the hybrid's baseline; R152x2 is the largest that was trained for as many epochs.
-@CLAIM.hypotheses((Better(HYBRID, than=Contender("BiT-R152x2", JFT), on=d) for d in DATASETS), EXPECTED)
+@CLAIM.hypotheses(OVER_RESNET)
 def test_hybrid_beats_resnet(hypothesis, judge):
     judge(hypothesis)
 
@@ -38,25 +64,18 @@ def test_hybrid_beats_resnet(hypothesis, judge):
         Better(Contender(f"R50+{vit}", JFT), than=Contender(vit, JFT), on=d)
         for vit in ("ViT-B/32", "ViT-L/32", "ViT-L/16")
         for d in DATASETS
-    ),
-    EXPECTED,
+    )
 )
 def test_hybrid_beats_vit_at_other_sizes(hypothesis, judge):
     judge(hypothesis)
 
 
-PUBLIC = Contender("R50+ViT-B/16", K21)
-
-
-@CLAIM.hypotheses((Better(PUBLIC, than=Contender("ViT-B/16", K21), on=d) for d in DATASETS), EXPECTED)
+@CLAIM.hypotheses(PUBLIC_OVER_VIT)
 def test_hybrid_beats_vit_with_public_pretraining(hypothesis, judge):
     judge(hypothesis)
 
 
 # Its own kind of ResNet, and the one of claim 1, which the course compares it with.
-@CLAIM.hypotheses(
-    (Better(PUBLIC, than=Contender(f"BiT-{r}", K21), on=d) for r in ("R50x1", "R152x4") for d in DATASETS),
-    EXPECTED,
-)
+@CLAIM.hypotheses((*PUBLIC_OVER_RESNET, *(Better(PUBLIC, than=Contender("BiT-R152x4", K21), on=d) for d in DATASETS)))
 def test_hybrid_beats_resnet_with_public_pretraining(hypothesis, judge):
     judge(hypothesis)

@@ -18,7 +18,7 @@ from harness.core.errors import ClaimsError, printable
 
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
-    from harness.cli import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
+    from harness.cli import data_bench, doctor, fetching, inspect, listing, lock, logits, recipes, report, run, zoo
 
     return {
         "run": run,
@@ -32,6 +32,7 @@ def commands() -> Mapping[str, ModuleType]:
         "doctor": doctor,
         "data-bench": data_bench,
         "report": report,
+        "lock": lock,
     }
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from harness.core.claim import Contender
 from harness.core.config import config
 from harness.core.errors import ClaimsError, unknown
+from harness.core.hypotheses import Contender
 from harness.core.paper import own_table, paper
 from harness.core.specs import Checkpoint, build
 from harness.core.toml import read_specs, read_tables, table_stamp

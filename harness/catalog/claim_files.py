@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from harness.core.claim import Claim, Hypothesis
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, unknown
+from harness.core.hypotheses import Hypothesis
 from harness.core.paper import paper
 
 
@@ -42,6 +43,15 @@ def claims(folder: Path | None = None) -> dict[str, tuple[Claim, Sequence[Hypoth
         for claim, hypotheses in stated_in(imported(path)):
             found.setdefault(claim.id, (claim, []))[1].extend(hypotheses)
     return {name: found[name] for name in sorted(found)}
+
+
+def stated_files(folder: Path) -> list[tuple[str, Claim, tuple[Hypothesis, ...]]]:
+    """Return what each claim file of a folder states: its stem, the claim, and the hypotheses."""
+    return [
+        (path.stem, claim, hypotheses)
+        for path in sorted(folder.glob("test_*.py"))
+        for claim, hypotheses in stated_in(imported(path))
+    ]
 
 
 def stated_by(name: str) -> Sequence[Hypothesis]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.catalog.claim_files import claims
-from harness.core.claim import Claim, Contender, Hypothesis
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender, Hypothesis, terms_of
 from harness.core.paper import paper
 from harness.core.specs import Checkpoint
 
@@ -194,15 +195,15 @@ def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Findin
     unknown: dict[str, None] = {}
     datasets: dict[str, None] = {}
     for hypothesis in stated:
-        for contender in hypothesis.contenders:
+        for contender, on in terms_of(hypothesis):
             try:
-                found = resolve(contender, hypothesis.on)
+                found = resolve(contender, on)
             except ClaimsError:
                 unknown[str(contender)] = None
                 continue
             groups[state(found, cache)][found.id] = found
             if not found.never_released:
-                datasets[hypothesis.on] = None
+                datasets[on] = None
     name = claim.id
     findings = []
     if groups["never released"]:

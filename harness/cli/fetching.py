@@ -185,17 +185,18 @@ def required_by(claim: str) -> Iterable[str]:
     """Return the checkpoints and datasets that a claim, by its id or number, needs on released material."""
     from harness.catalog.checkpoints import resolve
     from harness.catalog.claim_files import stated_by
+    from harness.core.hypotheses import terms_of
     from harness.data.registry import claimed
 
     checkpoints: dict[str, None] = {}
     datasets: dict[str, None] = {}
     for hypothesis in stated_by(claim):
-        for contender in hypothesis.contenders:
+        for contender, on in terms_of(hypothesis):
             try:
-                found = resolve(contender, hypothesis.on)
+                found = resolve(contender, on)
             except ClaimsError:
                 continue  # nothing was released of it: `doctor` says which and why
             checkpoints.setdefault(found.id)
             if not found.never_released:
-                datasets |= dict.fromkeys(claimed(hypothesis.on))
+                datasets |= dict.fromkeys(claimed(on))
     return [*checkpoints, *datasets]

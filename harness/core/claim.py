@@ -1,19 +1,48 @@
-"""A claim in the paper's own terms: contenders, hypotheses, and the verdict they end in."""
+"""A claim in the paper's own terms: the quoted sentence, what it states, and how it is answered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 from pydantic.dataclasses import dataclass
-from pydantic_core import ArgsKwargs
 
 from harness.core.errors import ClaimsError, warn_renamed
-from harness.core.specs import STRICT, Sources, pairs
+from harness.core.hypotheses import (
+    All,
+    AtLeast,
+    Average,
+    Better,
+    Close,
+    Contender,
+    Equivalent,
+    Expected,
+    Hypothesis,
+    Increasing,
+    Interaction,
+    Ratio,
+    contenders_of,
+)
+from harness.core.specs import STRICT, Sources
 
-VerdictName = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT VERIFIABLE", "NOT RUN"]
+__all__ = [
+    "All",
+    "AtLeast",
+    "Average",
+    "Better",
+    "Claim",
+    "Close",
+    "Contender",
+    "Equivalent",
+    "Hypothesis",
+    "Increasing",
+    "Interaction",
+    "Ratio",
+    "Statement",
+]
 
 PLUGIN = "harness.suite.plugin"
 """The pytest plugin that makes tests of hypotheses."""
@@ -21,121 +50,37 @@ PLUGIN = "harness.suite.plugin"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, config=STRICT)
-class Contender:
-    """A model as the paper names it, with what it was pre-trained on."""
-
-    architecture: str
-    """The paper's name, e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16"."""
-    pretrained_on: str
-    """The pre-training set, as the paper names it."""
-    variant: str = "orig"
-    """Which release of the weights: "orig" (the paper's own), or a name of the paper's tables."""
-    resolution: int | None = None
-    """Side of the test input in pixels, where the claim is about one; None: the source's own."""
-
-    def __str__(self) -> str:
-        variant = "" if self.variant == "orig" else f", {self.variant}"
-        resolution = f", {self.resolution} px" if self.resolution else ""
-        return f"{self.architecture} ({self.pretrained_on}{variant}{resolution})"
-
-
-@dataclass(frozen=True, config=STRICT)
-class Expected:
-    """The verdict that is on record against a hypothesis; another one from the same source is a failure."""
-
-    verdict: Literal["REFUTED", "INCONCLUSIVE"]
-    reason: str
-    """With the figures."""
-
-
-ExpectedBySource = Annotated[tuple[tuple[str, Expected], ...], BeforeValidator(pairs)]
-"""(source of evidence, expected verdict) pairs; a mapping in a claim file."""
-
-
-def known_as_expected(values: Any) -> Any:
-    """Read a hypothesis' argument `known` as `expected`, its name since; the old one is dropped after one version."""
-    named = values.kwargs if isinstance(values, ArgsKwargs) else values
-    if not isinstance(named, Mapping) or "known" not in named:
-        return values
-    warn_renamed("the argument known= of a hypothesis", "expected=")
-    renamed = {"expected" if key == "known" else key: value for key, value in named.items()}
-    return ArgsKwargs(values.args, renamed) if isinstance(values, ArgsKwargs) else renamed
-
-
-@dataclass(frozen=True, config=STRICT)
-class Better:
-    """The top-1 accuracy of `a` is higher than that of `than` on one dataset."""
-
-    a: Contender
-    than: Contender
-    on: str
-    expected: ExpectedBySource = ()
-
-    _renamed = model_validator(mode="before")(known_as_expected)
-
-    @property
-    def contenders(self) -> tuple[Contender, ...]:
-        """The sides, in the order of the comparison."""
-        return (self.a, self.than)
-
-    @property
-    def id(self) -> str:
-        """The hypothesis in one line."""
-        return f"{self.a} > {self.than} on {self.on}"
-
-
-@dataclass(frozen=True, config=STRICT)
-class Increasing:
-    """Top-1 accuracy rises from each contender to the next on one dataset."""
-
-    steps: Annotated[tuple[Contender, ...], Field(min_length=2)]
-    on: str
-    expected: ExpectedBySource = ()
-
-    _renamed = model_validator(mode="before")(known_as_expected)
-
-    @property
-    def contenders(self) -> tuple[Contender, ...]:
-        """The sides, lowest expected accuracy first."""
-        return self.steps
-
-    @property
-    def id(self) -> str:
-        """The hypothesis in one line."""
-        return f"{' < '.join(map(str, self.steps))} on {self.on}"
-
-
-@dataclass(frozen=True, config=STRICT)
-class Close:
-    """The top-1 accuracy of `a` lies within a tolerance of a published figure."""
-
-    a: Contender
-    to: Annotated[float, Field(ge=0, le=100)]
-    """Percent."""
-    on: str
-    within: Annotated[tuple[tuple[str, float], ...], BeforeValidator(pairs)]
-    """(recipe, tolerance in percentage points) pairs: the recipes under which the comparison
-    means something. A run under any other recipe is not judged by it."""
-    expected: ExpectedBySource = ()
-
-    _renamed = model_validator(mode="before")(known_as_expected)
-
-    @property
-    def contenders(self) -> tuple[Contender, ...]:
-        """The one side."""
-        return (self.a,)
-
-    @property
-    def id(self) -> str:
-        """The hypothesis in one line."""
-        return f"{self.a} = {self.to:g} on {self.on}"
-
-
-Hypothesis = Better | Increasing | Close
-
 ExpectedVerdicts = Mapping[str, Mapping[str, Expected]]
 """The verdicts on record against hypotheses: by hypothesis id, then by source of evidence."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Statement:
+    """What a claim comes down to, in words that somebody wrote, and the hypothesis that answers it."""
+
+    quote: str
+    """The words of the paper, or of the text that the claim was taken from."""
+    says: str
+    """The same as a plain sentence about what is tested, without a full stop: the answer repeats it."""
+    by: Hypothesis
+    material: str = ""
+    """What was released and is tested in place of the paper's own, e.g. weights of a smaller pre-training set."""
+
+    @property
+    def record(self) -> StatementRecord:
+        """The statement for verdicts.json, which names its hypothesis."""
+        return StatementRecord(self.by.id, self.quote, self.says, self.material)
+
+
+@dataclass(frozen=True, config=STRICT)
+class StatementRecord:
+    """A statement as a report keeps it."""
+
+    hypothesis: str
+    """The id of what answers it."""
+    quote: str
+    says: str
+    material: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -148,11 +93,15 @@ class Claim:
     source: str
     not_verifiable: Sources = ()
     """(what, why) pairs; `what` may name a pre-training set."""
+    negligible: Annotated[float, Field(gt=0)] = 0.2
+    """Percentage points: a difference that is surely smaller does not matter for this claim."""
+    statements: tuple[StatementRecord, ...] = ()
+    """What the claim comes down to; filled in for a report from `answered_by`."""
 
     def why_not_verifiable(self, hypothesis: Hypothesis) -> str | None:
         """Return why a hypothesis can't be measured on the paper's own material, or None."""
         reasons = dict(self.not_verifiable)
-        for contender in hypothesis.contenders:
+        for contender in contenders_of(hypothesis):
             for name in (str(contender), contender.architecture, contender.pretrained_on):
                 if name in reasons:
                     return f"{name}: {reasons[name]}"
@@ -169,17 +118,22 @@ class Claim:
 
         Args:
             stated: the hypotheses.
-            expected: the verdicts on record against them, by hypothesis id and source (harness.core.expected).
+            expected: the verdicts on record, by hypothesis id and source; None: those of the file expected.toml beside
+                the claim file, if there is one.
             known: the old name of `expected`, read for one more version.
         """
         if known is not None:
             warn_renamed("the argument known= of Claim.hypotheses", "expected=")
-        records = next((given for given in (expected, known) if given is not None), {})
-        listed = tuple(replace(h, expected=tuple(records[h.id].items())) if h.id in records else h for h in stated)
-        if len({h.id for h in listed}) != len(listed):
+        given = next((records for records in (expected, known) if records is not None), None)
+        hypotheses = tuple(stated)
+        if len({h.id for h in hypotheses}) != len(hypotheses):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
 
         def attach(function: F) -> F:
+            records = beside(function) if given is None else given
+            listed = tuple(
+                replace(h, expected=tuple(records[h.id].items())) if h.id in records else h for h in hypotheses
+            )
             function.stated = (self, listed)  # type: ignore[attr-defined]
             function.records = records  # type: ignore[attr-defined]
             # pytest calls this of a module whether or not it has loaded the plugin.
@@ -187,6 +141,33 @@ class Claim:
             return function
 
         return attach
+
+    def answered_by(self, *statements: Statement, expected: ExpectedVerdicts | None = None) -> Callable[[F], F]:
+        """Return the decorator that states what the claim comes down to, for a test function to judge.
+
+        The answer of a source of evidence follows from its verdicts on these statements (harness.judging.answer): the
+        first that it can judge decides; one that says the opposite makes it mixed.
+
+        Args:
+            statements: in order of importance, the quoted sentence first.
+            expected: as for `hypotheses`.
+        """
+        attach_hypotheses = self.hypotheses([statement.by for statement in statements], expected)
+
+        def attach(function: F) -> F:
+            function.statements = statements  # type: ignore[attr-defined]
+            return attach_hypotheses(function)
+
+        return attach
+
+
+def beside(function: Callable[..., Any]) -> ExpectedVerdicts:
+    """Return the verdicts on record in the file expected.toml beside a test function's file; none without one."""
+    from harness.core.expected import FILE, OLD_FILE, expected
+
+    claim_file = Path(function.__globals__.get("__file__") or "unknown")
+    there = any(claim_file.with_name(name).exists() for name in (FILE, OLD_FILE))
+    return expected(str(claim_file)) if there else {}
 
 
 def require_plugin(metafunc: Any) -> None:
@@ -203,95 +184,3 @@ def require_plugin(metafunc: Any) -> None:
             f" loaded it; add -p {PLUGIN}",
             pytrace=False,
         )
-
-
-@dataclass(frozen=True, config=STRICT)
-class Side:
-    """One contender's measured or published accuracy, as it entered a verdict."""
-
-    name: str
-    """The contender, and for micro evidence the checkpoint that stands for it."""
-    accuracy: float
-    """Percent; the mean over seeds."""
-    low: float | None
-    high: float | None
-    """95 % interval of the accuracy, percent; None where no uncertainty is known."""
-    n: int | None
-    """Test examples; None where there is no one number (VTAB's 19 tasks)."""
-    seeds: int
-
-
-@dataclass(frozen=True, config=STRICT)
-class RecipeUsed:
-    """How the final runs of one checkpoint were made, every setting of it."""
-
-    checkpoint: str
-    recipe: str
-    """Id of the recipe that was resolved for the checkpoint and the dataset."""
-    settings: tuple[tuple[str, str, str], ...] = ()
-    """(field, value, the paper's value where it differs, else "") as text."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class Searched:
-    """One learning rate that was tried on the dev split."""
-
-    checkpoint: str
-    learning_rate: float
-    accuracy: float | None
-    """Of the dev split, percent; None: the runs diverged."""
-    chosen: bool
-    """Whether the final runs used it."""
-    runs: tuple[str, ...] = ()
-    """Ids of the runs that it was judged by."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class Verdict:
-    """What one source of evidence says about one hypothesis: the record in verdicts.json."""
-
-    claim: str
-    hypothesis: str
-    kind: Literal["Better", "Increasing", "Close"]
-    dataset: str
-    """The paper's dataset."""
-    source: str
-    """Text form of the source of evidence (harness.core.source), e.g. "published/PUBLICATION", "micro@jax"."""
-    verdict: VerdictName
-    reason: str
-    """One line for a reader."""
-    estimate: float | None = None
-    """Percentage points: accuracy of the first side minus the second (Better), the smallest step
-    (Increasing), the difference to the published figure (Close)."""
-    low: float | None = None
-    high: float | None = None
-    level: float | None = None
-    """Confidence level of [low, high], a fraction."""
-    p: float | None = None
-    method: str = ""
-    """How estimate, interval and p were computed."""
-    sides: tuple[Side, ...] = ()
-    citations: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    """Ids of the runs used."""
-    task: str = ""
-    """What stood for the dataset, e.g. the micro task."""
-    tolerance: float | None = None
-    """Percentage points, for Close."""
-    published: float | None = None
-    """The paper's figure in percent where the hypothesis has one (Close)."""
-    known: str = ""
-    """The expected verdict, if one is on record against the hypothesis; records keep the field's old name."""
-    date: str = ""
-    """When it was judged, ISO 8601 with time zone."""
-    backend: str = ""
-    """What computed the runs, e.g. "torch"; "" where nothing was computed, and in records from before it was kept."""
-    recipes: tuple[RecipeUsed, ...] = ()
-    """How the final runs were made, a checkpoint each."""
-    searched: tuple[Searched, ...] = ()
-    """The search for learning rates, if there was one."""
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What identifies the verdict in a report: a later one replaces it."""
-        return (self.claim, self.hypothesis, self.source)

@@ -1,15 +1,21 @@
-"""The verdicts on record against a claim's hypotheses: the file expected.toml beside the claim files."""
+"""The verdicts and answers on record: the file expected.toml beside the claim files, which `harness lock` writes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from harness.core.claim import Expected, ExpectedVerdicts
+from harness.core.claim import ExpectedVerdicts
 from harness.core.errors import ClaimsError, nearest, warn_renamed
+from harness.core.hypotheses import Expected
 from harness.core.specs import build
-from harness.core.toml import read_toml
+from harness.core.toml import read_toml, table_stamp
 
 FILE = "expected.toml"
+ANSWERS = "answers"
+"""The table of answers; all others are named after a claim file."""
 OLD_FILE = "known.toml"
 
 
@@ -25,8 +31,8 @@ class ExpectedOf(dict[str, dict[str, Expected]]):
 def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
     """Return the expected verdicts of a claim file, by hypothesis id and source of evidence.
 
-    A line reads SOURCE = "VERDICT: reason with figures". It is written after a source was judged, and a
-    later change of the verdict fails the test.
+    Each is a table that `harness lock` wrote, or a line SOURCE = "VERDICT: reason" written by hand. A later change of
+    the verdict fails the test; of a locked one, also a change of the hypothesis, of the rule or of the evidence.
 
     Args:
         claim_file: the claim module's `__file__`; its stem is the table's name.
@@ -39,7 +45,7 @@ def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
     if not path.exists() and path.with_name(OLD_FILE).exists():
         path = path.with_name(OLD_FILE)
         warn_renamed(f"the file {path}", name)
-    tables = read_toml(path).get(Path(claim_file).stem, {})
+    tables = read_expected_file(path).get(Path(claim_file).stem, {})
     found = ExpectedOf(path, Path(claim_file).stem)
     for hypothesis, by_source in tables.items():
         where = f"{path.name} [{Path(claim_file).stem}.{hypothesis!r}]"
@@ -47,7 +53,37 @@ def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
             raise ClaimsError(
                 f'{where}: expected lines SOURCE = "VERDICT: reason", found {by_source!r}; correct the file'
             )
-        found[hypothesis] = {source: read_expected(text, f"{where} {source}") for source, text in by_source.items()}
+        found[hypothesis] = {source: read_expected(given, f"{where} {source}") for source, given in by_source.items()}
+    return found
+
+
+@cache
+def _read_once(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
+    del stamp
+    return read_toml(path)
+
+
+def read_expected_file(path: Path) -> Mapping[str, Any]:
+    """Return the tables of a file of expected verdicts, read once as long as it stays as it is.
+
+    Raises:
+        ClaimsError: missing or malformed.
+    """
+    return _read_once(path, table_stamp(path))
+
+
+def expected_answers(path: Path) -> dict[tuple[str, str], str]:
+    """Return the answers on record by (claim, source): the answer's name, e.g. "MIXED".
+
+    Raises:
+        ClaimsError: malformed.
+    """
+    tables = read_expected_file(path).get(ANSWERS, {}) if path.exists() else {}
+    found = {}
+    for claim, by_source in tables.items():
+        if not isinstance(by_source, dict) or not all(isinstance(text, str) for text in by_source.values()):
+            raise ClaimsError(f'{path.name} [{ANSWERS}.{claim}]: expected lines SOURCE = "ANSWER"; correct the file')
+        found |= {(claim, source): text for source, text in by_source.items()}
     return found
 
 
@@ -60,8 +96,8 @@ def require_files(records: ExpectedVerdicts) -> str:
     if not isinstance(records, ExpectedOf):
         return "records"
     files = {file.stem for file in records.path.parent.glob("*.py")}
-    for stem in read_toml(records.path):
-        if stem not in files:
+    for stem in read_expected_file(records.path):
+        if stem not in files and stem != ANSWERS:
             raise ClaimsError(
                 f"{records.path.name} [{stem}]: expected the name of a claim file beside it, found no {stem}.py"
                 f"{nearest(stem, files)}; correct the name or remove the records"
@@ -76,7 +112,9 @@ def recorded(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
 
 
 def read_expected(text: object, where: str) -> Expected:
-    """Return the expected verdict that "VERDICT: reason" holds."""
+    """Return the expected verdict that a table, or "VERDICT: reason", holds."""
+    if isinstance(text, dict):
+        return build(Expected, text, where)
     verdict, colon, reason = str(text).partition(": ")
     if not colon:
         raise ClaimsError(f'{where}: expected "VERDICT: reason with figures", found {text!r}; correct the file')

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.catalog.recipes import recipe_used
-from harness.core.claim import Contender
 from harness.core.specs import Result, Run
 from harness.evidence.source import RunProvider
-from harness.judging.evidence import DivergedRun, RunsSide
+from harness.judging.evidence import DivergedRun, RunsSide, Term
 from harness.judging.scoring import Scored, scored
 
 Score = Callable[[Result], Scored]
@@ -26,9 +25,14 @@ class ContenderRuns:
 
 
 def gather_sides(
-    planned: Mapping[Contender, ContenderRuns], provider: RunProvider, score: Score = scored
-) -> dict[Contender, RunsSide]:
-    """Return what each contender's runs gave.
+    planned: Mapping[Term, ContenderRuns], provider: RunProvider, scores: Mapping[str, Score] | None = None
+) -> dict[Term, RunsSide]:
+    """Return what each contender's runs on each dataset gave.
+
+    Args:
+        planned: the runs.
+        provider: gives their results.
+        scores: how predictions are scored on a dataset; by its labels where nothing is said.
 
     Raises:
         NotComputed: a run is not stored and nothing is computed.
@@ -37,12 +41,13 @@ def gather_sides(
     # All at once, so that no accelerator waits for the other side.
     results = {run.id: result for run, result in zip(runs, provider.results_for(runs), strict=True)}
     return {
-        contender: RunsSide(
+        term: RunsSide(
             title=of.title,
-            runs=tuple(outcome(run, results[run.id], score) for run in of.runs),
+            runs=tuple(outcome(run, results[run.id], (scores or {}).get(term[1], scored)) for run in of.runs),
             recipe=recipe_used(of.runs[0]),
+            deterministic=of.runs[0].recipe.evaluates_only,
         )
-        for contender, of in planned.items()
+        for term, of in planned.items()
     }
 
 

@@ -1,25 +1,27 @@
-"""The way of a question: which sources are asked, at what error rate; what they gather, judged in one place."""
+"""The way of a question: which sources are asked, in which families; what they gather, judged in one place."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalog.recipes import require_protocol
-from harness.core.claim import Claim, Hypothesis, Verdict
+from harness.core.claim import Claim, Statement
 from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
+from harness.core.hypotheses import Hypothesis, Ratio
 from harness.core.paper import paper
 from harness.core.source import AGREEMENT, GPU, MICRO, PUBLISHED, Source
-from harness.core.specs import BACKENDS, Run
+from harness.core.specs import BACKENDS, Backend, Result, Run
+from harness.core.verdict import Verdict
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key
-from harness.evidence.published.gather import PublishedFigures, publications_judging
-from harness.evidence.source import EvidenceSource, RunProvider
-from harness.judging.compare import comparisons
-from harness.judging.judge import judge, judge_agreement
-from harness.judging.question import ALPHA, AgreementQuestion, AnyQuestion, Question
+from harness.evidence.published.gather import PublishedFigures, judges
+from harness.evidence.source import EvidenceSource, NotComputed, RunProvider
+from harness.judging.agreement import judge_agreement
+from harness.judging.evidence import Evidence, Missing
+from harness.judging.judge import FamilyEvidence, family_evidence, judge
+from harness.judging.question import AgreementQuestion, AnyQuestion, Family, Question
 
 MARGINS: Mapping[str, float] = {MICRO: 1.0, GPU: 0.5}
 """Percentage points within which two frameworks' accuracies are the same. Micro study: 8 to 10 of its 800 to 1,000 test
@@ -60,20 +62,89 @@ class EvidenceRequest:
                 read()
 
 
-def answer(question: AnyQuestion, provider: RunProvider) -> Verdict:
-    """Return the verdict on a question: a source gathers, one place judges.
+class Answers:
+    """Answers the questions of one session: a source gathers what bears on a family, one place judges.
+
+    A family's evidence is gathered once, with the first of its questions: the variance between seeds is pooled over
+    it, and its hypotheses share an error rate.
 
     Args:
-        question: what is asked, of which source.
         provider: returns the results of runs, computing what is not stored.
-
-    Raises:
-        ClaimsError: material differs from what was pinned, a check failed, or computing failed.
+        asked: the questions of the session. Of other members of a family only what is stored is used.
     """
-    source = evidence_source(question.source.kind, provider)
-    if isinstance(question, AgreementQuestion):
-        return judge_agreement(question, {backend: source.gather(part) for backend, part in question.parts.items()})
-    return judge(question, source.gather(question))
+
+    def __init__(self, provider: RunProvider, asked: Iterable[AnyQuestion] = ()):
+        self.provider = provider
+        self.asked = {(question.source.base, question.hypothesis.id) for question in asked}
+        self._families: dict[tuple[Source, str, Family], FamilyEvidence] = {}
+
+    def answer(self, question: AnyQuestion) -> Verdict:
+        """Return the verdict on a question.
+
+        Raises:
+            ClaimsError: material differs from what was pinned, a check failed, or computing failed.
+        """
+        if isinstance(question, AgreementQuestion):
+            return judge_agreement(
+                question, {backend: self._family(part) for backend, part in question.parts.items()}
+            )
+        return judge(question, self._family(question))
+
+    def _family(self, question: Question) -> FamilyEvidence:
+        family = question.family if question.family.hypotheses else Family("", (question.hypothesis,))
+        key = (question.source, question.claim.id, family)
+        if key not in self._families:
+            found = {member: self._gather(member, question) for member in question.members}
+            self._families[key] = family_evidence(found)
+        return self._families[key]
+
+    def _gather(self, member: Question, question: Question) -> Evidence | Missing:
+        # The micro study takes minutes: there a family is always whole.
+        asked = member.source.kind == MICRO or (member.source.base, member.hypothesis.id) in self.asked
+        computed = member == question or asked
+        provider = self.provider if computed else StoredOnly(self.provider)
+        try:
+            return evidence_source(member.source.kind, provider).gather(member)
+        except NotComputed as reason:
+            return Missing(str(reason))
+        except ClaimsError as error:
+            if member == question:
+                raise
+            return Missing(str(error))  # its own test says so
+
+
+@dataclass(frozen=True)
+class StoredOnly:
+    """Gives results that are stored and computes none: for what is not asked, but shares a family with what is."""
+
+    provider: RunProvider
+
+    @property
+    def seeds(self) -> int:
+        """Seeds of the final runs on released checkpoints."""
+        return self.provider.seeds
+
+    @property
+    def fetches(self) -> bool:
+        """Nothing is fetched."""
+        return False
+
+    def results_for(self, runs: Sequence[Run]) -> list[Result]:
+        """Return stored results.
+
+        Raises:
+            NotComputed: one is not stored.
+        """
+        return self.provider.stored(runs)
+
+    def stored(self, runs: Sequence[Run]) -> list[Result]:
+        """Return stored results."""
+        return self.provider.stored(runs)
+
+
+def answer(question: AnyQuestion, provider: RunProvider) -> Verdict:
+    """Return the verdict on one question: see `Answers`, which answers many."""
+    return Answers(provider, [question]).answer(question)
 
 
 def evidence_source(kind: str, provider: RunProvider) -> EvidenceSource:
@@ -102,14 +173,16 @@ def sources_of(
     Raises:
         ClaimsError: a verdict is on record of a source that does not judge the hypothesis.
     """
-    sources = [Source(PUBLISHED, publication) for publication in publications_judging(hypothesis)]
+    sources = [Source(PUBLISHED)] if judges(hypothesis) else []
     compared = key(hypothesis)
     if compared is not None and compared not in judged:
         judged.add(compared)
         sources += request.on_each(Source(MICRO))
     # What was never released stays so whatever the framework and the recipe.
     protocol = request.protocol or paper().defaults.protocol
-    if claim.why_not_verifiable(hypothesis) is not None:
+    if isinstance(hypothesis, Ratio):
+        pass
+    elif claim.why_not_verifiable(hypothesis) is not None:
         sources.append(Source(GPU))
     elif protocol:  # a paper without recipes has no released checkpoints to fine-tune
         sources += request.on_each(Source(GPU, protocol))
@@ -148,35 +221,65 @@ def require_source(claim: Claim, hypothesis: Hypothesis, name: str, sources: Seq
 
 
 def questions(
-    claim: Claim, stated: Sequence[Hypothesis], request: EvidenceRequest | None = None
+    claim: Claim, functions: Sequence[Stated], request: EvidenceRequest | None = None
 ) -> tuple[AnyQuestion, ...]:
-    """Return every question that a claim's hypotheses put, with the error rate of each.
+    """Return every question that a claim's hypotheses put.
 
-    ALPHA is divided by the comparisons that the claim puts to the same source, all of them, whether
-    or not they are run in this session.
+    Args:
+        claim: whose hypotheses they are.
+        functions: the test functions that state them, in order. The hypotheses of one are a family: they share one
+            error rate for each source that can judge them, whether or not all are run in this session.
+        request: by which frameworks and recipes.
     """
     judged: set[tuple[str, ...]] = set()
     request = request or EvidenceRequest()
-    pairs = [(hypothesis, source) for hypothesis in stated for source in sources_of(claim, hypothesis, judged, request)]
-    sizes: Counter[Source] = Counter()
-    for hypothesis, source in pairs:
-        sizes[source] += len(comparisons(hypothesis))
-    return tuple(question(claim, hypothesis, source, ALPHA / sizes[source]) for hypothesis, source in pairs)
+    found: list[AnyQuestion] = []
+    for function in functions:
+        pairs = [(each, sources_of(claim, each, judged, request)) for each in function.hypotheses]
+        families: dict[Source, list[Hypothesis]] = {}
+        for hypothesis, sources in pairs:
+            for source in sources:
+                families.setdefault(source, []).append(hypothesis)
+        found += [
+            question(claim, each, source, Family(function.name, tuple(families[source])), function.says(each))
+            for each, sources in pairs
+            for source in sources
+        ]
+    return tuple(found)
 
 
-def question(claim: Claim, hypothesis: Hypothesis, source: Source, alpha: float) -> AnyQuestion:
+@dataclass(frozen=True)
+class Stated:
+    """What one test function states."""
+
+    name: str
+    hypotheses: tuple[Hypothesis, ...]
+    statements: tuple[Statement, ...] = ()
+    """What the claim comes down to, where the function states that."""
+
+    def says(self, hypothesis: Hypothesis) -> str:
+        """Return the statement that a hypothesis answers, in plain words; "" if it answers none."""
+        return next((each.says for each in self.statements if each.by.id == hypothesis.id), "")
+
+
+def question(
+    claim: Claim, hypothesis: Hypothesis, source: Source, family: Family = Family(), statement: str = ""
+) -> AnyQuestion:
     """Return the question that a source answers on a hypothesis."""
     if source.backend == AGREEMENT:
-        return AgreementQuestion(claim, hypothesis, source.base, alpha, MARGINS[source.kind])
-    return Question(claim, hypothesis, source, alpha)
+        return AgreementQuestion(claim, hypothesis, source.base, MARGINS[source.kind], family, statement)
+    return Question(claim, hypothesis, source, family, statement)
 
 
 def runs_of(questions_asked: Iterable[AnyQuestion]) -> list[Run]:
     """Return the micro study's runs that questions need, in order, each once."""
     planned: dict[str, Run] = {}
+    hypotheses: dict[tuple[Backend, Hypothesis], None] = {}
     for asked in questions_asked:
         if asked.source.kind == MICRO:
-            for backend in asked.backends:
-                for of_contender in micro.runs(asked.hypothesis, backend).values():
-                    planned |= {run.id: run for run in of_contender.runs}
+            members = asked.family.hypotheses or (asked.hypothesis,)
+            hypotheses |= {(backend, each): None for backend in asked.backends for each in members}
+    for backend, hypothesis in hypotheses:
+        for of_contender in micro.runs(hypothesis, backend).values():
+            planned |= {run.id: run for run in of_contender.runs}
     return list(planned.values())

@@ -39,6 +39,13 @@ class RunProvider(Protocol):
             NotComputed: one is not stored and nothing is computed, with the reason.
         """
 
+    def stored(self, runs: Sequence[Run]) -> list[Result]:
+        """Return the results of runs, in order, computing nothing.
+
+        Raises:
+            NotComputed: one is not stored.
+        """
+
 
 class NotComputed(Exception):
     """A run is not stored, and this session does not compute it; says why."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.core.claim import Contender, RecipeUsed, Searched
+from harness.core.hypotheses import Contender
+from harness.core.verdict import RecipeUsed, Searched
 from harness.judging.scoring import Scored
+
+
+Term = tuple[Contender, str]
+"""A contender and the dataset that its accuracy is on."""
 
 
 @dataclass(frozen=True)
@@ -20,26 +25,42 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """A top-1 accuracy that is known as a number, not as predictions."""
-
-    value: float
-    """A fraction."""
-    variance: float | None = 0.0
-    """Squared standard error (fraction squared); None: not known."""
-
-
-@dataclass(frozen=True)
 class PublishedSide:
-    """One contender's accuracy as a publication gives it."""
+    """One contender's accuracy on one dataset as a publication gives it."""
 
     title: str
     """The contender as a side of the verdict."""
-    accuracy: Accuracy
+    value: float
+    """A fraction."""
+    parts: tuple[tuple[float, float | None], ...]
+    """(variance, its degrees of freedom) of the test examples, then of the seeds, as far as known; fractions squared.
+    Without degrees of freedom a variance is as good as known."""
     n: int | None
     """Test examples; None where there is no one number (VTAB's 19 tasks)."""
     seeds: int
     """Runs behind the value; 1 where the publication does not say."""
+
+    @property
+    def variance(self) -> float | None:
+        """Squared standard error of the accuracy; None: not known."""
+        return sum(variance for variance, _ in self.parts) if self.parts else None
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One publication's figures of all sides of a simple hypothesis."""
+
+    publication: str
+    """Its id, e.g. "vit-paper/table-2"."""
+    cluster: str
+    """Rows of one cluster are one piece of evidence, e.g. snapshots of one evaluation of the same weights."""
+    origin: str
+    """"paper", "replication", or "re-evaluation" (the authors' own weights, evaluated again)."""
+    sides: tuple[PublishedSide, ...]
+    """In the order of the contrast's terms."""
+    citation: str
+    tolerance: float | None = None
+    """Percentage points that the recipe behind the figure allows, for Close."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,10 @@ class RunsSide:
     runs: tuple[Scored | DivergedRun, ...]
     """In the order of their seeds, which is the same for every side."""
     recipe: RecipeUsed
+    deterministic: bool = False
+    """Whether it was only evaluated: nothing in it is random, and there is one run."""
+    upstream: tuple[str, ...] = ()
+    """The pre-trained network of each run, where there are several that stand for one contender."""
 
     @property
     def scored(self) -> tuple[Scored, ...]:
@@ -97,11 +122,28 @@ class PipelineCheck:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What one contender costs, a figure without an error."""
+
+    title: str
+    value: float
+    unit: str
+    citation: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What one source found, on one framework."""
 
-    sides: Mapping[Contender, PublishedSide] | Mapping[Contender, RunsSide]
-    """Every contender's; empty where a search for a learning rate left nothing to run."""
+    sides: Mapping[Term, RunsSide] = field(default_factory=dict)
+    """Of computed evidence: every contender's runs on every dataset; empty where a search for a learning rate left
+    nothing to run."""
+    rows: Mapping[str, tuple[PublishedRow, ...]] = field(default_factory=dict)
+    """Of published evidence: what each publication says, by the id of the simple hypothesis."""
+    terms: Mapping[str, tuple[Term, ...]] = field(default_factory=dict)
+    """Of published evidence: what the sides of a row are, by the id of the simple hypothesis."""
+    costs: tuple[Cost, ...] = ()
+    """Of a ratio of costs: its two sides."""
     tolerance: float | None = None
     """Percentage points, for Close."""
     citations: tuple[str, ...] = ()
@@ -109,13 +151,15 @@ class Evidence:
     """What stood for the dataset."""
     searches: tuple[LearningRateSearch, ...] = ()
     pipeline_checks: tuple[PipelineCheck, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+    """(the paper's name, the source's own) pairs of contenders and datasets, for a source that has others."""
     caveats: tuple[str, ...] = ()
     """What differs between the sides besides what the hypothesis is about."""
 
     @property
     def runs(self) -> tuple[RunsSide, ...]:
         """The sides that were computed."""
-        return tuple(side for side in self.sides.values() if isinstance(side, RunsSide))
+        return tuple(self.sides.values())
 
     @property
     def run_ids(self) -> tuple[str, ...]:

@@ -1,232 +1,257 @@
 """Evidence in, verdict out: one rule for every source of evidence.
 
-A hypothesis is a handful of comparisons: one for Better and Close, one per step for Increasing. Each
-is judged by an interval at level 1 - alpha/m, where m counts the comparisons that the claim states
-for the source, so a verdict does not depend on which others are run with it.
+The hypotheses of one test function are a family: they share one error rate for each source, by Holm's procedure, so a
+verdict does not depend on which tests are run with it. A simple hypothesis is decided by its contrast, a compound one
+by its parts (harness.judging.tested).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from harness.core.claim import Close, Contender, Hypothesis, Verdict, VerdictName
-from harness.core.specs import Backend
+from harness.core.hypotheses import (
+    Close,
+    Compound,
+    Equivalent,
+    Hypothesis,
+    Ratio,
+    Simple,
+    VerdictName,
+    datasets_of,
+    simple_parts,
+)
+from harness.core.source import MICRO
+from harness.core.verdict import Component, Verdict
 from harness.judging import wording
-from harness.judging.compare import Comparison, compare, compare_frameworks, comparisons, shown
-from harness.judging.evidence import Evidence, Missing, RunsSide
-from harness.judging.question import AgreementQuestion, AnyQuestion, Question
-from harness.judging.scoring import Scored
-from harness.stats.intervals import Equivalence, Estimate, Undefined, equivalence
+from harness.judging.digest import evidence_lines, hypothesis_digest
+from harness.judging.estimate import Contrasted, contrasted, pooled_seeds
+from harness.judging.evidence import Evidence, Missing
+from harness.judging.extras import of_contrast, rows_shown, shown
+from harness.judging.question import ALPHA, AnyQuestion, Question
+from harness.judging.tested import UNDECIDED, Tested, alphas, margin, simple, tested
+from harness.stats.seeds import PooledSeeds
+from harness.stats.estimate import Undefined
+
+RULES = 2
+"""Version of the rules by which verdicts are reached, raised by hand whenever the same evidence would give another."""
+MICRO_WORDS: Mapping[VerdictName, VerdictName] = {
+    "REPRODUCED": "AGREES",
+    "REFUTED": "DISAGREES",
+    "INCONCLUSIVE": "OPEN",
+}
+"""The micro study speaks of its own networks."""
+PAPER_WORDS: Mapping[VerdictName, VerdictName] = {own: name for name, own in MICRO_WORDS.items()}
 
 
 @dataclass(frozen=True)
-class Conclusion:
-    """What follows from figures."""
+class FamilyEvidence:
+    """What a source found on every hypothesis of a family, and what follows for each one's error rate."""
 
-    verdict: VerdictName
-    reason: str
-    estimate: Estimate | None = None
-    """The difference that decided; None where there is none."""
+    found: Mapping[Question, Evidence | Missing]
+    pooled: PooledSeeds | None
+    alphas: Mapping[Question, float]
+
+    @property
+    def size(self) -> int:
+        """How many hypotheses share the error rate: all but those that can't be verified."""
+        return sum(not never(each) for each in self.found.values())
 
 
-def judge(question: Question, found: Evidence | Missing) -> Verdict:
+def never(found: Evidence | Missing) -> bool:
+    """Return whether a hypothesis can't be verified at all, so that it takes no share of the error rate."""
+    return isinstance(found, Missing) and found.kind == "not verifiable"
+
+
+def family_evidence(found: Mapping[Question, Evidence | Missing], alpha: float = ALPHA) -> FamilyEvidence:
+    """Return a family's evidence with the variance between seeds pooled over it, and each hypothesis' error rate.
+
+    Args:
+        found: by question, all of one family and source.
+        alpha: error rate of the family.
+    """
+    there = [each for each in found.values() if isinstance(each, Evidence)]
+    pooled = pooled_seeds(there)
+    judged = [question for question, each in found.items() if not never(each)]
+    results = [tested_or_none(question.hypothesis, found[question], pooled) for question in judged]
+    levels = dict(zip(judged, alphas(results, alpha), strict=True))
+    return FamilyEvidence(found, pooled, {question: levels.get(question, alpha) for question in found})
+
+
+def tested_or_none(hypothesis: Hypothesis, found: Evidence | Missing, pooled: PooledSeeds | None) -> Tested | None:
+    """Return what the evidence says for and against a hypothesis; None where there is none."""
+    if isinstance(found, Missing) or wording.why_unscored(found):
+        return None
+    return tested(hypothesis, found, pooled)
+
+
+def judge(question: Question, family: FamilyEvidence | None = None, found: Evidence | Missing | None = None) -> Verdict:
     """Return the verdict on a hypothesis from what one source of evidence found.
 
     Args:
-        question: the hypothesis, the source and the error rate.
-        found: the source's evidence, or why it has none.
+        question: the hypothesis, the source and the family.
+        family: the evidence on its whole family; None for a hypothesis that stands for itself.
+        found: the evidence on it, where there is no family.
     """
-    if isinstance(found, Missing):
-        name: VerdictName = "NOT VERIFIABLE" if found.kind == "not verifiable" else "NOT RUN"
-        return verdict_of(question, Conclusion(name, wording.one_line(found.reason)))
-    hypothesis = question.hypothesis
-    unscored = why_unscored(found)
+    if family is None:
+        assert found is not None
+        family = family_evidence({question: found})
+    evidence = family.found[question]
+    rule = wording.rule(RULES, family.size, question.family.name)
+    if isinstance(evidence, Missing):
+        name: VerdictName = "NOT VERIFIABLE" if never(evidence) else "NOT RUN"
+        return replace(verdict_of(question, name, wording.one_line(evidence.reason)), rule=rule)
+    unscored = wording.why_unscored(evidence)
     if unscored:
-        conclusion = Conclusion("INCONCLUSIVE", unscored)
+        verdict = verdict_of(question, "INCONCLUSIVE", wording.one_line(unscored))
     else:
-        compared = compare(hypothesis, found.sides, 1 - question.alpha)
-        conclusion = conclude(question, compared, found.tolerance)
-    # Remarks are on accuracies: without final runs there is nothing to keep them in mind for.
-    reason = "; ".join([conclusion.reason, *(wording.remarks(found) if found.sides else [])])
-    return replace(
-        verdict_of(question, replace(conclusion, reason=reason)),
-        sides=() if unscored else tuple(shown(side) for side in found.sides.values()),
-        citations=found.citations,
-        runs=found.run_ids,
-        task=found.task,
-        tolerance=found.tolerance,
-        published=hypothesis.to if isinstance(hypothesis, Close) and conclusion.estimate else None,
-        recipes=tuple(side.recipe for side in found.runs),
-        searched=tuple(rate for search in found.searches for rate in search.rates),
-    )
-
-
-def why_unscored(evidence: Evidence) -> str:
-    """Return why a contender has no accuracy, for training diverged; "" if each has one."""
-    for search in evidence.searches:
-        if search.chosen is None:
-            return wording.every_rate_diverged(search.contender)
-    diverged = {
-        contender: side.diverged
-        for contender, side in evidence.sides.items()
-        if isinstance(side, RunsSide) and side.diverged
-    }
-    if not diverged:
-        return ""
-    contender = next(iter(diverged))
-    return wording.runs_diverged(contender, diverged[contender], sum(map(len, diverged.values())) - 1)
-
-
-def conclude(question: Question, compared: Sequence[Comparison], tolerance: float | None) -> Conclusion:
-    """Return what a hypothesis' comparisons say of it.
-
-    Args:
-        question: the hypothesis and the error rate.
-        compared: its comparisons, in its order.
-        tolerance: percentage points, for Close.
-    """
-    defined = {at: each.estimate for at, each in enumerate(compared) if isinstance(each.estimate, Estimate)}
-    undefined = next((each.estimate for each in compared if isinstance(each.estimate, Undefined)), None)
+        verdict = conclude(question, evidence, family)
+    remarks = wording.remarks(evidence) if evidence.runs or evidence.rows else []
     hypothesis = question.hypothesis
-    if isinstance(hypothesis, Close):
-        if undefined is not None:
-            return Conclusion("INCONCLUSIVE", str(undefined))
-        assert tolerance is not None  # a source gathers for Close only where the hypothesis names one
-        return conclude_close(hypothesis, defined[0], tolerance, question.alpha)
-    refuting = {at: each for at, each in defined.items() if each.high < 0}
-    # One step down refutes a rise, whatever is known of the others; a rise needs every step.
-    if undefined is not None and not refuting:
-        return Conclusion("INCONCLUSIVE", str(undefined))
-    name: VerdictName
-    if refuting:
-        name = "REFUTED"
-        at = min(refuting, key=lambda index: refuting[index].high)
-    else:
-        name = "REPRODUCED" if all(each.low > 0 for each in defined.values()) else "INCONCLUSIVE"
-        at = min(defined, key=lambda index: defined[index].value)
-    higher, lower = comparisons(hypothesis)[at]
-    reason = wording.difference(higher, lower, defined[at])
-    if name == "INCONCLUSIVE":
-        reason = f"{reason}; {wording.still_open(compared[at].seeds_needed)}"
-    return Conclusion(name, reason, defined[at])
-
-
-def conclude_close(hypothesis: Close, estimate: Estimate, tolerance: float, alpha: float) -> Conclusion:
-    """Return what two one-sided tests against the tolerance (percentage points) say of a difference to a figure."""
-    tested = equivalence(estimate, tolerance / 100, alpha)
-    decided = replace(
-        estimate,
-        low=tested.interval.low,
-        high=tested.interval.high,
-        p=tested.p,
-        level=1 - 2 * alpha,
-        method=f"{estimate.method}; two one-sided tests",
-    )
-    name = equivalent(tested)
-    difference = wording.difference(hypothesis.a, f"{hypothesis.to:g}", decided)
-    return Conclusion(name, f"{difference}, {wording.position(name, tolerance)}", decided)
-
-
-def equivalent(tested: Equivalence) -> VerdictName:
-    """Return the verdict on "within the margin"."""
-    return "REPRODUCED" if tested.inside else "REFUTED" if tested.outside else "INCONCLUSIVE"
-
-
-def judge_agreement(question: AgreementQuestion, found: Mapping[Backend, Evidence | Missing]) -> Verdict:
-    """Return whether two frameworks say the same: the same verdict, and every side's accuracy equivalent.
-
-    Accuracies are compared per contender, paired by seed (or on the examples, with fewer than three seeds), by two
-    one-sided tests against the margin, the error rate divided among the contenders; the one that is least alike
-    decides. Opposite verdicts are no agreement; a decided and an open one leave it open, for a difference in
-    significance is no significant difference.
-
-    Args:
-        question: the hypothesis, the source and the margin.
-        found: what the source found on each framework, the same seeds in the same order.
-    """
-    verdicts = {backend: judge(part, found[backend]) for backend, part in question.parts.items()}
-    said = wording.by_framework(verdicts)
-    for each in verdicts.values():
-        if each.verdict in ("NOT RUN", "NOT VERIFIABLE"):
-            unsaid = verdict_of(question, Conclusion(each.verdict, f"{said}; {each.reason}"))
-            return replace(unsaid, task=next(iter(verdicts.values())).task)
-    evidence = {backend: each for backend, each in found.items() if isinstance(each, Evidence)}
-    if all(each.sides for each in verdicts.values()):
-        conclusion = agreement(question, {backend: each.verdict for backend, each in verdicts.items()}, evidence)
-        conclusion = replace(conclusion, reason=f"{said}; {conclusion.reason}")
-        sides = tuple(
-            replace(side, name=f"{side.name}, {backend}") for backend, of in verdicts.items() for side in of.sides
-        )
-    else:
-        conclusion, sides = Conclusion("INCONCLUSIVE", f"{said}; no accuracies to compare"), ()
     return replace(
-        verdict_of(question, conclusion),
-        sides=sides,
-        runs=tuple(run for of in verdicts.values() for run in of.runs),
-        task=next(iter(verdicts.values())).task,
-        tolerance=question.margin,
+        verdict,
+        reason=wording.renamed("; ".join([verdict.reason, *remarks]), evidence.names),
+        about=wording.renamed(hypothesis.id, evidence.names) if evidence.names else "",
+        sides=() if unscored else shown(hypothesis, evidence),
+        citations=evidence.citations,
+        runs=evidence.run_ids,
+        task=evidence.task,
+        published=hypothesis.to if isinstance(hypothesis, Close) and verdict.estimate is not None else None,
+        recipes=tuple(side.recipe for side in evidence.runs),
+        searched=tuple(rate for search in evidence.searches for rate in search.rates),
+        family=wording.family(family.size, question.family.name),
+        evidence=evidence_lines(evidence),
+        rule=rule,
     )
 
 
-def agreement(
-    question: AgreementQuestion, verdicts: Mapping[Backend, VerdictName], found: Mapping[Backend, Evidence]
-) -> Conclusion:
-    """Return whether every contender's accuracy is the same on both frameworks, and the verdict with it.
-
-    Args:
-        question: the hypothesis, the source and the margin.
-        verdicts: what each framework says of the hypothesis.
-        found: the runs of each framework, all of them scored.
-    """
-    one, two = question.backends
-    alpha = question.alpha / len(question.hypothesis.contenders)
-    compared: list[tuple[Contender, Estimate, VerdictName]] = []
-    for contender in question.hypothesis.contenders:
-        a, b = (_scored(found[backend], contender) for backend in (one, two))
-        estimate, tested = compare_frameworks(a, b, question.margin / 100, alpha)
-        if tested is None:
-            same: VerdictName = "REPRODUCED" if abs(estimate.value) < question.margin / 100 else "REFUTED"
-            compared.append((contender, estimate, same))
-        else:
-            compared.append((contender, estimate, equivalent(tested)))
-    order: list[VerdictName] = ["REFUTED", "INCONCLUSIVE", "REPRODUCED"]
-    contender, estimate, name = min(compared, key=lambda each: (order.index(each[2]), -abs(each[1].value)))
-    reason = f"{contender}, {wording.difference(one, two, estimate)}, {wording.position(name, question.margin)}"
-    if set(verdicts.values()) == {"REPRODUCED", "REFUTED"}:
-        name = "REFUTED"
-    elif len(set(verdicts.values())) > 1 and name == "REPRODUCED":
-        name = "INCONCLUSIVE"
-    return Conclusion(name, reason, estimate)
+def conclude(question: Question, evidence: Evidence, family: FamilyEvidence) -> Verdict:
+    """Return what follows from figures."""
+    hypothesis, alpha = question.hypothesis, family.alphas[question]
+    if isinstance(hypothesis, Ratio):
+        return of_costs(question, hypothesis, evidence)
+    if isinstance(hypothesis, Compound):
+        return of_parts(question, hypothesis, evidence, family.pooled, alpha)
+    result = contrasted(hypothesis, evidence, 1 - alpha, family.pooled)
+    if isinstance(result, Undefined):
+        return verdict_of(question, "INCONCLUSIVE", str(result))
+    name = decided(simple(hypothesis, result, evidence), alpha)
+    result = at_level(hypothesis, evidence, alpha, family.pooled, result)
+    verdict = with_estimate(verdict_of(question, name, ""), result)
+    if isinstance(hypothesis, (Close, Equivalent)):
+        within = margin(hypothesis, result, evidence)
+        reason = f"{wording.contrast(hypothesis, result)}, {wording.position(name, within)}"
+        verdict = replace(verdict, tolerance=within, p=simple(hypothesis, result, evidence).p)
+    else:
+        reason = wording.contrast(hypothesis, result)
+    verdict = replace(
+        verdict,
+        **of_contrast(question, hypothesis, evidence, result, alpha, family.pooled, is_open=name == "INCONCLUSIVE"),
+        rows=rows_shown(hypothesis, evidence, result),
+    )
+    return replace(verdict, reason="; ".join([reason, *wording.how_sure(verdict, name)]))
 
 
-def _scored(evidence: Evidence, contender: Contender) -> Sequence[Scored]:
-    side = evidence.sides[contender]
-    assert isinstance(side, RunsSide)  # published figures are of no framework
-    return side.scored
+def at_level(
+    hypothesis: Simple, evidence: Evidence, alpha: float, pooled: PooledSeeds | None, found: Contrasted
+) -> Contrasted:
+    """Return the estimate at the level of the interval that decides: 1 - 2 alpha for two one-sided tests."""
+    if not isinstance(hypothesis, (Close, Equivalent)):
+        return found
+    again = contrasted(hypothesis, evidence, 1 - 2 * alpha, pooled)
+    assert isinstance(again, Contrasted)  # it was at another level
+    return again
 
 
-def verdict_of(question: AnyQuestion, conclusion: Conclusion) -> Verdict:
-    """Return a conclusion as the record of a question, in percentage points, dated now."""
+def decided(found: Tested, alpha: float) -> VerdictName:
+    """Return the verdict at an error rate."""
+    if found.for_it < alpha:
+        return "REPRODUCED"
+    return "REFUTED" if found.against < alpha else "INCONCLUSIVE"
+
+
+def of_parts(
+    question: Question, hypothesis: Compound, evidence: Evidence, pooled: PooledSeeds | None, alpha: float
+) -> Verdict:
+    """Return the verdict on a compound hypothesis, with what each of its simple parts says."""
+    found = tested(hypothesis, evidence, pooled)
+    name = decided(found, alpha)
+    parts: list[tuple[Simple, Contrasted | Undefined, Tested]] = []
+    for part in dict.fromkeys(simple_parts(hypothesis)):
+        result = contrasted(part, evidence, 1 - alpha, pooled)
+        told = UNDECIDED if isinstance(result, Undefined) else simple(part, result, evidence)
+        parts.append((part, result, told))
+    components = tuple(component(part, result, told, alpha) for part, result, told in parts)
+    verdict = replace(verdict_of(question, name, ""), components=components, p=min(1.0, found.p))
+    known = [(part, result, told) for part, result, told in parts if isinstance(result, Contrasted)]
+    if known:
+        # What decides: the part that holds least, or that speaks most against it.
+        worst = min(known, key=lambda each: each[1].estimate.value)
+        verdict = replace(with_estimate(verdict, worst[1]), p=min(1.0, found.p))
+        conditions = {result.conditional for _, result, _ in known}
+        verdict = replace(verdict, conditional="; ".join(sorted(conditions - {""})))
+    rows = tuple(row for part, result, _ in known for row in rows_shown(part, evidence, result))
+    undefined = next((str(result) for _, result, _ in parts if isinstance(result, Undefined)), "")
+    reason = wording.parts(hypothesis, components, undefined)
+    return replace(verdict, rows=rows, reason=reason)
+
+
+def component(part: Simple, result: Contrasted | Undefined, told: Tested, alpha: float) -> Component:
+    """Return what one part of a compound hypothesis says, in percentage points."""
+    if isinstance(result, Undefined):
+        return Component(part.id, None, None, None, None, None)
+    estimate = result.estimate
+    name = decided(told, alpha)
+    return Component(
+        part.id,
+        100 * estimate.value,
+        100 * estimate.low,
+        100 * estimate.high,
+        told.p,
+        None if name == "INCONCLUSIVE" else name == "REPRODUCED",
+    )
+
+
+def of_costs(question: Question, hypothesis: Ratio, evidence: Evidence) -> Verdict:
+    """Return the verdict on a ratio of costs, which have no error."""
+    a, b = evidence.costs
+    name: VerdictName = "REPRODUCED" if a.value <= hypothesis.at_most * b.value else "REFUTED"
+    reason = wording.costs(hypothesis, a, b)
+    return replace(verdict_of(question, name, reason), estimate=a.value / b.value, method="figures without an error")
+
+
+def with_estimate(verdict: Verdict, found: Contrasted) -> Verdict:
+    """Return a verdict with an estimate, in percentage points."""
+    estimate = found.estimate
+    return replace(
+        verdict,
+        estimate=100 * estimate.value,
+        low=100 * estimate.low,
+        high=100 * estimate.high,
+        level=estimate.level,
+        p=estimate.p,
+        method=estimate.method,
+        conditional=found.conditional,
+    )
+
+
+def verdict_of(question: AnyQuestion, name: VerdictName, reason: str) -> Verdict:
+    """Return the record of a question with its verdict, dated now."""
     hypothesis: Hypothesis = question.hypothesis
-    source, estimate, on_record = question.source, conclusion.estimate, question.expected
-    computed = source.measured and conclusion.verdict != "NOT VERIFIABLE"
+    source, on_record = question.source, question.expected
+    computed = source.measured and name != "NOT VERIFIABLE"
     return Verdict(
         claim=question.claim.id,
         hypothesis=hypothesis.id,
         kind=type(hypothesis).__name__,  # type: ignore[arg-type]
-        dataset=hypothesis.on,
+        dataset=", ".join(datasets_of(hypothesis)),
         source=str(source),
-        verdict=conclusion.verdict,
-        reason=conclusion.reason,
-        estimate=100 * estimate.value if estimate else None,
-        low=100 * estimate.low if estimate else None,
-        high=100 * estimate.high if estimate else None,
-        level=estimate.level if estimate else None,
-        p=estimate.p if estimate else None,
-        method=estimate.method if estimate else "",
+        verdict=MICRO_WORDS.get(name, name) if source.kind == MICRO else name,
+        reason=reason,
         known=on_record.verdict if on_record else "",
         backend=source.backend if computed else "",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+        statement=question.statement,
+        digest=hypothesis_digest(hypothesis),
     )

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.core.claim import Claim, Expected, Hypothesis
+from harness.core.claim import Claim
+from harness.core.hypotheses import Expected, Hypothesis
 from harness.core.source import AGREEMENT, Source
 from harness.core.specs import BACKENDS, Backend
 
 ALPHA = 0.05
-"""Error rate of a claim's verdicts from one source, all together."""
+"""Error rate of a family's verdicts from one source, all together."""
+
+
+FEWEST_SEEDS = 3
+"""With fewer, a spread over seeds says too little: the examples of one run are compared."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """The hypotheses that share one error rate for one source: those of one test function that the source can judge."""
+
+    name: str = ""
+    """The test function; "" for a hypothesis that stands for itself."""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """In the order in which they are stated."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +34,15 @@ class Question:
     claim: Claim
     hypothesis: Hypothesis
     source: Source
-    alpha: float
-    """Error rate of each comparison: ALPHA divided among the comparisons of claim and source."""
+    family: Family = Family()
+    statement: str = ""
+    """The claim's statement that the hypothesis answers, in plain words; "" for any other."""
+
+    @property
+    def members(self) -> tuple[Question, ...]:
+        """The questions of the family, this one among them."""
+        others = self.family.hypotheses or (self.hypothesis,)
+        return tuple(replace(self, hypothesis=each) for each in others)
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -45,10 +67,10 @@ class AgreementQuestion:
     hypothesis: Hypothesis
     base: Source
     """The source that is asked on each framework."""
-    alpha: float
-    """Error rate, as of a `Question`."""
     margin: float
     """Percentage points within which two accuracies are the same."""
+    family: Family = Family()
+    statement: str = ""
 
     @property
     def source(self) -> Source:
@@ -63,7 +85,10 @@ class AgreementQuestion:
     @property
     def parts(self) -> dict[Backend, Question]:
         """The same question put to each framework."""
-        return {each: Question(self.claim, self.hypothesis, self.base.on(each), self.alpha) for each in BACKENDS}
+        return {
+            each: Question(self.claim, self.hypothesis, self.base.on(each), self.family, self.statement)
+            for each in BACKENDS
+        }
 
     @property
     def expected(self) -> Expected | None:

@@ -25,6 +25,11 @@ class Scored:
     """Digest of the labels and of which examples are scored: two sides can be paired only if theirs agree."""
 
     @property
+    def digest(self) -> str:
+        """Digest of the hits: the first 16 hexadecimal digits."""
+        return hashlib.sha256(bytes(self.hits)).hexdigest()[:16]
+
+    @property
     def n(self) -> int:
         """Number of scored examples."""
         return len(self.hits)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from harness.core.claim import Close, Contender, Verdict, VerdictName
+from harness.core.hypotheses import (
+    Better,
+    Close,
+    Compound,
+    Contender,
+    Equivalent,
+    Interaction,
+    Ratio,
+    Simple,
+    VerdictName,
+)
 from harness.core.specs import Backend
-from harness.judging.evidence import DivergedRun, Evidence
-from harness.stats.intervals import Estimate
+from harness.core.verdict import Component, Verdict
+from harness.judging.estimate import Contrasted
+from harness.judging.evidence import Cost, DivergedRun, Evidence
+from harness.stats.estimate import Estimate
 
 POSITION: Mapping[VerdictName, str] = {
     "REPRODUCED": "within",
@@ -24,6 +35,13 @@ def one_line(reason: object) -> str:
     return re.sub(r"\s*\n\s*", "; ", re.sub(r":\s*\n\s*", ": ", str(reason).strip()))
 
 
+def renamed(text: str, names: Iterable[tuple[str, str]]) -> str:
+    """Return a text with names replaced, longest first, for a source of evidence that has its own."""
+    for name, own in sorted(names, key=lambda pair: -len(pair[0])):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", own, text)
+    return text
+
+
 def in_points(estimate: Estimate) -> str:
     """Return an estimate in percentage points with its interval and level."""
     value, low, high = (100 * part for part in (estimate.value, estimate.low, estimate.high))
@@ -35,18 +53,84 @@ def difference(a: object, b: object, estimate: Estimate) -> str:
     return f"{a} minus {b}: {in_points(estimate)}"
 
 
-def still_open(seeds_needed: float | None) -> str:
-    """Return what would settle an open comparison."""
-    if seeds_needed is None:
-        return "the interval contains 0"
-    if math.isinf(seeds_needed):
-        return "more seeds would not decide it soon (over 10,000)"
-    return f"about {seeds_needed} seeds would decide it"
+def contrast(hypothesis: Simple, found: Contrasted) -> str:
+    """Return what is compared, and what it comes to."""
+    if isinstance(hypothesis, Close):
+        what = f"{hypothesis.a} minus {hypothesis.to:g}"
+    elif isinstance(hypothesis, Better):
+        what = f"{hypothesis.a} minus {hypothesis.than}"
+    elif isinstance(hypothesis, Equivalent):
+        what = f"{hypothesis.a} minus {hypothesis.b}"
+    elif isinstance(hypothesis, Interaction):
+        what = "one gain minus the other"
+    else:
+        what = f"mean of {len(hypothesis.of)} differences"
+    return f"{what}: {in_points(found.estimate)}"
+
+
+def parts(hypothesis: Compound, components: Sequence[Component], undefined: str) -> str:
+    """Return how many parts of a compound hypothesis hold, and the one that is furthest from it."""
+    holding = sum(part.holds is True for part in components)
+    failing = sum(part.holds is False for part in components)
+    line = f"{holding} of {len(components)} hold, {failing} do not, {len(components) - holding - failing} are open"
+    known = [part for part in components if part.estimate is not None]
+    if known:
+        least = min(known, key=lambda part: part.estimate or 0.0)
+        line += f"; least: {least.hypothesis}: {least.estimate:+.2f} points [{least.low:+.2f}, {least.high:+.2f}]"
+    return "; ".join([line, *([undefined] if undefined else [])])
+
+
+def costs(hypothesis: Ratio, a: Cost, b: Cost) -> str:
+    """Return what a ratio of costs comes to."""
+    return (
+        f"{a.title} {a.value:g} / {b.title} {b.value:g} {a.unit} = {a.value / b.value:.3g}, stated at most"
+        f" {hypothesis.at_most:g}"
+    )
+
+
+def how_sure(verdict: Verdict, name: VerdictName) -> list[str]:
+    """Return what an estimate leaves to be said: what was not decided and why, and what it is conditional on."""
+    said = []
+    if verdict.negligible:
+        said.append("no difference that matters")
+    elif name == "INCONCLUSIVE":
+        if verdict.smallest_detectable is not None:
+            said.append(f"too little data: a difference of {verdict.smallest_detectable:.2f} would be found (80 % power)")
+        if verdict.seeds_needed is not None:
+            said.append(f"{verdict.seeds_needed} seeds would find the difference seen")
+    if verdict.conditional:
+        said.append(f"conditional on {verdict.conditional}" if verdict.se_examples is not None else verdict.conditional)
+    if verdict.outliers:
+        runs = ", ".join(verdict.outliers)
+        said.append(f"stands out among its seeds, and is counted as the others: {runs}")
+    return said
+
+
+def family(size: int, function: str) -> str:
+    """Return which hypotheses share the error rate, and how."""
+    return f"{size} in {function}, Holm" if size > 1 else "by itself"
+
+
+def rule(version: int, size: int, function: str) -> str:
+    """Return how a verdict is reached, for the lock."""
+    return f"rules {version}; {family(size, function)}"
 
 
 def position(verdict: VerdictName, margin: float) -> str:
     """Return where an interval lies with respect to a margin in percentage points."""
     return f"{POSITION[verdict]} ± {margin:g}"
+
+
+def why_unscored(evidence: Evidence) -> str:
+    """Return why a contender has no accuracy, for training diverged; "" if each has one."""
+    for search in evidence.searches:
+        if search.chosen is None:
+            return every_rate_diverged(search.contender)
+    diverged = {term: side.diverged for term, side in evidence.sides.items() if side.diverged}
+    if not diverged:
+        return ""
+    term = next(iter(diverged))
+    return runs_diverged(term[0], diverged[term], sum(map(len, diverged.values())) - 1)
 
 
 def every_rate_diverged(contender: Contender) -> str:

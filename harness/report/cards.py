@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Claim
+from harness.core.verdict import Verdict
 from harness.report import forest_plot
 from harness.report.labels import GROUP_NOTES, GROUPS, base, group, group_order, plural
 from harness.report.page_rows import Context, SourceTable, source_table

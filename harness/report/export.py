@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.core.claim import Verdict
 from harness.core.paths import write_atomic
+from harness.core.verdict import Verdict
 from harness.report.labels import LOOKS, backend, count
 from harness.report.verdict_store import Key, VerdictStore, moment
 from harness.stats.intervals import holm
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("hypothesis", "kind", "dataset", "source", "backend", "verdict", "estimate", "low", "high", "level", "p"),
-    *("p_holm", "published", "tolerance", "task", "method", "known", "reason", "date", "runs", "recipes", "citations"),
+    *("p_holm", "family", "smallest_detectable", "se_seeds", "se_examples", "conditional", "published", "tolerance", "task", "method", "known", "reason", "date", "runs", "recipes", "citations"),
 )
 SIDE = ("name", "accuracy", "low", "high", "n", "seeds")
 
@@ -26,12 +26,12 @@ SIDE = ("name", "accuracy", "low", "high", "n", "seeds")
 def holm_adjusted(verdicts: Iterable[Verdict]) -> dict[Key, float]:
     """Return the Holm-adjusted p-value of each verdict that has a p, by the verdict's key.
 
-    A family is one claim judged by one source of evidence.
+    A family is what one test function states, judged by one source of evidence.
     """
-    families: dict[tuple[str, str], list[Verdict]] = {}
+    families: dict[tuple[str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.p is not None:
-            families.setdefault((verdict.claim, verdict.source), []).append(verdict)
+            families.setdefault((verdict.claim, verdict.source, verdict.family), []).append(verdict)
     adjusted: dict[Key, float] = {}
     for family in families.values():
         values = holm([verdict.p for verdict in family if verdict.p is not None])
@@ -80,6 +80,14 @@ def summary_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def answers_frame(store: VerdictStore) -> pd.DataFrame:
+    """Return what each source says of each claim."""
+    import pandas as pd
+
+    rows = [(each.claim, each.source, each.answer, each.sentence) for each in store.answers()]
+    return pd.DataFrame(rows, columns=["claim", "source", "answer", "sentence"])
+
+
 def write(folder: Path, store: VerdictStore) -> None:
     """Write tables/<claim>.csv and .json for every claim, and tables/summary.csv and .json.
 
@@ -92,6 +100,7 @@ def write(folder: Path, store: VerdictStore) -> None:
         part = [verdict for verdict in verdicts if verdict.claim == claim]
         write_frame(folder / "tables" / claim, claim_frame(part, adjusted))
     write_frame(folder / "tables" / "summary", summary_frame(verdicts))
+    write_frame(folder / "tables" / "answers", answers_frame(store))
 
 
 def write_frame(stem: Path, frame: pd.DataFrame) -> None:

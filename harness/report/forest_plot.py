@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.core.claim import Verdict
+from harness.core.verdict import Verdict
 from harness.report.labels import GROUPS, LOOKS, backend, backends, base, group, group_order, interval, signed, stated
 from harness.report.rendering import writable
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from pydantic.dataclasses import dataclass
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Claim
 from harness.core.specs import STRICT
+from harness.core.verdict import Verdict
 from harness.report.serialise import from_json, to_json
 
 PROPERTY = "vit-claims"

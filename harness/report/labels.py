@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.core.claim import Verdict, VerdictName
+from harness.core.hypotheses import HYPOTHESIS_KINDS, VerdictName
 from harness.core.paper import paper
 from harness.core.source import AGREEMENT, DEFAULT_BACKEND, Source
+from harness.core.verdict import Verdict
+from harness.judging.judge import PAPER_WORDS
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ LOOKS: dict[VerdictName, Look] = {
     "REPRODUCED": Look("reproduced", "✓", "reproduced", "#116329", "o"),
     "REFUTED": Look("refuted", "✗", "refuted", "#b3261e", "X"),
     "INCONCLUSIVE": Look("inconclusive", "?", "inconclusive", "#8a5a00", "D", hollow=True),
+    "AGREES": Look("agrees", "✓", "agrees", "#116329", "o", hollow=True),
+    "DISAGREES": Look("disagrees", "✗", "disagrees", "#b3261e", "X", hollow=True),
+    "OPEN": Look("open", "?", "open", "#8a5a00", "D", hollow=True),
     "NOT VERIFIABLE": Look("not verifiable", "⊘", "not-verifiable", "#57606a", "s", hollow=True),
     "NOT RUN": Look("not run", "–", "not-run", "#57606a", "s", hollow=True),
 }
@@ -40,13 +45,10 @@ GROUPS = {"published": "Published figures", "micro": "Micro study", "gpu": "Rele
 
 GROUP_NOTES = {
     "published": "Figures that others measured and published, each with its citation; nothing was computed here.",
-    "micro": "These verdicts speak of the scaled-down study (tiny networks, fractal pre-training),"
-    " not of the paper's numbers. Intervals are over seeds, for the one test set and the one pre-training of each"
-    " network.",
+    "micro": "These verdicts speak of the scaled-down study (tiny networks, fractal pre-training), not of the paper's"
+    " numbers, and in its own words: agrees, disagrees, open.",
     "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
 }
-
-KINDS = ("Better", "Increasing", "Close")
 
 BACKENDS = {"torch": "torch", "jax": "jax", AGREEMENT: "do both agree?"}
 """What computed the runs, in the order of rows; the last row says whether the others agree."""
@@ -124,7 +126,7 @@ def order(verdict: Verdict) -> tuple[object, ...]:
         natural(verdict.claim),
         group_order(group(verdict.source)),
         base(verdict.source),
-        KINDS.index(verdict.kind),
+        HYPOTHESIS_KINDS.index(verdict.kind),
         natural(verdict.hypothesis),
         verdict.hypothesis,  # two of one key must not mix their backends
         backend_order(Source.parse(verdict.source).backend),
@@ -139,11 +141,16 @@ def count(verdicts: Iterable[Verdict]) -> Counter[VerdictName]:
 
 def surprising(verdict: Verdict) -> bool:
     """Whether a verdict deserves a first look: it differs from what is recorded, or refutes without a record."""
-    if verdict.verdict not in ("REPRODUCED", "REFUTED", "INCONCLUSIVE"):
+    if verdict.verdict in ("NOT RUN", "NOT VERIFIABLE"):
         return False
     if verdict.known:
-        return verdict.verdict != verdict.known
-    return verdict.verdict == "REFUTED"
+        return not as_recorded(verdict)
+    return verdict.verdict in ("REFUTED", "DISAGREES")
+
+
+def as_recorded(verdict: Verdict) -> bool:
+    """Whether a verdict is the one on record; the micro study's records of before have the paper's words."""
+    return verdict.known in (verdict.verdict, PAPER_WORDS.get(verdict.verdict))
 
 
 def number(value: float) -> str:

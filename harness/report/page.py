@@ -8,7 +8,7 @@ from importlib import resources
 
 from markupsafe import Markup
 
-from harness.core.claim import Verdict
+from harness.core.verdict import Verdict
 from harness.report.cards import Card, card
 from harness.report.export import holm_adjusted
 from harness.report.labels import group

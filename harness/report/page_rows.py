@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.core.claim import Side, Verdict
-from harness.core.source import Source
+from harness.core.verdict import Side, Verdict
 from harness.report.labels import (
     BACKENDS,
     LOOKS,
     Look,
+    as_recorded,
     backend,
     backends,
     dataset,
@@ -215,7 +215,7 @@ def recorded(verdict: Verdict) -> str:
     """Return what is recorded against the hypothesis, and whether the verdict agrees."""
     if not verdict.known:
         return ""
-    return "as recorded" if verdict.known == verdict.verdict else f"recorded as {verdict.known.lower()}"
+    return "as recorded" if as_recorded(verdict) else f"recorded as {verdict.known.lower()}"
 
 
 def task_note(verdict: Verdict) -> str:
@@ -255,9 +255,16 @@ def difference(verdict: Verdict) -> Difference | None:
 def published_lines(verdict: Verdict, context: Context) -> tuple[PublishedLine, ...]:
     """Return the difference that each published source gives for the same hypothesis."""
     if group(verdict.source) == "published":
-        return ()
+        return tuple(
+            PublishedLine(
+                f"{signed(row.estimate)} {interval(row.low, row.high, signs=True)}",
+                f"{row.publication}, {row.origin}, weight {100 * row.weight:.0f} %"
+                + (f", {row.dataset}" if verdict.components else ""),
+            )
+            for row in verdict.rows
+        )
     return tuple(
-        PublishedLine(f"{signed(other.estimate)} pp", Source.parse(other.source).detail)
+        PublishedLine(f"{signed(other.estimate)} pp", f"{plural(len(other.rows), 'row')} of publications")
         for other in context.published.get((verdict.claim, verdict.hypothesis), ())
         if other.estimate is not None
     )

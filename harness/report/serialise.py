@@ -9,9 +9,10 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.specs import build
+from harness.core.verdict import Verdict
 
 T = TypeVar("T")
 

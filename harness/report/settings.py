@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.core.claim import RecipeUsed, Searched
+from harness.core.verdict import RecipeUsed, Searched
 from harness.report.labels import number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.core.claim import Verdict
+from harness.core.verdict import Answer, Verdict
 from harness.report.labels import (
     GROUPS,
     LOOKS,
@@ -68,6 +68,8 @@ class Summary:
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    """What each source says of each claim."""
     lead: str
     age: str
     """Of verdicts that earlier sessions reached."""
@@ -86,12 +88,13 @@ def summarise(store: VerdictStore, kept: Collection[Key], problems: Sequence[str
     verdicts = store.sorted()
     said = tuple(problems), tuple(store.notes)
     if not verdicts:
-        return Summary(*said, "No verdict has been reached yet.", "", None, None)
+        return Summary(*said, (), "No verdict has been reached yet.", "", None, None)
     age = ""
     if kept:
         oldest = min((store.verdicts[key] for key in kept), key=moment).date[:10]
         age = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
-    return Summary(*said, lead(store, verdicts), age, matrix(store, verdicts), first_look(verdicts))
+    answers = tuple(store.answers())
+    return Summary(*said, answers, lead(store, verdicts), age, matrix(store, verdicts), first_look(verdicts))
 
 
 def lead(store: VerdictStore, verdicts: Sequence[Verdict]) -> str:

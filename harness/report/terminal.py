@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from harness.core.claim import Verdict
+from harness.core.verdict import Verdict
 from harness.report.labels import LOOKS, base, by_backend, count, group, group_order
 from harness.report.verdict_store import Key, VerdictStore, moment
+
+
+def answers(store: VerdictStore) -> list[str]:
+    """Return a line for what each source of evidence says of each claim."""
+    return [f"{each.claim}, {each.source}: {each.answer}. {each.sentence}" for each in store.answers()]
 
 
 def table(store: VerdictStore, fresh: Collection[Key]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.core.claim import Verdict
+from harness.core.verdict import Verdict
 from harness.report.labels import BACKENDS, LOOKS, Look, by_backend, count
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 from harness.core.text import text_of
+from harness.core.verdict import Verdict
 from harness.report.serialise import check_finite, from_json, parse, to_values
 
 TORN = b"\t<torn>\n"

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.paths import held, write_atomic
 from harness.core.specs import build
 from harness.core.text import read_text
+from harness.core.verdict import Answer, Verdict
+from harness.judging.answer import answers
 from harness.report import verdict_log
 from harness.report.labels import natural, order
 from harness.report.serialise import check_finite, parse, to_values
@@ -65,7 +67,12 @@ class VerdictStore:
             stated: claim id -> ids of all hypotheses the claim states. Claims not in it keep all verdicts.
         """
         kept = {claim: set(hypotheses) for claim, hypotheses in stated.items()}
-        gone = [key for key in self.verdicts if key[0] in kept and key[1] not in kept[key[0]]]
+        # Publications had a verdict each before they were judged together.
+        gone = [
+            key
+            for key in self.verdicts
+            if key[0] in kept and (key[1] not in kept[key[0]] or key[2].startswith("published/"))
+        ]
         for key in gone:
             del self.verdicts[key]
         for claim in sorted({key[0] for key in gone}):
@@ -76,6 +83,16 @@ class VerdictStore:
     def sorted(self) -> list[Verdict]:
         """Return the verdicts in the report's order, whatever the order they came in."""
         return sorted(self.verdicts.values(), key=order)
+
+    def answers(self) -> list[Answer]:
+        """Return what each source says of each claim whose verdicts answer it, in the report's order."""
+        verdicts = self.sorted()
+        return [
+            each
+            for name in self.claim_ids()
+            if name in self.claims
+            for each in answers(self.claims[name], [verdict for verdict in verdicts if verdict.claim == name])
+        ]
 
     def claim_ids(self) -> list[str]:
         """Return the ids of all claims that are known or that verdicts name, 2 before 10."""
@@ -165,8 +182,9 @@ def save(folder: Path, store: VerdictStore) -> None:
     """
     claims = ",\n".join(json.dumps(to_values(store.claims[name])) for name in sorted(store.claims, key=natural))
     verdicts = ",\n".join(json.dumps(to_values(verdict)) for verdict in store.sorted())
+    answers = ",\n".join(json.dumps(to_values(each)) for each in store.answers())
     text = (
-        f'{{"format": {FORMAT},\n"history_bytes": {store.history_bytes},\n'
+        f'{{"format": {FORMAT},\n"history_bytes": {store.history_bytes},\n"answers": [\n{answers}\n],\n'
         f'"claims": [\n{claims}\n],\n"verdicts": [\n{verdicts}\n]}}\n'
     )
     write_atomic(folder / VERDICTS_FILE, text.encode())

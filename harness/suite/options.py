@@ -10,7 +10,7 @@ import pytest
 from harness.core.errors import ClaimsError
 from harness.core.source import GPU
 from harness.evidence.questions import EvidenceRequest
-from harness.judging.compare import FEWEST_SEEDS
+from harness.judging.question import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
 
 MOST_HOURS = 12.0

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.claim import Claim, Hypothesis
+from harness.core.claim import Claim
 from harness.core.config import home, read_config, use
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Hypothesis
 from harness.core.launcher import require_single_process
 from harness.core.paper import folder_of
 from harness.core.paths import make_folder
@@ -282,19 +283,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         asked = questions_in(metafunc.module, claim, session.request)
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    session.state(claim, asked, folder_of(metafunc.module.__file__))
-    metafunc.parametrize("question", [parameter(q) for q in asked if q.hypothesis in hypotheses])
+    session.state(
+        claim, asked, folder_of(metafunc.module.__file__), getattr(metafunc.function, "statements", ())
+    )
+    name = metafunc.function.__name__
+    own = [q for q in asked if q.family.name == name and q.hypothesis in hypotheses]
+    metafunc.parametrize("question", [parameter(q) for q in own])
 
 
 def parameter(question: AnyQuestion) -> Any:
-    """Return the test parameter of a question: its id starts with the source, its marks say what is on record."""
-    marks = [getattr(pytest.mark, question.source.kind)]
-    if question.expected:
-        from harness.suite.verdict_fixtures import Refuted, Unsettled
-
-        on_record = question.expected
-        # `raises` keeps crashes red and any other verdict a failure.
-        raises = Refuted if on_record.verdict == "REFUTED" else Unsettled
-        reason = f"recorded as {on_record.verdict}: {on_record.reason}"
-        marks.append(pytest.mark.xfail(reason=reason, raises=raises, strict=True))
-    return pytest.param(question, id=identifier(question), marks=marks)
+    """Return the test parameter of a question: its id starts with the source."""
+    return pytest.param(question, id=identifier(question), marks=getattr(pytest.mark, question.source.kind))

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.claim import Verdict
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
+from harness.core.verdict import Verdict
 from harness.report import export, page, terminal
 from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
@@ -201,6 +201,9 @@ class ReportPlugin:
         if idle := self.nothing_judged():
             terminalreporter.write_line(idle, red=True)
             terminalreporter.write_line("")
+        for line in terminal.answers(self.store):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line("")
         for line in terminal.table(self.store, self.fresh):
             terminalreporter.write_line(line)
         for note in self.notes:

@@ -15,11 +15,12 @@ import pytest
 from _pytest.mark.expression import Expression
 from pydantic import TypeAdapter, ValidationError
 
-from harness.core.claim import Claim, Hypothesis
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, nearest
 from harness.core.expected import require_files
+from harness.core.hypotheses import Hypothesis
 from harness.core.paper import folder_of, using
-from harness.evidence.questions import EvidenceRequest, questions
+from harness.evidence.questions import EvidenceRequest, Stated, questions
 from harness.judging.question import AnyQuestion
 
 NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
@@ -139,11 +140,14 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
         ClaimsError: what is recorded does not fit what is stated.
     """
     require_recorded_are_stated(module)
-    functions = stating_functions(vars(module))
-    hypotheses = [hypothesis for found in functions if found.stated[0] == claim for hypothesis in found.stated[1]]
+    functions = [
+        Stated(found.__name__, found.stated[1], getattr(found, "statements", ()))
+        for found in stating_functions(vars(module))
+        if found.stated[0] == claim
+    ]
     with using(folder_of(module.__file__ or "")):
         request.require()  # a malformed table would show as names that nobody knows
-        return questions(claim, hypotheses, request)
+        return questions(claim, functions, request)
 
 
 def stating_functions(namespace: Mapping[str, Any]) -> list[Any]:

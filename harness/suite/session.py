@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from harness.core.claim import Claim
+from harness.core.claim import Claim, Statement, StatementRecord
 from harness.core.paper import paper, using
 from harness.core.specs import BACKENDS, Result, Run
-from harness.evidence.questions import EvidenceRequest, runs_of
+from harness.core.verdict import Verdict
+from harness.evidence.questions import Answers, EvidenceRequest, runs_of
 from harness.evidence.source import NotComputed
 from harness.judging.question import AnyQuestion
 from harness.runs.executor import Executor
@@ -60,7 +61,9 @@ class Session:
         self.request = request
         self.outside_capture = outside_capture
         self._stated: dict[str, dict[str, None]] = {}
+        self._answers = Answers(self)
         self._papers: dict[str, Path | None] = {}
+        self._statements: dict[str, dict[str, StatementRecord]] = {}
 
     def start(self, config: SessionConfig) -> None:
         """Get ready to judge: only a session that has claims among its tests does."""
@@ -74,14 +77,21 @@ class Session:
         """Whether it judges claims."""
         return hasattr(self, "executor")
 
-    def state(self, claim: Claim, questions: Sequence[AnyQuestion], paper: Path | None) -> None:
+    def state(
+        self, claim: Claim, questions: Sequence[AnyQuestion], paper: Path | None, statements: Sequence[Statement] = ()
+    ) -> None:
         """Remember what a claim states, in one or more files, whether or not it is selected, and its paper's folder."""
+        self._statements.setdefault(claim.id, {}).update((each.by.id, each.record) for each in statements)
         self._papers[claim.id] = paper
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
 
     def stated(self, claim: Claim) -> tuple[str, ...]:
         """Return the ids of a claim's hypotheses."""
         return tuple(self._stated[claim.id])
+
+    def reported(self, claim: Claim) -> Claim:
+        """Return a claim for the report, with what it comes down to."""
+        return replace(claim, statements=tuple(self._statements.get(claim.id, {}).values()))
 
     def paper(self, claim: Claim) -> Path | None:
         """Return the folder of the paper that a claim is of; None: the current one."""
@@ -95,6 +105,7 @@ class Session:
 
     def plan(self, questions: Sequence[AnyQuestion]) -> None:
         """Hand the executor every run that the selected questions need, so that no core waits."""
+        self._answers = Answers(self, questions)
         for of_paper in self.by_paper(questions):
             self._plan(of_paper)
 
@@ -131,6 +142,26 @@ class Session:
             return stored
         with self._progress():
             return self.executor.results(runs)
+
+    def stored(self, runs: Sequence[Run]) -> list[Result]:
+        """Return the results of runs, computing nothing.
+
+        Raises:
+            NotComputed: one is not stored.
+        """
+        found = self.executor.stored(runs)
+        if found is None:
+            raise NotComputed("no stored result, and it is not selected in this session")
+        return found
+
+    def answer(self, question: AnyQuestion) -> Verdict:
+        """Return the verdict on a question of this session, computing the runs that it and its family need.
+
+        Raises:
+            ClaimsError: material differs from what was pinned, a check failed, or computing failed.
+        """
+        with using(self.paper(question.claim)):
+            return self._answers.answer(question)
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[None]:

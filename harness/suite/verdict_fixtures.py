@@ -6,22 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.core.claim import Hypothesis, Verdict
 from harness.core.errors import ClaimsError
-from harness.core.paper import using
-from harness.evidence.questions import answer
+from harness.core.hypotheses import Hypothesis
+from harness.core.machine import processor
+from harness.core.verdict import Verdict
+from harness.judging.lock import changed
 from harness.judging.question import AnyQuestion
 from harness.report.judged import Judged
 from harness.suite.options import option
 from harness.suite.session import SESSION
 
-
-class Refuted(AssertionError):
-    """The evidence refutes the hypothesis."""
-
-
-class Unsettled(AssertionError):
-    """The evidence leaves open a hypothesis that is recorded as open."""
+AGAINST = ("REFUTED", "DISAGREES")
+UNDECIDED = ("INCONCLUSIVE", "OPEN")
+NOTHING = ("NOT RUN", "NOT VERIFIABLE")
 
 
 @pytest.fixture
@@ -39,14 +36,15 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
     session = request.config.stash[SESSION]
     problem = ""
     try:
-        with using(session.paper(question.claim)):
-            found = answer(question, session)
+        found = session.answer(question)
     except ClaimsError as error:
         problem = str(error)
     if problem:  # outside the handler, so that pytest shows this line and no chain of exceptions
         pytest.fail(problem, pytrace=False)
-    stated, notes = session.stated(question.claim), tuple(session.notes)
-    judged = Judged(found, question.claim, stated, notes, tuple(session.executor.problems))
+    change = changed(question.expected, found, processor())
+    notes = (*session.notes, *([f"changed: {change.line}"] if change.line and not change.fails else []))
+    claim, stated = session.reported(question.claim), session.stated(question.claim)
+    judged = Judged(found, claim, stated, notes, tuple(session.executor.problems))
     session.notes.clear()
     request.node.user_properties.append(judged.as_property())
     return found
@@ -54,24 +52,33 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, verdict: Verdict, question: AnyQuestion) -> Callable[[Hypothesis], None]:
-    """Return the function that ends the test as the verdict says."""
+    """Return the function that ends the test as the verdict says.
+
+    A verdict that differs from the one on record fails, whatever it is. One that is as recorded passes where it holds,
+    and is an expected failure where it does not. Without a record what is refuted fails.
+    """
     strict = option(request.config, "--strict-verdicts")
 
     def decide(hypothesis: Hypothesis) -> None:
         __tracebackhide__ = True
         assert hypothesis.id == verdict.hypothesis
         line = f"{verdict.verdict}: {verdict.reason}"
-        if verdict.verdict == "REFUTED":
-            raise Refuted(line)
-        if verdict.verdict == "INCONCLUSIVE":
-            if question.expected:
-                raise Unsettled(line)
-            if not strict:
-                pytest.xfail(line)
-            pytest.fail(line, pytrace=False)
-        if verdict.verdict == "NOT RUN" and strict:
-            pytest.fail(line, pytrace=False)
-        if verdict.verdict in ("NOT RUN", "NOT VERIFIABLE"):
+        change = changed(question.expected, verdict, processor())
+        if change.fails or (strict and change.line):
+            pytest.fail(f"changed: {change.line}", pytrace=False)
+        recorded = question.expected is not None and bool(question.expected.hypothesis)
+        if verdict.verdict in AGAINST:
+            if question.expected is None:
+                pytest.fail(line, pytrace=False)
+            pytest.xfail(line)
+        if verdict.verdict in UNDECIDED:
+            # What is recorded as open is no failure: a nightly must be able to be green.
+            if strict and not recorded:
+                pytest.fail(line, pytrace=False)
+            pytest.xfail(line)
+        if verdict.verdict in NOTHING:
+            if strict and verdict.verdict == "NOT RUN" and question.expected is not None:
+                pytest.fail(f"{line}; on record: {question.expected.verdict}", pytrace=False)
             pytest.skip(line)
 
     return decide

@@ -8,8 +8,8 @@ import pytest
 
 from harness.catalog import checkpoints
 from harness.catalog.claim_files import claims
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.fetch.sources import Hub, Url
 from tests.models.weights import npz

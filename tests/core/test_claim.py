@@ -2,8 +2,9 @@
 
 import pytest
 
-from harness.core.claim import Better, Claim, Contender, Expected
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Better, Contender, Expected
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
 A, B = (Contender(name, "ImageNet-21k") for name in "AB")

@@ -2,9 +2,10 @@
 
 import pytest
 
-from harness.core.claim import Better, Claim, Contender, Expected
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.expected import expected, recorded
+from harness.core.hypotheses import Better, Contender, Expected
 
 
 def read(tmp_path, text):
@@ -84,7 +85,8 @@ def test_every_record_of_the_claims_names_a_stated_hypothesis():
 
 
 CLAIM_FILE = """
-from harness.core.claim import Better, Claim, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender
 from harness.core.expected import expected
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.claim import Contender
+from harness.core.hypotheses import Contender
 from harness.core.specs import Divergence, Result
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
 from harness.judging.evidence import DivergedRun

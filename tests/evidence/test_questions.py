@@ -2,8 +2,9 @@
 
 import pytest
 
-from harness.core.claim import Better, Claim, Close, Contender, Expected, Increasing
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Better, Close, Contender, Expected, Increasing
 from harness.core.specs import BACKENDS
 from harness.evidence.micro.proxies import proxies
 from harness.evidence.questions import EvidenceRequest, questions, runs_of

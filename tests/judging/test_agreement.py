@@ -3,8 +3,10 @@
 import pytest
 import scipy.stats
 
-from harness.core.claim import Better, Claim, Contender, RecipeUsed
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender
 from harness.core.source import Source
+from harness.core.verdict import RecipeUsed
 from harness.judging.evidence import DivergedRun, Evidence, Missing, RunsSide
 from harness.judging.judge import judge_agreement
 from harness.judging.question import AgreementQuestion

@@ -3,8 +3,9 @@
 import pytest
 import scipy.stats
 
-from harness.core.claim import Better, Close, Contender, Increasing, RecipeUsed
+from harness.core.hypotheses import Better, Close, Contender, Increasing
 from harness.core.specs import Result
+from harness.core.verdict import RecipeUsed
 from harness.judging.compare import compare, compare_results, compare_sides, comparisons, side_of
 from harness.judging.evidence import Accuracy, PublishedSide, RunsSide
 from harness.judging.scoring import scored

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 import scipy.stats
 
-from harness.core.claim import Better, Claim, Close, Contender, Expected, Increasing, RecipeUsed, Searched
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Close, Contender, Expected, Increasing
 from harness.core.source import Source
+from harness.core.verdict import RecipeUsed, Searched
 from harness.judging.compare import Comparison
 from harness.judging.evidence import (
     Accuracy,

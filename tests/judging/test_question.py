@@ -1,6 +1,7 @@
 """What a question asks: of which framework, and which verdict is on record."""
 
-from harness.core.claim import Better, Claim, Contender, Expected
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender, Expected
 from harness.core.source import Source
 from harness.judging.question import AgreementQuestion, Question
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.core.claim import Close, Contender
+from harness.core.hypotheses import Close, Contender
 from harness.judging import wording
 from harness.stats.intervals import Estimate
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from harness.core.claim import Claim, RecipeUsed, Searched, Side, Verdict
+from harness.core.claim import Claim
+from harness.core.verdict import RecipeUsed, Searched, Side, Verdict
 from harness.report.verdict_store import VerdictStore
 
 VIT, BIT = "ViT-L/16 (ImageNet-21k)", "BiT-R152x4 (ImageNet-21k)"

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from harness.core.claim import Side
+from harness.core.verdict import Side
 from harness.report import export
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import DAY_1, DAY_2, NASTY, VIT, by_both_backends, store, verdict

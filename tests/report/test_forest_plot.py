@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from harness.core.claim import Side
+from harness.core.verdict import Side
 from harness.report import forest_plot
 from harness.report.labels import group
 from tests.report.samples import NASTY, by_both_backends, store, verdict, without_figures

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 import pytest
 from markupsafe import escape
 
-from harness.core.claim import Claim, Side
+from harness.core.claim import Claim
+from harness.core.verdict import Side
 from harness.report import page
 from harness.report.page_rows import COLUMNS, Context, SideLine, difference, side_line, verdict_row
 from harness.report.verdict_store import VerdictStore

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from harness.core.claim import Claim, Verdict
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
+from harness.core.verdict import Verdict
 from harness.report.serialise import check_finite, from_json, to_json, to_values
 from tests.report.samples import CLAIM_1, NASTY, store, verdict
 

@@ -3,7 +3,7 @@ import re
 import pytest
 from markupsafe import escape
 
-from harness.core.claim import RecipeUsed, Searched
+from harness.core.verdict import RecipeUsed, Searched
 from harness.report import page
 from harness.report.page_rows import Context, verdict_row
 from harness.report.serialise import from_json, to_json

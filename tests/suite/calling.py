@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 LOAD = ("-p", "harness.suite.plugin")
 
 CLAIM_FILE = """
-from harness.core.claim import Better, Claim, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender
 from harness.core.expected import recorded
 
 CLAIM = Claim(id="mine", title="t", quote="q", source="s")

@@ -19,7 +19,8 @@ from tests.evidence.released.making import tables
 ROOT = Path(__file__).parents[2]
 
 CLAIM_FILE = """
-from harness.core.claim import Better, Claim, Close, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Close, Contender
 
 CLAIM = Claim(id="tiny", title="t", quote="q", source="s", not_verifiable={})
 VIT, BIT = Contender("ViT-Tiny", "Small"), Contender("BiT-Tiny", "Small")

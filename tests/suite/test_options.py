@@ -5,8 +5,9 @@ import re
 import pytest
 from _pytest.config import _prepareconfig
 
-from harness.core.claim import Better, Claim, Contender
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Better, Contender
 from harness.core.source import Source
 from harness.judging.question import AgreementQuestion, Question
 from harness.suite.options import require_used, require_values

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 CLAIM_FILE = """
-from harness.core.claim import Better, Claim, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender
 from harness.core.expected import expected
 
 CLAIM = Claim(id="t", title="<b>t</b>", quote="q", source="s", not_verifiable={"JFT-300M": "never released"})

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
-from harness.core.claim import Contender, Hypothesis
+from harness.core.hypotheses import Hypothesis, terms_of
 from harness.core.paper import paper
 from harness.core.specs import Backend, Run, build
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
-from harness.evidence.micro.proxies import checkpoint_of, proxies
+from harness.evidence.micro.proxies import checkpoint_of, own_names, proxies
 from harness.evidence.source import RunProvider
-from harness.judging.evidence import Evidence
+from harness.judging.evidence import Evidence, Term
 from harness.judging.question import Question
 
 
@@ -31,21 +31,20 @@ class MicroStudy:
         """
         (backend,) = question.backends
         planned = runs(question.hypothesis, backend)
-        task = planned[question.hypothesis.contenders[0]].runs[0].dataset
-        return Evidence(gather_sides(planned, self.provider), task=f"{task.id}: {task.title}")
+        tasks = {of.runs[0].dataset.id: of.runs[0].dataset.title for of in planned.values()}
+        task = "; ".join(f"{name}: {title}" for name, title in tasks.items())
+        return Evidence(gather_sides(planned, self.provider), task=task, names=own_names(question.hypothesis))
 
 
-def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Contender, ContenderRuns]:
-    """Return each contender's runs on a framework, one per seed."""
+def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Term, ContenderRuns]:
+    """Return each contender's runs on each dataset on a framework, one per seed."""
     table, name_of_recipe = proxies(), paper().defaults.micro
-    task = table.task_of(hypothesis.on)
-    assert task is not None  # the hypothesis has a key
-    planned: dict[Contender, ContenderRuns] = {}
-    for contender in hypothesis.contenders:
-        name = checkpoint_of(contender)
-        assert name is not None  # the hypothesis has a key
+    planned: dict[Term, ContenderRuns] = {}
+    for contender, on in terms_of(hypothesis):
+        name, task = checkpoint_of(contender), table.task_of(on)
+        assert name is not None and task is not None  # the hypothesis has a key
         chosen = recipe(name_of_recipe, name, task)
         parts = {"checkpoint": checkpoint(name), "dataset": dataset(task), "recipe": chosen, "backend": backend}
         of_seeds = tuple(build(Run, parts | {"seed": seed}, "micro study") for seed in table.judged)
-        planned[contender] = ContenderRuns(of_seeds, f"{contender} as {name}")
+        planned[contender, on] = ContenderRuns(of_seeds, f"{contender} as {name}")
     return planned

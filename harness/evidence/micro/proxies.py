@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from harness.core.claim import Close, Contender, Hypothesis
+from harness.core.hypotheses import Close, Contender, Equivalent, Hypothesis, Ratio, simple_parts, terms_of
 from harness.core.paper import paper
 from harness.core.specs import STRICT, Natural, Sources, build, pairs
 from harness.core.toml import read_toml
@@ -73,10 +73,25 @@ def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:
     """Return what the micro study would compare, or None where the hypothesis means nothing to it.
 
     Two hypotheses of a claim with the same key (their contenders have one proxy) are judged once. A
-    published accuracy means nothing at this scale.
+    published accuracy, a cost and a margin of the paper's scale mean nothing at this scale.
     """
-    task = proxies().task_of(hypothesis.on)
-    names = tuple(checkpoint_of(contender) for contender in hypothesis.contenders)
-    if isinstance(hypothesis, Close) or task is None or None in names:
+    parts = simple_parts(hypothesis)
+    if isinstance(hypothesis, Ratio) or any(isinstance(part, (Close, Equivalent)) for part in parts):
         return None
-    return (type(hypothesis).__name__, task, *(name for name in names if name is not None))
+    compared = [type(hypothesis).__name__]
+    for part in parts:
+        for term in part.contrast.terms:
+            name, task = checkpoint_of(term.contender), proxies().task_of(term.on)
+            if name is None or task is None:
+                return None
+            compared.append(f"{term.weight:g} {name} {task}")
+    return tuple(compared)
+
+
+def own_names(hypothesis: Hypothesis) -> tuple[tuple[str, str], ...]:
+    """Return (the paper's name, the micro study's) pairs of a hypothesis' contenders and datasets."""
+    names = {}
+    for contender, on in terms_of(hypothesis):
+        names[str(contender)] = str(checkpoint_of(contender))
+        names[on] = str(proxies().task_of(on))
+    return tuple(names.items())

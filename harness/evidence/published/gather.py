@@ -1,12 +1,16 @@
-"""Published figures as a source of evidence: each publication that has all sides speaks for itself."""
+"""Published figures as a source of evidence: every publication that has all sides is a row."""
 
 from __future__ import annotations
 
-from harness.core.claim import Close, Hypothesis
+from collections.abc import Sequence
+
+from harness.core.hypotheses import Close, Hypothesis, Ratio, Simple, datasets_of, simple_parts
 from harness.core.paper import paper
+from harness.evidence.published.costs import costs
 from harness.evidence.published.figures import examples_by_dataset, publications
-from harness.evidence.published.matching import Published, published_comparisons, single
-from harness.judging.evidence import Accuracy, Evidence, PublishedSide
+from harness.evidence.published.matching import Published
+from harness.evidence.published.publication_rows import Row, rows, rows_of_one
+from harness.judging.evidence import Cost, Evidence, Missing, PublishedRow, PublishedSide
 from harness.judging.question import Question
 
 
@@ -19,38 +23,119 @@ def quoted() -> tuple[str, ...]:
 class PublishedFigures:
     """Gathers from the figures that others measured and published."""
 
-    def gather(self, question: Question) -> Evidence:
-        """Return what the publication that the question names says of every side."""
-        hypothesis, publication = question.hypothesis, question.source.detail
-        figures = figures_by_publication(hypothesis)[publication]
-        return Evidence(
-            sides={
-                contender: PublishedSide(
-                    str(contender), Accuracy(published.value, published.variance), published.n, published.seeds
-                )
-                for contender, published in zip(hypothesis.contenders, figures, strict=True)
-            },
-            tolerance=tolerance(hypothesis, publication) if isinstance(hypothesis, Close) else None,
-            citations=tuple(dict.fromkeys(published.citation for published in figures)),
-        )
+    def gather(self, question: Question) -> Evidence | Missing:
+        """Return what each publication says of every side, or that none has all sides of a part."""
+        hypothesis = question.hypothesis
+        if isinstance(hypothesis, Ratio):
+            return cost_evidence(hypothesis)
+        found = {part.id: part_rows(part) for part in simple_parts(hypothesis)}
+        for part, listed in found.items():
+            if not listed:
+                return Missing(f"no publication has all sides of {part}")
+        terms = {
+            part.id: tuple((term.contender, term.on) for term in part.contrast.terms)
+            for part in simple_parts(hypothesis)
+        }
+        cited = (row.citation for listed in found.values() for row in listed)
+        return Evidence(rows=found, terms=terms, citations=tuple(dict.fromkeys(cited)))
 
 
-def figures_by_publication(hypothesis: Hypothesis) -> dict[str, tuple[Published, ...]]:
-    """Return what each publication says of a hypothesis' contenders, by publication id.
+def judges(hypothesis: Hypothesis) -> bool:
+    """Return whether published figures say something of a hypothesis: of each of its parts some publication does."""
+    if isinstance(hypothesis, Ratio):
+        return all(costs(contender, hypothesis.of) is not None for contender in (hypothesis.a, hypothesis.b))
+    return all(part_rows(part) for part in simple_parts(hypothesis))
 
-    A Close hypothesis takes only figures made with a recipe that it names a tolerance for. Nobody published figures
-    of a dataset that only the user's own tables have.
+
+def cost_evidence(hypothesis: Ratio) -> Evidence | Missing:
+    """Return what the two sides of a ratio cost, as published."""
+    found = [costs(contender, hypothesis.of) for contender in (hypothesis.a, hypothesis.b)]
+    sides = [Cost(str(c), each.value, each.unit, each.citation) for c, each in zip((hypothesis.a, hypothesis.b), found, strict=True) if each]
+    if len(sides) < len(found):
+        return Missing(f"no publication says what both sides cost in {hypothesis.of}")
+    return Evidence(costs=tuple(sides), citations=tuple(dict.fromkeys(side.citation for side in sides)))
+
+
+def part_rows(part: Simple) -> tuple[PublishedRow, ...]:
+    """Return what each publication says of the sides of a simple hypothesis, in the order of its contrast's terms.
+
+    Over several datasets a publication speaks where it has figures of all. A Close hypothesis takes only figures made
+    with a recipe that it names a tolerance for. Nobody published figures of a dataset that only the user's own tables
+    have.
 
     Raises:
         ClaimsError: a dataset that neither publications nor tables know.
     """
-    if hypothesis.on not in examples_by_dataset() and in_tables(hypothesis.on):
-        return {}
-    if isinstance(hypothesis, Close):
-        readings = single(hypothesis.a, hypothesis.on, exclude_sources=quoted())
-        recipes = dict(hypothesis.within)
-        return {r.publication: (r.published,) for r in readings if r.recipe in recipes}
-    return {c.publication: c.sides for c in published_comparisons(hypothesis.contenders, hypothesis.on)}
+    datasets = datasets_of(part)
+    if any(on not in examples_by_dataset() and in_tables(on) for on in datasets):
+        return ()
+    if isinstance(part, Close):
+        tolerances = dict(part.within)
+        listed = rows_of_one(part.a, part.on, exclude_sources=quoted(), recipes=tolerances)
+        return tuple(published_row([row], [row.sides[0]], [part.a], tolerances[row.recipes[0]]) for row in listed)
+    by_dataset = []
+    for on in datasets:
+        contenders = [term.contender for term in part.contrast.terms if term.on == on]
+        by_dataset.append({row.publication: row for row in rows(contenders, on)})
+    order = [term.contender for term in part.contrast.terms]
+    return tuple(
+        published_row(chosen, in_order(part, dict(zip(datasets, chosen, strict=True))), order)
+        for chosen in joint(by_dataset)
+    )
+
+
+def joint(by_dataset: Sequence[dict[str, Row]]) -> list[tuple[Row, ...]]:
+    """Return the rows that publications have on all datasets, a tuple with one of each dataset.
+
+    A publication's rows on different datasets belong together where they have one id; where a source has one row on a
+    dataset and calls it otherwise (another table), that one.
+    """
+    first, *others = by_dataset
+    found = []
+    for name, row in first.items():
+        chosen = [row]
+        for listed in others:
+            of_source = [other for other in listed.values() if other.source == row.source]
+            if name in listed:
+                chosen.append(listed[name])
+            elif len(of_source) == 1:
+                chosen.append(of_source[0])
+        if len(chosen) == len(by_dataset):
+            found.append(tuple(chosen))
+    return found
+
+
+def in_order(part: Simple, chosen: dict[str, Row]) -> list[Published]:
+    """Return the sides of rows, one row a dataset, in the order of the contrast's terms."""
+    left = {on: list(row.sides) for on, row in chosen.items()}
+    return [left[term.on].pop(0) for term in part.contrast.terms]
+
+
+def published_row(
+    chosen: Sequence[Row], sides: Sequence[Published], contenders: Sequence[object], tolerance: float | None = None
+) -> PublishedRow:
+    """Return one publication's word on a simple hypothesis as evidence.
+
+    Args:
+        chosen: its rows, one a dataset.
+        sides: its figures in the order of the contrast's terms.
+        contenders: whose they are.
+        tolerance: percentage points that its recipe allows, for Close.
+    """
+    origins = [row.origin for row in chosen]
+    weakest = next(origin for origin in ("re-evaluation", "replication", "paper") if origin in origins)
+    names = dict.fromkeys(row.publication for row in chosen)
+    return PublishedRow(
+        publication=" + ".join(names),
+        cluster=chosen[0].cluster,
+        origin=weakest,
+        sides=tuple(
+            PublishedSide(str(contender), side.value, side.parts, side.n, side.seeds)
+            for contender, side in zip(contenders, sides, strict=True)
+        ),
+        citation="; ".join(dict.fromkeys(side.citation for side in sides)),
+        tolerance=tolerance,
+    )
 
 
 def in_tables(name: str) -> bool:
@@ -58,15 +143,3 @@ def in_tables(name: str) -> bool:
     from harness.data.registry import entries
 
     return name in entries()
-
-
-def publications_judging(hypothesis: Hypothesis) -> tuple[str, ...]:
-    """Return the ids of the publications that can judge a hypothesis."""
-    return tuple(figures_by_publication(hypothesis))
-
-
-def tolerance(hypothesis: Close, publication: str) -> float:
-    """Return the tolerance (percentage points) for the recipe that a publication's figure was made with."""
-    readings = single(hypothesis.a, hypothesis.on, exclude_sources=quoted())
-    recipe = next(reading.recipe for reading in readings if reading.publication == publication)
-    return dict(hypothesis.within)[recipe]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.core.claim import Contender
 from harness.core.errors import unknown
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.evidence.published.figures import (
     Figure,

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 
 from harness.catalog.checkpoints import here as file_here
 from harness.catalog.datasets import why_not_here
-from harness.core.claim import Close, Contender, Searched
 from harness.core.errors import Changed, ClaimsError, TooLittleMemory
+from harness.core.hypotheses import Close, contenders_of, terms_of
 from harness.core.specs import Backend, Result
+from harness.core.verdict import Searched
 from harness.evidence.contender_runs import ContenderRuns, Score, gather_sides
 from harness.evidence.lr_search import best_rate
 from harness.evidence.released.pipeline_check import gather_checks
 from harness.evidence.released.trial import Material, Trial, caveats, grid, material, runs, trial
 from harness.evidence.source import NotComputed, RunProvider
 from harness.fetch import settings
-from harness.judging.evidence import Evidence, LearningRateSearch, Missing
+from harness.judging.evidence import Evidence, LearningRateSearch, Missing, Term
 from harness.judging.question import Question
 from harness.judging.scoring import Scored, real_scored, scored
 from harness.judging.wording import not_on_this_machine, recipe_without_tolerance
 
-Trials = Mapping[Contender, Trial]
-Materials = Mapping[Contender, Material]
+Trials = Mapping[Term, Trial]
+Materials = Mapping[Term, Material]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ReleasedCheckpoints:
         if never is not None:
             return Missing(never, "not verifiable")
         try:
-            trials = {each: trial(each, hypothesis.on, question.source.detail) for each in hypothesis.contenders}
+            trials = {term: trial(*term, question.source.detail) for term in terms_of(hypothesis)}
         except ClaimsError as error:
             return Missing(str(error))
         for each in trials.values():
@@ -56,66 +57,74 @@ class ReleasedCheckpoints:
                 return Missing(f"{each.contender}: {each.checkpoint.never_released}", "not verifiable")
         tolerance = None
         if isinstance(hypothesis, Close):
-            recipe = trials[hypothesis.a].recipe.id
+            recipe = trials[hypothesis.a, hypothesis.on].recipe.id
             tolerance = dict(hypothesis.within).get(recipe)
             if tolerance is None:
                 return Missing(recipe_without_tolerance(hypothesis, recipe))
         try:
-            here = {contender: material(each, fetches) for contender, each in trials.items()}
-            score = score_of(next(iter(trials.values())), here[hypothesis.contenders[0]], fetches)
+            here = {term: material(each, fetches) for term, each in trials.items()}
+            scores = {term[1]: score_of(each, here[term], fetches) for term, each in trials.items()}
         except Changed:
             raise  # other bytes than before are no missing material
         except ClaimsError as error:
             lacking = [] if fetches else absent(trials.values())
             return Missing(not_on_this_machine(lacking) if lacking else str(error))
         try:
-            return self._gather_runs(question, trials, here, score, tolerance)
+            return self._gather_runs(question, trials, here, scores, tolerance)
         except (NotComputed, TooLittleMemory) as reason:
             return Missing(str(reason))
 
     def _gather_runs(
-        self, question: Question, trials: Trials, here: Materials, score: Score, tolerance: float | None
+        self,
+        question: Question,
+        trials: Trials,
+        here: Materials,
+        scores: Mapping[str, Score],
+        tolerance: float | None,
     ) -> Evidence:
         (backend,) = question.backends
         checks = gather_checks(trials.values(), self.provider, backend)
         searches = self._search(trials, here, backend)
-        rates = {search.contender: search.chosen for search in searches}
+        rates = {term: search.chosen for term, search in searches.items()}
         planned = {}
         if None not in rates.values():
             planned = {
-                contender: ContenderRuns(
-                    runs(each, here[contender], rates.get(contender), each.seeds(self.provider.seeds), backend),
-                    f"{contender} as {each.checkpoint.id}",
+                term: ContenderRuns(
+                    runs(each, here[term], rates.get(term), each.seeds(self.provider.seeds), backend),
+                    f"{term[0]} as {each.checkpoint.id}",
                 )
-                for contender, each in trials.items()
+                for term, each in trials.items()
             }
-        first = next(iter(trials.values()))
+        tasks = (
+            f"{each.entry.id}: {each.entry.title}" + (", ReaL labels" if each.by_real_labels else "")
+            for each in trials.values()
+        )
         return Evidence(
-            sides=gather_sides(planned, self.provider, score) if planned else {},
+            sides=gather_sides(planned, self.provider, scores) if planned else {},
             tolerance=tolerance,
-            task=f"{first.entry.id}: {first.entry.title}" + (", ReaL labels" if first.by_real_labels else ""),
-            searches=searches,
+            task="; ".join(dict.fromkeys(tasks)),
+            searches=tuple(searches.values()),
             pipeline_checks=checks,
-            caveats=caveats(question.hypothesis.contenders),
+            caveats=caveats(contenders_of(question.hypothesis)),
         )
 
-    def _search(self, trials: Trials, here: Materials, backend: Backend) -> tuple[LearningRateSearch, ...]:
+    def _search(self, trials: Trials, here: Materials, backend: Backend) -> dict[Term, LearningRateSearch]:
         """Return the search of each side whose recipe leaves the learning rate open."""
         grids = {each: grid(of, here[each], backend) for each, of in trials.items() if of.searches}
         # All sides' grids at once, so that no accelerator waits for the other side.
         asked = [run for of in grids.values() for run in of.values()]
         results = dict(zip((run.id for run in asked), self.provider.results_for(asked), strict=True)) if asked else {}
-        found = []
-        for contender, of in grids.items():
+        found = {}
+        for term, of in grids.items():
             by_rate = {rate: results[run.id] for rate, run in of.items()}
             accuracies = {rate: None if result.diverged else result.accuracy for rate, result in by_rate.items()}
             chosen = best_rate(accuracies)
-            name = trials[contender].checkpoint.id
+            name = trials[term].checkpoint.id
             rows = (
                 Searched(name, rate, accuracy, rate == chosen, (of[rate].id,)) for rate, accuracy in accuracies.items()
             )
-            found.append(LearningRateSearch(contender, tuple(rows)))
-        return tuple(found)
+            found[term] = LearningRateSearch(term[0], tuple(rows))
+        return found
 
 
 def absent(trials: Iterable[Trial]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from harness.catalog.checkpoints import here as file_here
 from harness.catalog.datasets import unpinned_dataset
 from harness.catalog.recipes import with_rate
-from harness.core.claim import Close
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Close, terms_of
 from harness.core.source import GPU
 from harness.core.specs import Backend, Checkpoint, Recipe, Run
 from harness.cost.plan import PlannedRun, Purpose
@@ -54,7 +54,7 @@ def trials_of(question: AnyQuestion) -> Iterator[Trial]:
     if question.source.kind != GPU or not question.source.detail:
         return
     try:
-        found = [trial(contender, hypothesis.on, question.source.detail) for contender in hypothesis.contenders]
+        found = [trial(*term, question.source.detail) for term in terms_of(hypothesis)]
     except ClaimsError:  # no such checkpoint or recipe: the verdict says so
         return
     if any(each.checkpoint.never_released for each in found):

@@ -18,8 +18,8 @@ from pydantic.dataclasses import dataclass
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import unpinned_dataset, why_not_here
 from harness.catalog.recipes import resolve
-from harness.core.claim import Contender
 from harness.core.errors import Changed, ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.core.specs import STRICT, Backend, Positive, Result
 from harness.core.toml import read_specs

@@ -9,8 +9,8 @@ from harness.catalog.checkpoints import resolve as released
 from harness.catalog.datasets import pinned_dataset, unpinned_dataset
 from harness.catalog.recipes import protocol, resolve, with_rate
 from harness.catalog.stated import complete, settle
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError, unknown
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.core.specs import Backend, Checkpoint, Dataset, Recipe, Run
 from harness.data.imagenet_real import ID as REAL_LABELS

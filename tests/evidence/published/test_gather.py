@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import scipy.stats
 
-from harness.core.claim import Better, Claim, Close, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Close, Contender
 from harness.core.source import Source
 from harness.evidence.published.gather import PublishedFigures, publications_judging
 from harness.judging.judge import judge

@@ -6,8 +6,9 @@ import pytest
 
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import unpinned_dataset
-from harness.core.claim import Better, Claim, Close, Contender
+from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, TooLittleMemory
+from harness.core.hypotheses import Better, Close, Contender
 from harness.core.source import Source
 from harness.core.specs import Divergence, Result, Run
 from harness.evidence.released import gather

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.core.claim import Better, Claim, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender
 from harness.core.source import Source
 from harness.core.specs import Result
 from harness.evidence.released.needed_runs import at_hand, planned

@@ -6,8 +6,8 @@ import pytest
 
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import unpinned_dataset
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.specs import Result
 from harness.evidence.released import pipeline_check
 from harness.evidence.released.pipeline_check import checks, gather_checks, require, trial_of

@@ -1,0 +1,252 @@
+"""`python -m harness lock`: put verdicts and answers on record, so that no change of them goes unnoticed."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.core.claim import Claim
+from harness.core.errors import ClaimsError, unknown
+from harness.core.hypotheses import Expected, Hypothesis
+from harness.core.verdict import Verdict
+
+HEAD = """\
+# The verdicts and answers on record, written by `python -m harness lock`. Any change of one fails its test, with what
+# it was, what it is, and because of which figure, run or rule. ledger.jsonl says when each was locked.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line's subparsers."""
+    parser = commands.add_parser(
+        "lock", help="put the report's verdicts and answers on record (expected.toml, ledger.jsonl)"
+    )
+    parser.add_argument("--report-dir", default="reports", metavar="DIR", help="whose verdicts (default: %(default)s)")
+    parser.add_argument("--claim", action="append", metavar="ID", help="this claim alone; may be given several times")
+    parser.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
+    parser.add_argument("--verify", action="store_true", help="check the ledger's chain and write nothing")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show what differs from the record and write it; or check the ledger."""
+    from harness.core.paper import paper
+    from harness.judging import ledger
+
+    folder = paper().folder
+    if options.verify:
+        lines = ledger.read(folder / ledger.FILE)
+        print(f"{folder / ledger.FILE}: {len(lines)} lines, the chain is whole")
+        return 0
+    return lock(folder, Path(options.report_dir), options.claim, write=not options.dry_run)
+
+
+def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> int:
+    """Show what differs between a report and the record of a paper, and write it.
+
+    Raises:
+        ClaimsError: there is no report, no such claim, or a verdict is of a hypothesis that was changed since.
+    """
+    from harness.catalog.claim_files import stated_files
+    from harness.core.expected import FILE, expected_answers
+    from harness.core.paths import write_atomic
+    from harness.judging import ledger
+    from harness.report.verdict_store import load
+
+    if not (reports / "verdicts.json").exists():
+        raise ClaimsError(f"--report-dir: expected a report with verdicts, found none in {reports}; run pytest claims")
+    store = load(reports)
+    stated = stated_files(folder)
+    for name in names or ():
+        if name not in {claim.id for _, claim, _ in stated}:
+            raise unknown("claim", name, [claim.id for _, claim, _ in stated])
+    path = folder / FILE
+    before = tables(path)
+    after: dict[str, dict[str, dict[str, Expected]]] = {}
+    entries: list[ledger.Entry] = []
+    lines: list[str] = []
+    on_ledger = latest(ledger.read(folder / ledger.FILE))
+    for stem, claim, hypotheses in stated:
+        if names and claim.id not in names:
+            after.setdefault(stem, {}).update(before.get(stem, {}))
+            continue
+        found = {verdict.key: verdict for verdict in store.verdicts.values() if verdict.claim == claim.id}
+        for hypothesis in hypotheses:
+            records = recorded(claim, hypothesis, found.values(), before.get(stem, {}).get(hypothesis.id, {}))
+            if records:
+                after.setdefault(stem, {})[hypothesis.id] = records
+            entries += [each for each in new_entries(claim, hypothesis, records, found.values()) if each != on_ledger.get(key(each))]
+    for stem in dict.fromkeys((*before, *after)):
+        lines += differences(before.get(stem, {}), after.get(stem, {}))
+    known = expected_answers(path)
+    answers = {key: name for key, name in known.items() if names and key[0] not in names}
+    answers |= {
+        each.key: each.answer for each in store.answers() if (not names or each.claim in names) and each.answer != "NOT TESTED"
+    }
+    lines += [
+        f"answer of {claim}, {source}: {known.get((claim, source), 'none')} -> {answers.get((claim, source), 'none')}"
+        for claim, source in dict.fromkeys((*known, *answers))
+        if known.get((claim, source)) != answers.get((claim, source))
+    ]
+    for line in lines:
+        print(line)
+    if not lines and not entries:
+        print("nothing changed: the record is as the report says")
+        return 0
+    if not write:
+        return 1
+    write_atomic(path, to_toml(after, answers).encode())
+    if entries:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_atomic(folder / ledger.FILE, ledger.appended(folder / ledger.FILE, entries, now))
+    count = sum(len(of) for by_id in after.values() for of in by_id.values())
+    print(f"{path}: {count} verdicts and {len(answers)} answers on record", file=sys.stderr)
+    return 0
+
+
+def tables(path: Path) -> dict[str, dict[str, dict[str, Expected]]]:
+    """Return what is on record: by claim file, hypothesis and source; nothing where there is no file."""
+    from harness.core.expected import ANSWERS, read_expected, read_expected_file
+
+    if not path.exists():
+        return {}
+    return {
+        stem: {
+            name: {source: read_expected(given, f"{path.name} {name} {source}") for source, given in of.items()}
+            for name, of in by_id.items()
+        }
+        for stem, by_id in read_expected_file(path).items()
+        if stem != ANSWERS
+    }
+
+
+def recorded(
+    claim: Claim, hypothesis: Hypothesis, verdicts: Iterable[Verdict], before: Mapping[str, Expected]
+) -> dict[str, Expected]:
+    """Return what goes on record of a hypothesis: the report's verdicts, and of other sources what was there.
+
+    Raises:
+        ClaimsError: a verdict is of the hypothesis as it was stated before.
+    """
+    from harness.core.machine import processor
+    from harness.judging.digest import hypothesis_digest
+
+    digest = hypothesis_digest(hypothesis)
+    records = {source: each for source, each in before.items() if not each.hypothesis or each.hypothesis == digest}
+    for verdict in verdicts:
+        if verdict.hypothesis != hypothesis.id or verdict.verdict in ("NOT RUN", "NOT VERIFIABLE"):
+            continue
+        if verdict.digest != digest:
+            raise ClaimsError(
+                f"{claim.id}, {hypothesis.id}: expected a verdict on the hypothesis as it is stated, found one"
+                f" ({verdict.source}) on an earlier form of it; run pytest claims, then lock"
+            )
+        made = Expected(
+            verdict.verdict,
+            verdict.reason,
+            verdict.digest,
+            verdict.rule,
+            verdict.evidence,
+            processor() if verdict.runs else "",
+            verdict.date[:10],
+        )
+        old = records.get(verdict.source)
+        if old is None or replace(old, date="", machine="") != replace(made, date="", machine=""):
+            records[verdict.source] = made
+    # Sources that were named otherwise, as in records from before publications were judged together.
+    return {source: each for source, each in records.items() if each.hypothesis}
+
+
+def new_entries(
+    claim: Claim, hypothesis: Hypothesis, records: Mapping[str, Expected], verdicts: Iterable[Verdict]
+) -> list[Any]:
+    """Return a ledger's entries of one hypothesis: its verdicts, and sources that have none yet."""
+    from harness.judging.digest import hypothesis_digest
+    from harness.judging.ledger import Entry
+
+    digest = hypothesis_digest(hypothesis)
+    found = [
+        Entry(
+            claim.id,
+            hypothesis.id,
+            source,
+            digest,
+            each.rule,
+            each.verdict,
+            hashlib.sha256("\n".join(each.evidence).encode()).hexdigest()[:16],
+        )
+        for source, each in records.items()
+    ]
+    waiting = {v.source: v for v in verdicts if v.hypothesis == hypothesis.id and v.verdict == "NOT RUN"}
+    for source, verdict in waiting.items():
+        if source not in records:
+            found.append(Entry(claim.id, hypothesis.id, source, digest, verdict.rule))
+    return found
+
+
+def key(entry: Any) -> tuple[str, str, str]:
+    """Return what a ledger's entry is about."""
+    return (entry.claim, entry.hypothesis, entry.source)
+
+
+def latest(lines: Iterable[Any]) -> dict[tuple[str, str, str], Any]:
+    """Return the latest entry on each claim, hypothesis and source."""
+    return {key(entry): entry for line in lines for entry in line.entries}
+
+
+def differences(
+    before: Mapping[str, Mapping[str, Expected]], after: Mapping[str, Mapping[str, Expected]]
+) -> list[str]:
+    """Return what differs between two records, a line each: was, is."""
+    lines = []
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name, {}), after.get(name, {})
+        for source in dict.fromkeys((*old, *new)):
+            a, b = old.get(source), new.get(source)
+            if a == b:
+                continue
+            was, now = (each.verdict if each else "none" for each in (a, b))
+            what = f"{was} -> {now}" if was != now else f"{now}, with other evidence, rule or statement"
+            lines.append(f"{name}, {source}: {what}")
+    return lines
+
+
+def to_toml(records: Mapping[str, Mapping[str, Mapping[str, Expected]]], answers: Mapping[tuple[str, str], str]) -> str:
+    """Return the file of records."""
+    parts = [HEAD]
+    by_claim: dict[str, dict[str, str]] = {}
+    for (claim, source), name in sorted(answers.items()):
+        by_claim.setdefault(claim, {})[source] = name
+    for claim, of in by_claim.items():
+        parts.append(f"[answers.{claim}]\n" + "".join(f"{quoted(source)} = {quoted(name)}\n" for source, name in of.items()))
+    for stem, by_id in records.items():
+        for name, by_source in by_id.items():
+            for source, each in by_source.items():
+                parts.append(f"[{stem}.{quoted(name)}.{quoted(source)}]\n{record(each)}")
+    return "\n".join(parts)
+
+
+def record(each: Expected) -> str:
+    """Return one record's lines."""
+    lines = [
+        f"{field} = {quoted(value)}\n"
+        for field in ("verdict", "reason", "hypothesis", "rule", "machine", "date")
+        if (value := getattr(each, field))
+    ]
+    if each.evidence:
+        lines.append("evidence = [\n" + "".join(f"    {quoted(line)},\n" for line in each.evidence) + "]\n")
+    return "".join(lines)
+
+
+def quoted(text: str) -> str:
+    """Return a text as a TOML string."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+

@@ -1,0 +1,153 @@
+"""What stands in a verdict beside its estimate: sides, publications, sources of variation, what could still be found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
+
+from harness.core.hypotheses import Hypothesis, Simple, datasets_of, terms_of
+from harness.core.verdict import Reported, Side
+from harness.judging.estimate import Contrasted, effect_of, scores_of
+from harness.judging.evidence import Evidence, PublishedSide, RunsSide, Term
+from harness.judging.question import Question
+from harness.judging.scoring import Scored
+from harness.stats.seeds import PooledSeeds
+from harness.stats.estimate import Undefined
+from harness.stats.intervals import mean_t, wilson
+
+SIDE_LEVEL = 0.95
+"""Confidence level of a single side's accuracy and of a publication's row, shown for orientation."""
+
+
+def of_contrast(
+    question: Question,
+    hypothesis: Simple,
+    evidence: Evidence,
+    found: Contrasted,
+    alpha: float,
+    pooled: PooledSeeds | None,
+    is_open: bool,
+) -> Mapping[str, Any]:
+    """Return fields of a verdict that say how sure it is and what could still be found.
+
+    Args:
+        question: with the claim, whose margin of differences that do not matter counts.
+        hypothesis: the simple hypothesis that was judged.
+        evidence: what it was judged by.
+        found: its estimate.
+        alpha: error rate at which it was decided.
+        pooled: the variance between seeds over the family.
+        is_open: whether it is undecided.
+    """
+    from harness.stats.power import seeds_for_power, smallest_detectable
+
+    estimate = found.estimate
+    margin = question.claim.negligible / 100
+    fields: dict[str, Any] = {"negligible": -margin < estimate.low and estimate.high < margin}
+    try:
+        fields["smallest_detectable"] = 100 * smallest_detectable(estimate, 1 - alpha)
+    except Undefined:
+        pass
+    if found.synthesis is not None and found.synthesis.publications > 1:
+        between = found.synthesis
+        fields |= {"tau": 100 * between.tau, "i2": between.i2}
+        if between.prediction is not None:
+            fields["prediction"] = (100 * between.prediction.low, 100 * between.prediction.high)
+    if found.crossed is not None:
+        fields |= {"se_seeds": 100 * found.crossed.se_seeds, "se_examples": 100 * found.crossed.se_examples}
+        fields |= of_seeds(hypothesis, evidence)
+        if is_open:
+            fields["seeds_needed"] = seeds_for_power(found.crossed, 1 - alpha)
+    return fields
+
+
+def of_seeds(hypothesis: Simple, evidence: Evidence) -> dict[str, Any]:
+    """Return what the seeds say besides: the permutation test, and runs that stand out."""
+    from harness.stats.seeds import outliers, permutation_p
+
+    terms = hypothesis.contrast.terms
+    sides = [evidence.sides[term.contender, term.on] for term in terms]
+    fields: dict[str, Any] = {}
+    if len(sides) == 2 and min(len(scores_of(side)) for side in sides) >= 3:
+        a, b = (scores_of(side).mean(axis=1).tolist() for side in sides)
+        fields["permutation_p"] = permutation_p(a, b)
+    odd = [
+        side.scored[at].run_id for side in sides if len(side.scored) >= 3
+        for at in outliers([run.accuracy for run in side.scored])
+    ]
+    return fields | {"outliers": tuple(odd)}
+
+
+def shown(hypothesis: Hypothesis, evidence: Evidence) -> tuple[Side, ...]:
+    """Return the sides for a reader: accuracy in percent, with its 95 % interval where its uncertainty is known.
+
+    Published evidence shows the sides of its first row; every row has its own in `Verdict.rows`.
+    """
+    several = len(datasets_of(hypothesis)) > 1
+    if evidence.sides:
+        return tuple(side_of_runs(evidence.sides[term], several, term) for term in terms_of(hypothesis))
+    found: dict[Term, Side] = {}
+    for part_id, rows in evidence.rows.items():
+        for term, side in zip(evidence.terms[part_id], rows[0].sides, strict=True):
+            found.setdefault(term, published_side(side, several, term))
+    return tuple(found.values())
+
+
+def side_of_runs(side: RunsSide, several: bool, term: Term) -> Side:
+    """Return a computed side for a reader."""
+    shown = side_of(side.title, side.scored)
+    return Side(f"{shown.name} on {term[1]}", *_rest(shown)) if several else shown
+
+
+def published_side(side: PublishedSide, several: bool, term: Term) -> Side:
+    """Return a published side for a reader."""
+    low = high = None
+    if side.variance is not None:
+        half = NormalDist().inv_cdf((1 + SIDE_LEVEL) / 2) * math.sqrt(side.variance)
+        low, high = 100 * max(0.0, side.value - half), 100 * min(1.0, side.value + half)
+    name = f"{side.title} on {term[1]}" if several else side.title
+    return Side(name, 100 * side.value, low, high, side.n, side.seeds)
+
+
+def _rest(side: Side) -> tuple[float, float | None, float | None, int | None, int]:
+    return side.accuracy, side.low, side.high, side.n, side.seeds
+
+
+def side_of(name: str, results: tuple[Scored, ...]) -> Side:
+    """Return a side's mean accuracy over seeds with its 95 % interval (percent); with one seed Wilson's."""
+    n = results[0].n
+    mean = sum(result.correct for result in results) / (n * len(results))
+    try:
+        interval = mean_t([result.correct / n for result in results], SIDE_LEVEL)
+        low, high = interval.low, interval.high
+    except Undefined:
+        score = wilson(results[0].correct, n, SIDE_LEVEL)
+        low, high = score.low, score.high
+    return Side(name=name, accuracy=100 * mean, low=100 * low, high=100 * high, n=n, seeds=len(results))
+
+
+def rows_shown(hypothesis: Simple, evidence: Evidence, found: Contrasted) -> tuple[Reported, ...]:
+    """Return every publication's own estimate with its 95 % interval, and its weight in the synthesis."""
+    rows = evidence.rows.get(hypothesis.id, ())
+    weights = dict(zip(found.entering, found.synthesis.weights if found.synthesis else (), strict=True))
+    z = NormalDist().inv_cdf((1 + SIDE_LEVEL) / 2)
+    reported = []
+    for at, row in enumerate(rows):
+        effect = effect_of(hypothesis, row)
+        half = None if effect.variance is None else z * math.sqrt(effect.variance)
+        reported.append(
+            Reported(
+                row.publication,
+                row.origin,
+                100 * effect.value,
+                None if half is None else 100 * (effect.value - half),
+                None if half is None else 100 * (effect.value + half),
+                weights.get(at, 0.0),
+                tuple(100 * side.value for side in row.sides),
+                row.citation,
+                ", ".join(datasets_of(hypothesis)),
+            )
+        )
+    return tuple(reported)

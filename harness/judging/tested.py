@@ -1,0 +1,102 @@
+"""What the evidence says for and against a hypothesis, as error rates at which it would be decided.
+
+Every number here compares with alpha: a directional hypothesis counts both tails, as its two-sided interval does; two
+one-sided tests against a margin count one. A compound hypothesis needs k of its m parts: it is decided for by the
+partial conjunction of their evidence (Benjamini and Heller 2008, Biometrics 64), which for "all" divides nothing, and
+against once so many parts are decided against that k can't hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.core.hypotheses import Close, Compound, Equivalent, Hypothesis, Ratio, Simple
+from harness.judging.estimate import Contrasted, contrasted
+from harness.judging.evidence import Evidence
+from harness.stats.seeds import PooledSeeds
+from harness.stats.equivalence import equivalence
+from harness.stats.estimate import Undefined, upper_tail
+from harness.stats.multiplicity import at_least, holm_levels, refutes
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Evidence for and against a hypothesis."""
+
+    for_it: float
+    """Error rate at which it would be found to hold."""
+    against: float
+    """Error rate at which it would be found not to."""
+
+    @property
+    def p(self) -> float:
+        """Error rate at which it would be decided either way."""
+        return min(self.for_it, self.against)
+
+
+UNDECIDED = Tested(1.0, 1.0)
+"""What is not known speaks neither for a hypothesis nor against it."""
+
+
+def tested(
+    hypothesis: Hypothesis, evidence: Evidence, pooled: PooledSeeds | None = None, tolerance: float | None = None
+) -> Tested:
+    """Return what the evidence says for and against a hypothesis.
+
+    Args:
+        hypothesis: what is stated.
+        evidence: with all its sides.
+        pooled: the variance between seeds over the family.
+        tolerance: percentage points, for a simple hypothesis on a margin.
+    """
+    if isinstance(hypothesis, Ratio):
+        a, b = evidence.costs
+        holds = a.value <= hypothesis.at_most * b.value
+        return Tested(0.0, 1.0) if holds else Tested(1.0, 0.0)
+    if isinstance(hypothesis, Compound):
+        return compound(hypothesis.k, [tested(part, evidence, pooled) for part in hypothesis.of])
+    found = contrasted(hypothesis, evidence, 0.95, pooled)
+    return UNDECIDED if isinstance(found, Undefined) else simple(hypothesis, found, evidence, tolerance)
+
+
+def simple(hypothesis: Simple, found: Contrasted, evidence: Evidence, tolerance: float | None = None) -> Tested:
+    """Return what a contrast's estimate says of a simple hypothesis."""
+    if isinstance(hypothesis, (Close, Equivalent)):
+        within = margin(hypothesis, found, evidence) if tolerance is None else tolerance
+        try:
+            test = equivalence(found.estimate, within / 100)
+        except Undefined:
+            return UNDECIDED
+        error = found.estimate.standard_error
+        beyond = upper_tail((abs(found.estimate.value) - within / 100) / error, found.estimate.df)
+        return Tested(test.p, beyond)
+    return Tested(min(1.0, 2 * found.p_greater), min(1.0, 2 * found.p_less))
+
+
+def margin(hypothesis: Close | Equivalent, found: Contrasted, evidence: Evidence) -> float:
+    """Return the margin of a hypothesis, percentage points."""
+    if isinstance(hypothesis, Equivalent):
+        return hypothesis.within
+    if found.entering:
+        rows = evidence.rows[hypothesis.id]
+        return min(rows[at].tolerance or 0.0 for at in found.entering)
+    assert evidence.tolerance is not None  # a source gathers for Close only where the hypothesis names one
+    return evidence.tolerance
+
+
+def compound(k: int, parts: Sequence[Tested]) -> Tested:
+    """Return what parts say of "at least k of them hold"."""
+    return Tested(at_least(k, [part.for_it for part in parts]), refutes(k, [part.against for part in parts]))
+
+
+def alphas(found: Sequence[Tested | None], alpha: float) -> list[float]:
+    """Return the error rate at which each hypothesis of a family is decided, by Holm's procedure.
+
+    Args:
+        found: of each hypothesis; None where there is no evidence here, which counts as undecided.
+        alpha: error rate of the whole family.
+    """
+    return holm_levels([UNDECIDED.p if each is None else each.p for each in found], alpha)
+
+
