@@ -9,6 +9,7 @@ from harness.evidence.published.figures import (
     publications,
 )
 from harness.evidence.published.matching import Published, PublishedComparison, Reading, published_comparisons, single
+from harness.evidence.published.publication_rows import Row, rows, rows_of_one
 
 __all__ = [
     "Figure",
@@ -16,10 +17,13 @@ __all__ = [
     "Published",
     "PublishedComparison",
     "Reading",
+    "Row",
     "examples_by_dataset",
     "load",
     "matching_figures",
     "publications",
     "published_comparisons",
+    "rows",
+    "rows_of_one",
     "single",
 ]

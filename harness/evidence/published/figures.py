@@ -20,6 +20,42 @@ from harness.core.toml import read_toml
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Name = Annotated[str, Field(min_length=1)]
+Id = Annotated[str, Field(pattern=r"^[\w./-]+$")]
+Origin = Literal["paper", "replication", "re-evaluation"]
+"""Who made the weights that a figure is about: the authors of the model, in the paper that reports it ("paper");
+somebody, again, by training or fine-tuning ("replication"); or the authors, and somebody evaluated the released file
+again ("re-evaluation"), which checks a pipeline and replicates nothing."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Part:
+    """Figures of a source that were made by other runs than the rest of it."""
+
+    table: str = ""
+    """Those of one table; "": of any. So for each key below; what is given must hold together."""
+    setting: str = ""
+    dataset: str = ""
+    variant: str = ""
+    origin: Origin | None = None
+    """None: the source's."""
+    cluster: Id | None = None
+    """None: the source's."""
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            raise ValueError("a part needs a table, setting, dataset or variant; what holds for all is the source's")
+        if self.origin is None and self.cluster is None:
+            raise ValueError("a part says an origin or a cluster that is not the source's")
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What tells its figures from the source's others, by field of Figure."""
+        given = {"table": self.table, "setting": self.setting, "dataset": self.dataset, "variant": self.variant}
+        return {key: value for key, value in given.items() if value}
+
+    def has(self, figure: Figure) -> bool:
+        """Return whether a figure of the source belongs to it."""
+        return all(getattr(figure, key) == value for key, value in self.keys.items())
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -34,6 +70,22 @@ class Publication:
     """What its figures were made with, unless a figure says otherwise."""
     tables: Annotated[tuple[tuple[Name, Annotated[str, Field(pattern=r"^[\w.-]*$")]], ...], Field(min_length=1)]
     """(name of the table in the source, its name in publication ids) pairs."""
+    origin: Origin
+    """Who made the weights that its figures are about."""
+    cluster: Id | None = None
+    """What its figures are no independent evidence from, e.g. another evaluation of the same weights; None: only from
+    each other."""
+    parts: tuple[Part, ...] = ()
+    """Figures for which that is different; the first part that has a figure speaks for what it says."""
+
+    def origin_of(self, figure: Figure) -> Origin:
+        """Return who made the weights that one of its figures is about."""
+        return next((part.origin for part in self.parts if part.origin and part.has(figure)), self.origin)
+
+    def cluster_of(self, figure: Figure) -> str:
+        """Return the cluster of one of its figures; figures of different clusters are independent evidence."""
+        own = self.cluster or self.id
+        return next((part.cluster for part in self.parts if part.cluster and part.has(figure)), own)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -116,6 +168,13 @@ def read(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str,
             raise unknown("pretrain", figure.pretrain, here.pretraining, where)
         if here.made_with and figure.recipe is not None and figure.recipe not in here.made_with:
             raise unknown("recipe", figure.recipe, here.made_with, where)
+    for source in known.values():
+        of_source = [figure for figure in listed if figure.source == source.id]
+        for part in source.parts:
+            if not any(map(part.has, of_source)):
+                raise ClaimsError(
+                    f"{sources.name} [{source.id}] parts: expected figures of {part.keys}, found none; correct it"
+                )
     return listed, known
 
 

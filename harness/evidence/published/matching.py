@@ -1,7 +1,7 @@
 """Which published figures bear on a comparison or a single accuracy, and with what uncertainty.
 
 The rule: figures are compared only within one source; each source, and each table and setting in it
-that has all sides, gives its own comparison. None is picked and none is pooled.
+that has all sides, gives its own comparison. None is picked; publication_rows.py says which of them are independent.
 """
 
 from __future__ import annotations
@@ -45,6 +45,19 @@ class Published:
     """Runs behind the value; 1 where the publication does not say."""
     citation: str
     """Source, table and address."""
+    over_seeds: float | None = None
+    """The part of the variance that comes from the spread over seeds; None: no spread is published."""
+    spread_of: int = 0
+    """Runs that the published spread was estimated from; 0: no spread is published."""
+
+    @property
+    def parts(self) -> tuple[tuple[float, float | None], ...]:
+        """The variance in (variance, degrees of freedom) parts; None: as good as known. Empty where there is none."""
+        if self.variance is None:
+            return ()
+        over_seeds = self.over_seeds or 0.0
+        known = (self.variance - over_seeds, None)
+        return (known,) if self.over_seeds is None else (known, (over_seeds, float(self.spread_of - 1)))
 
     @property
     def setting(self) -> str:
@@ -169,11 +182,12 @@ def _combined(figures: tuple[Figure, ...]) -> Published:
     else:
         seeds = first.seeds or 1
         over_seeds = _variance_over_seeds(first)
+    spread_of = seeds if over_seeds is not None else 0
     parts = [] if n is None else [binomial_variance(value, n)]
     parts += [] if over_seeds is None else [over_seeds]
     source = publications()[first.source]
     citation = f"{source.title}, {first.table}, {first.url or source.url}"
-    return Published(figures, value, sum(parts) if parts else None, n, seeds, citation)
+    return Published(figures, value, sum(parts) if parts else None, n, seeds, citation, over_seeds, spread_of)
 
 
 def _variance_over_seeds(figure: Figure) -> float | None:

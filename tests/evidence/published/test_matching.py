@@ -98,6 +98,7 @@ title = "A (2021)"
 url = "https://example.org/a"
 kind = "paper"
 recipe = "paper"
+origin = "paper"
 tables = [["Table 1", "table-1"]]
 """
 
