@@ -21,6 +21,8 @@ IMAGENET = ("imagenet", "imagenet_real")
 TRANSFER = ("cifar10", "cifar100", "pets", "flowers102")
 ON_JFT = tuple(Better(JFT[0], than=JFT[1], on=d) for d in (*IMAGENET, *TRANSFER, "vtab1k"))
 ON_PUBLIC_IMAGENET = tuple(Better(PUBLIC_384[0], than=PUBLIC_384[1], on=d) for d in IMAGENET)
+# An average takes each set of images once: ReaL has ImageNet's, and VTAB is itself a mean.
+FIVE = tuple(each for each in ON_JFT if each.on not in ("imagenet_real", "vtab1k"))
 ON_PUBLIC = tuple(Better(PUBLIC[0], than=PUBLIC[1], on=d) for d in TRANSFER)
 
 # Top-1 accuracy in percent, ViT-L/16 pre-trained on ImageNet-21k, fine-tuned at 384 pixels (table 5).
@@ -35,7 +37,7 @@ INSTEAD = "public ImageNet-21k weights in place of JFT-300M"
 
 @CLAIM.answered_by(
     Statement(CLAIM.quote, "ViT-L/16 is more accurate than BiT-L on all seven tasks", All(ON_JFT)),
-    Statement(COURSE, "ViT-L/16 is more accurate than BiT-L on average over six tasks", Average(ON_JFT[:6])),
+    Statement(COURSE, "ViT-L/16 is more accurate than BiT-L on average over five tasks", Average(FIVE)),
     Statement(
         COURSE, "ViT-L/16 is more accurate than BiT-M R152x4 on average over four tasks", Average(ON_PUBLIC), INSTEAD
     ),

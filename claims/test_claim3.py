@@ -19,28 +19,39 @@ JFT, K21 = "JFT-300M", "ImageNet-21k"
 HYBRID = Contender("R50+ViT-B/16", JFT)
 PUBLIC = Contender("R50+ViT-B/16", K21)
 COURSE = "The hybrid Vision Transformer can perform better than both baseline and Vision Transformer after fine tuning it to different classification task"  # noqa: E501
+# An average takes each set of images once: ReaL has ImageNet's.
+FIVE = tuple(d for d in DATASETS if d != "imagenet_real")
 # Table 6 names no ResNet as the hybrid's baseline; R152x2 is the largest that was trained for as many epochs.
 OVER_VIT = tuple(Better(HYBRID, than=Contender("ViT-B/16", JFT), on=d) for d in DATASETS)
 OVER_RESNET = tuple(Better(HYBRID, than=Contender("BiT-R152x2", JFT), on=d) for d in DATASETS)
 PUBLIC_OVER_VIT = tuple(Better(PUBLIC, than=Contender("ViT-B/16", K21), on=d) for d in DATASETS)
 PUBLIC_OVER_RESNET = tuple(Better(PUBLIC, than=Contender("BiT-R50x1", K21), on=d) for d in DATASETS)
 # Two runs of one recipe differ by up to half a point (claim 1's tolerance): less than that has vanished.
-VANISHES = Equivalent(Contender("R50+ViT-L/16", JFT), Contender("ViT-L/16", JFT), DATASETS, within=0.5)
+VANISHES = Equivalent(Contender("R50+ViT-L/16", JFT), Contender("ViT-L/16", JFT), FIVE, within=0.5)
 
 
-def both(over_vit, over_resnet):
+def both(hybrid, vit, resnet):
     """On at least one dataset the hybrid beats both."""
-    return AtLeast(1, tuple(All(pair) for pair in zip(over_vit, over_resnet, strict=True)))
+    pairs = tuple(All((Better(hybrid, than=vit, on=d), Better(hybrid, than=resnet, on=d))) for d in FIVE)
+    return AtLeast(1, pairs, named=f"{hybrid} > both {vit} and {resnet} on at least 1 of {', '.join(FIVE)}")
 
 
 @CLAIM.answered_by(
-    Statement(CLAIM.quote, "at size B/16 the hybrid is more accurate on average over six tasks", Average(OVER_VIT)),
+    Statement(
+        CLAIM.quote,
+        "at size B/16 the hybrid is more accurate on average over five tasks",
+        Average(OVER_VIT[:1] + OVER_VIT[2:]),
+    ),
     Statement(CLAIM.quote, "at size L/16 the difference is less than half a point", VANISHES),
-    Statement(COURSE, "on some task the hybrid beats both ViT-B/16 and R152x2", both(OVER_VIT, OVER_RESNET)),
+    Statement(
+        COURSE,
+        "on some task the hybrid beats both ViT-B/16 and R152x2",
+        both(HYBRID, Contender("ViT-B/16", JFT), Contender("BiT-R152x2", JFT)),
+    ),
     Statement(
         COURSE,
         "on some task the hybrid beats both ViT-B/16 and R50x1",
-        both(PUBLIC_OVER_VIT, PUBLIC_OVER_RESNET),
+        both(PUBLIC, Contender("ViT-B/16", K21), Contender("BiT-R50x1", K21)),
         "public ImageNet-21k weights in place of JFT-300M",
     ),
 )
@@ -60,11 +71,9 @@ def test_hybrid_beats_resnet(hypothesis, judge):
 
 # At L/16 the quoted sentence itself expects no difference: what is refuted or open there agrees with it.
 @CLAIM.hypotheses(
-    (
-        Better(Contender(f"R50+{vit}", JFT), than=Contender(vit, JFT), on=d)
-        for vit in ("ViT-B/32", "ViT-L/32", "ViT-L/16")
-        for d in DATASETS
-    )
+    Better(Contender(f"R50+{vit}", JFT), than=Contender(vit, JFT), on=d)
+    for vit in ("ViT-B/32", "ViT-L/32", "ViT-L/16")
+    for d in DATASETS
 )
 def test_hybrid_beats_vit_at_other_sizes(hypothesis, judge):
     judge(hypothesis)

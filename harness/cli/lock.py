@@ -80,13 +80,19 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
             records = recorded(claim, hypothesis, found.values(), before.get(stem, {}).get(hypothesis.id, {}))
             if records:
                 after.setdefault(stem, {})[hypothesis.id] = records
-            entries += [each for each in new_entries(claim, hypothesis, records, found.values()) if each != on_ledger.get(key(each))]
+            entries += [
+                each
+                for each in new_entries(claim, hypothesis, records, found.values())
+                if each != on_ledger.get(key(each))
+            ]
     for stem in dict.fromkeys((*before, *after)):
         lines += differences(before.get(stem, {}), after.get(stem, {}))
     known = expected_answers(path)
     answers = {key: name for key, name in known.items() if names and key[0] not in names}
     answers |= {
-        each.key: each.answer for each in store.answers() if (not names or each.claim in names) and each.answer != "NOT TESTED"
+        each.key: each.answer
+        for each in store.answers()
+        if (not names or each.claim in names) and each.answer != "NOT TESTED"
     }
     lines += [
         f"answer of {claim}, {source}: {known.get((claim, source), 'none')} -> {answers.get((claim, source), 'none')}"
@@ -199,9 +205,7 @@ def latest(lines: Iterable[Any]) -> dict[tuple[str, str, str], Any]:
     return {key(entry): entry for line in lines for entry in line.entries}
 
 
-def differences(
-    before: Mapping[str, Mapping[str, Expected]], after: Mapping[str, Mapping[str, Expected]]
-) -> list[str]:
+def differences(before: Mapping[str, Mapping[str, Expected]], after: Mapping[str, Mapping[str, Expected]]) -> list[str]:
     """Return what differs between two records, a line each: was, is."""
     lines = []
     for name in dict.fromkeys((*before, *after)):
@@ -223,7 +227,9 @@ def to_toml(records: Mapping[str, Mapping[str, Mapping[str, Expected]]], answers
     for (claim, source), name in sorted(answers.items()):
         by_claim.setdefault(claim, {})[source] = name
     for claim, of in by_claim.items():
-        parts.append(f"[answers.{claim}]\n" + "".join(f"{quoted(source)} = {quoted(name)}\n" for source, name in of.items()))
+        parts.append(
+            f"[answers.{claim}]\n" + "".join(f"{quoted(source)} = {quoted(name)}\n" for source, name in of.items())
+        )
     for stem, by_id in records.items():
         for name, by_source in by_id.items():
             for source, each in by_source.items():
@@ -248,5 +254,3 @@ def quoted(text: str) -> str:
     import json
 
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-

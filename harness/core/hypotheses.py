@@ -200,6 +200,8 @@ class Average:
     """The mean of its parts' differences, mostly over datasets, is positive."""
 
     of: Annotated[tuple[Better | Interaction, ...], Field(min_length=2)]
+    named: str = ""
+    """The hypothesis in one line; "": made of the parts' own."""
     expected: ExpectedBySource = ()
 
     @property
@@ -210,7 +212,7 @@ class Average:
     @property
     def id(self) -> str:
         """The hypothesis in one line."""
-        return joined("on average", [part.id for part in self.of])
+        return self.named or joined("average over", [part.id for part in self.of])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -246,6 +248,8 @@ class All:
     """All of its parts hold: an intersection-union test, in which the error rate is not divided."""
 
     of: Annotated[tuple[Part, ...], Field(min_length=2)]
+    named: str = ""
+    """The hypothesis in one line; "": made of the parts' own."""
     expected: ExpectedBySource = ()
 
     @property
@@ -256,7 +260,7 @@ class All:
     @property
     def id(self) -> str:
         """The hypothesis in one line."""
-        return joined("all", [part.id for part in self.of])
+        return self.named or joined("all of", [part.id for part in self.of])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -265,6 +269,8 @@ class AtLeast:
 
     k: Annotated[int, Field(ge=1)]
     of: Annotated[tuple[Part | All, ...], Field(min_length=2)]
+    named: str = ""
+    """The hypothesis in one line; "": made of the parts' own."""
     expected: ExpectedBySource = ()
 
     def __post_init__(self) -> None:
@@ -274,7 +280,7 @@ class AtLeast:
     @property
     def id(self) -> str:
         """The hypothesis in one line."""
-        return joined(f"at least {self.k} of {len(self.of)}", [part.id for part in self.of])
+        return self.named or joined(f"at least {self.k} of", [part.id for part in self.of])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -337,8 +343,8 @@ def mean_contrast(contrasts: Any) -> Contrast:
 
 
 def joined(how: str, ids: list[str]) -> str:
-    """Return statements in one line: what they share first, then where they differ, e.g. "A > B on all: x, y"."""
+    """Return statements in one line: what they share, then where they differ, e.g. "A > B on all of x, y"."""
     heads = {statement.rpartition(" on ")[0] for statement in ids}
     if len(heads) == 1 and (head := heads.pop()):
-        return f"{head} on {how}: {', '.join(statement.rpartition(' on ')[2] for statement in ids)}"
+        return f"{head} on {how} {', '.join(statement.rpartition(' on ')[2] for statement in ids)}"
     return f"{how}: {'; '.join(ids)}"

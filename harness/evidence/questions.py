@@ -85,30 +85,28 @@ class Answers:
             ClaimsError: material differs from what was pinned, a check failed, or computing failed.
         """
         if isinstance(question, AgreementQuestion):
-            return judge_agreement(
-                question, {backend: self._family(part) for backend, part in question.parts.items()}
-            )
+            return judge_agreement(question, {backend: self._family(part) for backend, part in question.parts.items()})
         return judge(question, self._family(question))
 
     def _family(self, question: Question) -> FamilyEvidence:
         family = question.family if question.family.hypotheses else Family("", (question.hypothesis,))
         key = (question.source, question.claim.id, family)
         if key not in self._families:
-            found = {member: self._gather(member, question) for member in question.members}
+            found = {member.hypothesis: self._gather(member, question) for member in question.members}
             self._families[key] = family_evidence(found)
         return self._families[key]
 
     def _gather(self, member: Question, question: Question) -> Evidence | Missing:
         # The micro study takes minutes: there a family is always whole.
         asked = member.source.kind == MICRO or (member.source.base, member.hypothesis.id) in self.asked
-        computed = member == question or asked
+        computed = member.hypothesis == question.hypothesis or asked
         provider = self.provider if computed else StoredOnly(self.provider)
         try:
             return evidence_source(member.source.kind, provider).gather(member)
         except NotComputed as reason:
             return Missing(str(reason))
         except ClaimsError as error:
-            if member == question:
+            if member.hypothesis == question.hypothesis:
                 raise
             return Missing(str(error))  # its own test says so
 

@@ -36,7 +36,7 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
         if each.verdict in ("NOT RUN", "NOT VERIFIABLE"):
             return replace(verdict_of(question, each.verdict, f"{said}; {each.reason}"), task=task)
     found: dict[Backend, Evidence | Missing] = {
-        backend: families[backend].found[part] for backend, part in question.parts.items()
+        backend: families[backend].found[part.hypothesis] for backend, part in question.parts.items()
     }
     evidence = {backend: each for backend, each in found.items() if isinstance(each, Evidence)}
     runs = tuple(run for of in verdicts.values() for run in of.runs)
@@ -71,9 +71,7 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
     )
 
 
-def least_alike(
-    question: AgreementQuestion, found: Mapping[Backend, Evidence]
-) -> tuple[Term, Estimate, VerdictName]:
+def least_alike(question: AgreementQuestion, found: Mapping[Backend, Evidence]) -> tuple[Term, Estimate, VerdictName]:
     """Return the side whose accuracies on two frameworks are least alike, their difference, and what it says.
 
     Args:

@@ -10,7 +10,6 @@ from harness.core.hypotheses import Contender
 from harness.core.verdict import RecipeUsed, Searched
 from harness.judging.scoring import Scored
 
-
 Term = tuple[Contender, str]
 """A contender and the dataset that its accuracy is on."""
 

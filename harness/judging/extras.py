@@ -13,9 +13,9 @@ from harness.judging.estimate import Contrasted, effect_of, scores_of
 from harness.judging.evidence import Evidence, PublishedSide, RunsSide, Term
 from harness.judging.question import Question
 from harness.judging.scoring import Scored
-from harness.stats.seeds import PooledSeeds
 from harness.stats.estimate import Undefined
 from harness.stats.intervals import mean_t, wilson
+from harness.stats.seeds import PooledSeeds
 
 SIDE_LEVEL = 0.95
 """Confidence level of a single side's accuracy and of a publication's row, shown for orientation."""
@@ -46,20 +46,19 @@ def of_contrast(
     estimate = found.estimate
     margin = question.claim.negligible / 100
     fields: dict[str, Any] = {"negligible": -margin < estimate.low and estimate.high < margin}
-    try:
-        fields["smallest_detectable"] = 100 * smallest_detectable(estimate, 1 - alpha)
-    except Undefined:
-        pass
+    fields["smallest_detectable"] = 100 * smallest_detectable(estimate.standard_error, estimate.df, 1 - alpha)
     if found.synthesis is not None and found.synthesis.publications > 1:
         between = found.synthesis
         fields |= {"tau": 100 * between.tau, "i2": between.i2}
         if between.prediction is not None:
             fields["prediction"] = (100 * between.prediction.low, 100 * between.prediction.high)
     if found.crossed is not None:
-        fields |= {"se_seeds": 100 * found.crossed.se_seeds, "se_examples": 100 * found.crossed.se_examples}
+        of_seeds_alone = found.crossed.se_seeds
+        fields["se_seeds"] = None if of_seeds_alone is None else 100 * of_seeds_alone
+        fields["se_examples"] = 100 * found.crossed.se_examples
         fields |= of_seeds(hypothesis, evidence)
-        if is_open:
-            fields["seeds_needed"] = seeds_for_power(found.crossed, 1 - alpha)
+        if is_open and found.crossed.projection is not None:
+            fields["seeds_needed"] = seeds_for_power(estimate.value, found.crossed.projection, 1 - alpha)
     return fields
 
 
@@ -74,7 +73,9 @@ def of_seeds(hypothesis: Simple, evidence: Evidence) -> dict[str, Any]:
         a, b = (scores_of(side).mean(axis=1).tolist() for side in sides)
         fields["permutation_p"] = permutation_p(a, b)
     odd = [
-        side.scored[at].run_id for side in sides if len(side.scored) >= 3
+        side.scored[at].run_id
+        for side in sides
+        if len(side.scored) >= 3
         for at in outliers([run.accuracy for run in side.scored])
     ]
     return fields | {"outliers": tuple(odd)}

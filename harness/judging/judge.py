@@ -31,8 +31,8 @@ from harness.judging.evidence import Evidence, Missing
 from harness.judging.extras import of_contrast, rows_shown, shown
 from harness.judging.question import ALPHA, AnyQuestion, Question
 from harness.judging.tested import UNDECIDED, Tested, alphas, margin, simple, tested
-from harness.stats.seeds import PooledSeeds
 from harness.stats.estimate import Undefined
+from harness.stats.seeds import PooledSeeds
 
 RULES = 2
 """Version of the rules by which verdicts are reached, raised by hand whenever the same evidence would give another."""
@@ -49,9 +49,9 @@ PAPER_WORDS: Mapping[VerdictName, VerdictName] = {own: name for name, own in MIC
 class FamilyEvidence:
     """What a source found on every hypothesis of a family, and what follows for each one's error rate."""
 
-    found: Mapping[Question, Evidence | Missing]
+    found: Mapping[Hypothesis, Evidence | Missing]
     pooled: PooledSeeds | None
-    alphas: Mapping[Question, float]
+    alphas: Mapping[Hypothesis, float]
 
     @property
     def size(self) -> int:
@@ -64,19 +64,19 @@ def never(found: Evidence | Missing) -> bool:
     return isinstance(found, Missing) and found.kind == "not verifiable"
 
 
-def family_evidence(found: Mapping[Question, Evidence | Missing], alpha: float = ALPHA) -> FamilyEvidence:
+def family_evidence(found: Mapping[Hypothesis, Evidence | Missing], alpha: float = ALPHA) -> FamilyEvidence:
     """Return a family's evidence with the variance between seeds pooled over it, and each hypothesis' error rate.
 
     Args:
-        found: by question, all of one family and source.
+        found: by hypothesis, all of one family and source.
         alpha: error rate of the family.
     """
     there = [each for each in found.values() if isinstance(each, Evidence)]
     pooled = pooled_seeds(there)
-    judged = [question for question, each in found.items() if not never(each)]
-    results = [tested_or_none(question.hypothesis, found[question], pooled) for question in judged]
+    judged = [hypothesis for hypothesis, each in found.items() if not never(each)]
+    results = [tested_or_none(hypothesis, found[hypothesis], pooled) for hypothesis in judged]
     levels = dict(zip(judged, alphas(results, alpha), strict=True))
-    return FamilyEvidence(found, pooled, {question: levels.get(question, alpha) for question in found})
+    return FamilyEvidence(found, pooled, {hypothesis: levels.get(hypothesis, alpha) for hypothesis in found})
 
 
 def tested_or_none(hypothesis: Hypothesis, found: Evidence | Missing, pooled: PooledSeeds | None) -> Tested | None:
@@ -96,8 +96,8 @@ def judge(question: Question, family: FamilyEvidence | None = None, found: Evide
     """
     if family is None:
         assert found is not None
-        family = family_evidence({question: found})
-    evidence = family.found[question]
+        family = family_evidence({question.hypothesis: found})
+    evidence = family.found[question.hypothesis]
     rule = wording.rule(RULES, family.size, question.family.name)
     if isinstance(evidence, Missing):
         name: VerdictName = "NOT VERIFIABLE" if never(evidence) else "NOT RUN"
@@ -128,7 +128,8 @@ def judge(question: Question, family: FamilyEvidence | None = None, found: Evide
 
 def conclude(question: Question, evidence: Evidence, family: FamilyEvidence) -> Verdict:
     """Return what follows from figures."""
-    hypothesis, alpha = question.hypothesis, family.alphas[question]
+    hypothesis = question.hypothesis
+    alpha = family.alphas[hypothesis]
     if isinstance(hypothesis, Ratio):
         return of_costs(question, hypothesis, evidence)
     if isinstance(hypothesis, Compound):

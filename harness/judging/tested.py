@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from harness.core.hypotheses import Close, Compound, Equivalent, Hypothesis, Ratio, Simple
 from harness.judging.estimate import Contrasted, contrasted
 from harness.judging.evidence import Evidence
-from harness.stats.seeds import PooledSeeds
 from harness.stats.equivalence import equivalence
 from harness.stats.estimate import Undefined, upper_tail
 from harness.stats.multiplicity import at_least, holm_levels, refutes
+from harness.stats.seeds import PooledSeeds
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,3 @@ def alphas(found: Sequence[Tested | None], alpha: float) -> list[float]:
         alpha: error rate of the whole family.
     """
     return holm_levels([UNDECIDED.p if each is None else each.p for each in found], alpha)
-
-

@@ -95,7 +95,9 @@ def how_sure(verdict: Verdict, name: VerdictName) -> list[str]:
         said.append("no difference that matters")
     elif name == "INCONCLUSIVE":
         if verdict.smallest_detectable is not None:
-            said.append(f"too little data: a difference of {verdict.smallest_detectable:.2f} would be found (80 % power)")
+            said.append(
+                f"too little data: a difference of {verdict.smallest_detectable:.2f} would be found (80 % power)"
+            )
         if verdict.seeds_needed is not None:
             said.append(f"{verdict.seeds_needed} seeds would find the difference seen")
     if verdict.conditional:

@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("hypothesis", "kind", "dataset", "source", "backend", "verdict", "estimate", "low", "high", "level", "p"),
-    *("p_holm", "family", "smallest_detectable", "se_seeds", "se_examples", "conditional", "published", "tolerance", "task", "method", "known", "reason", "date", "runs", "recipes", "citations"),
+    *(
+        "p_holm",
+        "family",
+        "smallest_detectable",
+        "se_seeds",
+        "se_examples",
+        "conditional",
+        "published",
+        "tolerance",
+        "task",
+        "method",
+        "known",
+        "reason",
+        "date",
+        "runs",
+        "recipes",
+        "citations",
+    ),
 )
 SIDE = ("name", "accuracy", "low", "high", "n", "seeds")
 

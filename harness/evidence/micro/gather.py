@@ -42,7 +42,8 @@ def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Term, Conte
     planned: dict[Term, ContenderRuns] = {}
     for contender, on in terms_of(hypothesis):
         name, task = checkpoint_of(contender), table.task_of(on)
-        assert name is not None and task is not None  # the hypothesis has a key
+        assert name is not None
+        assert task is not None
         chosen = recipe(name_of_recipe, name, task)
         parts = {"checkpoint": checkpoint(name), "dataset": dataset(task), "recipe": chosen, "backend": backend}
         of_seeds = tuple(build(Run, parts | {"seed": seed}, "micro study") for seed in table.judged)

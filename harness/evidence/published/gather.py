@@ -50,7 +50,11 @@ def judges(hypothesis: Hypothesis) -> bool:
 def cost_evidence(hypothesis: Ratio) -> Evidence | Missing:
     """Return what the two sides of a ratio cost, as published."""
     found = [costs(contender, hypothesis.of) for contender in (hypothesis.a, hypothesis.b)]
-    sides = [Cost(str(c), each.value, each.unit, each.citation) for c, each in zip((hypothesis.a, hypothesis.b), found, strict=True) if each]
+    sides = [
+        Cost(str(c), each.value, each.unit, each.citation)
+        for c, each in zip((hypothesis.a, hypothesis.b), found, strict=True)
+        if each
+    ]
     if len(sides) < len(found):
         return Missing(f"no publication says what both sides cost in {hypothesis.of}")
     return Evidence(costs=tuple(sides), citations=tuple(dict.fromkeys(side.citation for side in sides)))
