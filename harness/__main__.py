@@ -18,13 +18,27 @@ from harness.core.errors import ClaimsError, printable
 
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
-    from harness.cli import data_bench, doctor, fetching, inspect, listing, lock, logits, recipes, report, run, zoo
+    from harness.cli import (
+        data_bench,
+        doctor,
+        fetching,
+        figures,
+        inspect,
+        listing,
+        lock,
+        logits,
+        recipes,
+        report,
+        run,
+        zoo,
+    )
 
     return {
         "run": run,
         "zoo": zoo,
         "datasets": listing,
         "recipes": recipes,
+        "figures": figures,
         "inspect": inspect,
         "logits": logits,
         "fetch": fetching,
