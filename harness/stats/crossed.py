@@ -7,24 +7,24 @@ with examples the variance of the contrast is
 
     MS_E / n  +  sum over sides of weight^2 / k (MS_S - MS_R) / n,  the sum cut at 0,
 
-where MS_E belongs to the per-example contrast of seed means, with Satterthwaite's degrees of freedom (Obuchowski and
-Rockette 1995, Communications in Statistics - Simulation and Computation 24; Hillis 2007, Statistics in Medicine 26).
-docs/statistics.md shows by simulation what the intervals keep to.
+where MS_E belongs to the per-example contrast of seed means (Obuchowski and Rockette 1995, Communications in Statistics
+- Simulation and Computation 24; Hillis 2007, Statistics in Medicine 26). docs/statistics.md shows what the intervals
+keep to in simulation.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from harness.stats.estimate import ROUNDING, Estimate, Undefined, quantile, upper_tail
+from harness.stats.estimate import ROUNDING, Undefined
 from harness.stats.intervals import binomial_variance, paired_examples
 from harness.stats.seeds import Array, PooledSeeds, SeedComponent, SideScores, seed_component
+from harness.stats.sources import TwoSources
 
-FEW_SEEDS = 4
-"""With no more seeds than this, unpooled and below 5 %, seed variance by itself is too uncertain to be subtracted
-from."""
+ENOUGH_DF = 10
+"""Pooled seed variance with fewer degrees of freedom is treated as carefully as a comparison's own."""
 CONDITIONAL = "conditional on one run"
 
 
@@ -56,8 +56,6 @@ class Projection:
     """Variance that is divided by the number of seeds."""
     sides: int
     """Number of sides behind the seed variance: degrees of freedom are sides x (seeds - 1)."""
-    seeds: int
-    """The fewest seeds that a side with seeds has now."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,8 @@ class CrossedEstimate:
     """One-sided: small where the contrast is below 0."""
     standard_error: float
     df: float | None
-    """Degrees of freedom of the t distribution; None: normal."""
+    """Degrees of freedom at which t times `standard_error` is half the interval at `level`; None: normal. For two
+    one-sided tests at alpha, estimate at level 1 - 2 alpha."""
     level: float
     """Confidence level of [low, high], a fraction."""
     method: str
@@ -96,13 +95,12 @@ class CrossedEstimate:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Variance components of one group's contrast."""
+    """One group's contrast and its variance by source."""
 
     value: float
     examples: float
     """Variance over examples, of the seed means."""
-    df_examples: float | None
-    """None: normal."""
+    df_examples: float
     sides: tuple[SideScores, ...]
     components: tuple[SeedComponent | None, ...]
 
@@ -125,38 +123,40 @@ def crossed(groups: Sequence[Group], level: float = 0.95, pooled: PooledSeeds | 
     if pooled is not None and not pooled.homogeneous:
         pooled = None
     sides = [side for group in groups for side in group.sides]
-    if all(side.seeds == 1 for side in sides) and (pooled is None or all(side.deterministic for side in sides)):
-        return _one_run(groups, level)
+    one_run = all(side.seeds == 1 for side in sides) and (pooled is None or all(side.deterministic for side in sides))
+    if one_run and (exact := _exact(groups, level)) is not None:
+        return exact
     parts = [_parts(group) for group in groups]
     value, examples = math.fsum(part.value for part in parts), math.fsum(part.examples for part in parts)
-    careful = pooled is None and level > 0.95 + ROUNDING and _fewest_seeds(sides) <= FEW_SEEDS
+    if one_run and len(sides) == 1 and sides[0].binary:
+        examples = binomial_variance(float(sides[0].seed_means[0]), sides[0].examples)
+    normal = one_run and all(side.binary for side in sides)
+    squares = math.fsum(part.examples**2 / part.df_examples for part in parts)
+    df_examples = examples**2 / squares if squares and not normal else None
     seeds = _seed_terms(parts, pooled)
-    variance = examples + (seeds.mean_squares if careful else max(seeds.mean_squares - seeds.noise, 0.0))
-    if variance <= (ROUNDING * _scale(sides)) ** 2:
+    error = TwoSources(examples, df_examples, seeds.variance, seeds.df, seeds.noise, seeds.careful)
+    if error.standard_error <= ROUNDING * _scale(sides):
         raise Undefined(f"all scores agree in their contrast ({value:g}): there is no spread to judge by")
-    denominator = seeds.uncertainty + math.fsum(
-        part.examples**2 / part.df_examples for part in parts if part.df_examples is not None
-    )
-    df = variance**2 / denominator if denominator > 0 else None
-    error = math.sqrt(variance)
-    half = quantile(level, df) * error
+    half, p = error.half(level), error.p(value)
     floor, ceiling = _range(groups)
+    random = [side for side in sides if not side.deterministic]
+    unknown = pooled is None and any(side.seeds == 1 for side in random)
     return CrossedEstimate(
         value,
         max(floor, value - half),
         min(ceiling, value + half),
-        min(1.0, 2 * upper_tail(abs(value) / error, df)),
-        upper_tail(value / error, df),
-        upper_tail(-value / error, df),
-        error,
-        df,
+        p,
+        p / 2 if value > 0 else 1 - p / 2,
+        p / 2 if value < 0 else 1 - p / 2,
+        error.standard_error,
+        error.df(level),
         level,
-        _method(sides, df, pooled, careful),
-        math.sqrt(seeds.mean_squares),
-        math.sqrt(examples),
-        conditional=pooled is None and any(side.seeds == 1 and not side.deterministic for side in sides),
+        _method(sides, pooled, one_run),
+        se_seeds=None if one_run and unknown else math.sqrt(seeds.variance),
+        se_examples=math.sqrt(examples),
+        conditional=unknown,
         pooled=pooled is not None,
-        projection=_projection(examples, seeds, sides, pooled),
+        projection=None if one_run else _projection(examples, seeds, sides, pooled),
     )
 
 
@@ -164,38 +164,51 @@ def crossed(groups: Sequence[Group], level: float = 0.95, pooled: PooledSeeds | 
 class _SeedTerms:
     """The seeds' share of the variance, summed over sides."""
 
-    mean_squares: float
+    variance: float
+    """Noise included."""
     noise: float
-    uncertainty: float
-    """Sum of squared terms over their degrees of freedom, as Satterthwaite's denominator has it."""
+    df: float
+    careful: bool
     per_seed: float
-    """Seed component of one seed a side, noise left out."""
-    noise_per_seed: float
+    """Variance of one seed a side, noise included."""
 
 
 def _seed_terms(parts: Sequence[_Parts], pooled: PooledSeeds | None) -> _SeedTerms:
     """Return what the seeds contribute, from each side's own spread or from the family's."""
-    mean_squares = noise = uncertainty = per_seed = noise_per_seed = pooled_share = 0.0
-    for part in parts:
-        for side, own in zip(part.sides, part.components, strict=True):
-            share = side.weight**2 / side.seeds
-            if side.deterministic or (pooled is None and own is None):
-                continue
-            own_noise = own.noise if own is not None else 0.0
-            if pooled is not None:
-                component = pooled.variance
-                pooled_share += share
-            else:
-                assert own is not None
-                component = own.variance
-                uncertainty += (share * own.mean_square) ** 2 / own.df
-            mean_squares += share * (component + own_noise)
-            noise += share * own_noise
-            per_seed += side.weight**2 * component
-            noise_per_seed += side.weight**2 * own_noise
+    known = [
+        (side, own)
+        for part in parts
+        for side, own in zip(part.sides, part.components, strict=True)
+        if not side.deterministic and (own is not None or pooled is not None)
+    ]
+    if not known:
+        return _SeedTerms(0.0, 0.0, math.inf, False, 0.0)
+    noises = [side.weight**2 * (own.noise if own else 0.0) for side, own in known]
+    noise = math.fsum(each / side.seeds for each, (side, _) in zip(noises, known, strict=True))
     if pooled is not None:
-        uncertainty = (pooled_share * pooled.mean_square) ** 2 / pooled.df
-    return _SeedTerms(mean_squares, noise, uncertainty, max(per_seed, 0.0), noise_per_seed)
+        shares = [side.weight**2 * pooled.variance for side, _ in known]
+        variance = math.fsum(share / side.seeds for share, (side, _) in zip(shares, known, strict=True))
+        per_seed = math.fsum([*shares, *noises])
+        return _SeedTerms(variance + noise, noise, pooled.df, pooled.df < ENOUGH_DF, per_seed)
+    own_terms = [(side.weight**2 / side.seeds, own) for side, own in known if own is not None]
+    variance = math.fsum(share * own.mean_square for share, own in own_terms)
+    per_seed = math.fsum(side.weight**2 * own.mean_square for side, own in known if own is not None)
+    return _SeedTerms(variance, noise, _seeds_df(own_terms), True, per_seed)
+
+
+def _seeds_df(terms: Sequence[tuple[float, SeedComponent]]) -> float:
+    """Return Welch's degrees of freedom of the seeds' variance, or halfway to those without noise if these are fewer.
+
+    Noise makes sides look alike of which only one varies with the seed.
+    """
+
+    def welch(squares: Sequence[float]) -> float:
+        bottom = math.fsum(square**2 / own.df for square, (_, own) in zip(squares, terms, strict=True))
+        return math.fsum(squares) ** 2 / bottom if bottom > 0 else float(min(own.df for _, own in terms))
+
+    whole = welch([share * own.mean_square for share, own in terms])
+    bare = welch([share * max(own.variance, 0.0) for share, own in terms])
+    return min(whole, (whole + bare) / 2)
 
 
 def _parts(group: Group) -> _Parts:
@@ -208,13 +221,8 @@ def _parts(group: Group) -> _Parts:
         variance = float(contrast.var(ddof=1)) / n
     else:
         raise Undefined("real scores of one example have no spread to judge by")
-    return _Parts(
-        float(contrast.mean()) - group.target,
-        variance,
-        float(max(n - 1, 1)),
-        group.sides,
-        tuple(seed_component(side) for side in group.sides),
-    )
+    components = tuple(seed_component(side) for side in group.sides)
+    return _Parts(float(contrast.mean()) - group.target, variance, float(max(n - 1, 1)), group.sides, components)
 
 
 def _binary_variance(contrast: Array, sides: Sequence[SideScores]) -> float:
@@ -233,22 +241,20 @@ def _binary_variance(contrast: Array, sides: Sequence[SideScores]) -> float:
     return (second - first**2 / (n + added)) / (n + added) ** 2
 
 
-def _one_run(groups: Sequence[Group], level: float) -> CrossedEstimate:
-    """Return the contrast where every side has one run: over examples alone."""
-    sides = [side for group in groups for side in group.sides]
-    conditional = not all(side.deterministic for side in sides)
-    exact = _pair(groups, level) if len(groups) == 1 else None
-    if exact is not None:
-        found, greater, less = exact
-    else:
-        parts = [
-            replace(part, df_examples=None) if all(side.binary for side in part.sides) else part
-            for part in map(_parts, groups)
-        ]
-        if len(sides) == 1 and sides[0].binary:
-            parts = [replace(parts[0], examples=binomial_variance(float(sides[0].seed_means[0]), sides[0].examples))]
-        found, greater, less = _over_examples(parts, groups, level)
-    suffix = f", {CONDITIONAL} of each side" if conditional else ", of predictions in which nothing is random"
+def _exact(groups: Sequence[Group], level: float) -> CrossedEstimate | None:
+    """Return McNemar's comparison of one run of two sides of 0/1 scores, or None for any other contrast."""
+    if len(groups) > 1 or [side.weight for side in groups[0].sides] != [1.0, -1.0] or groups[0].target:
+        return None
+    a, b = groups[0].sides
+    if not (a.binary and b.binary):
+        return None
+    from scipy.special import bdtr
+
+    right_a, right_b = a.scores[0] == 1, b.scores[0] == 1
+    both, only_a, only_b = (int(cell.sum()) for cell in (right_a & right_b, right_a & ~right_b, right_b & ~right_a))
+    found = paired_examples(both, only_a, only_b, a.examples - both - only_a - only_b, level)
+    greater, less = (float(bdtr(rest, only_a + only_b, 0.5)) for rest in (only_b, only_a))
+    unknown = not (a.deterministic and b.deterministic)
     assert found.p is not None
     return CrossedEstimate(
         found.value,
@@ -260,46 +266,12 @@ def _one_run(groups: Sequence[Group], level: float) -> CrossedEstimate:
         found.standard_error,
         found.df,
         level,
-        found.method + suffix,
-        None if conditional else 0.0,
-        found.standard_error,
-        conditional=conditional,
+        f"{found.method}{_of_one_run(unknown)}",
+        se_seeds=None if unknown else 0.0,
+        se_examples=found.standard_error,
+        conditional=unknown,
         pooled=False,
     )
-
-
-def _pair(groups: Sequence[Group], level: float) -> tuple[Estimate, float, float] | None:
-    """Return McNemar's comparison of two sides of 0/1 scores with weights +1 and -1, or None for anything else."""
-    group = groups[0]
-    if [side.weight for side in group.sides] != [1.0, -1.0] or group.target:
-        return None
-    a, b = group.sides
-    if not (a.binary and b.binary):
-        return None
-    from scipy.special import bdtr
-
-    right_a, right_b = a.scores[0] == 1, b.scores[0] == 1
-    both, only_a, only_b = (int(cell.sum()) for cell in (right_a & right_b, right_a & ~right_b, right_b & ~right_a))
-    found = paired_examples(both, only_a, only_b, a.examples - both - only_a - only_b, level)
-    greater, less = (float(bdtr(rest, only_a + only_b, 0.5)) for rest in (only_b, only_a))
-    return found, greater, less
-
-
-def _over_examples(parts: Sequence[_Parts], groups: Sequence[Group], level: float) -> tuple[Estimate, float, float]:
-    """Return the sum of contrasts of one run each, with its one-sided p-values."""
-    value = math.fsum(part.value for part in parts)
-    variance = math.fsum(part.examples for part in parts)
-    if variance <= (ROUNDING * _scale([side for group in groups for side in group.sides])) ** 2:
-        raise Undefined(f"all examples have the same contrast ({value:g}): there is no spread to judge by")
-    denominator = math.fsum(part.examples**2 / part.df_examples for part in parts if part.df_examples is not None)
-    df = variance**2 / denominator if denominator > 0 else None
-    error = math.sqrt(variance)
-    half = quantile(level, df) * error
-    floor, ceiling = _range(groups)
-    greater, less = upper_tail(value / error, df), upper_tail(-value / error, df)
-    method = "t over the test examples" if df is not None else "normal approximation over the test examples"
-    low, high = max(floor, value - half), min(ceiling, value + half)
-    return Estimate(value, low, high, min(1.0, 2 * min(greater, less)), error, df, level, method), greater, less
 
 
 def _range(groups: Sequence[Group]) -> tuple[float, float]:
@@ -319,34 +291,32 @@ def _scale(sides: Sequence[SideScores]) -> float:
     return max(abs(side.weight) * float(abs(side.example_means).max()) for side in sides)
 
 
-def _fewest_seeds(sides: Sequence[SideScores]) -> int:
-    """Return the fewest seeds of a side with several."""
-    return min(side.seeds for side in sides if side.seeds > 1)
-
-
-def _method(sides: Sequence[SideScores], df: float | None, pooled: PooledSeeds | None, careful: bool) -> str:
+def _method(sides: Sequence[SideScores], pooled: PooledSeeds | None, one_run: bool) -> str:
     """Return what was done, for a reader."""
-    runs = sorted({side.seeds for side in sides if not side.deterministic})
-    seeds = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else str(runs[0])
-    counts = sorted({side.examples for side in sides})
-    examples = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
-    text = f"crossed over {seeds} seeds and {examples} examples, " + ("normal" if df is None else f"t with {df:.3g} df")
+    random = [side for side in sides if not side.deterministic]
+    if one_run:
+        kind = "normal approximation" if all(side.binary for side in sides) else "t"
+        return f"{kind} over the test examples{_of_one_run(bool(random))}"
+    text = f"crossed over {_between(side.seeds for side in random)} seeds and {_between(s.examples for s in sides)}"
+    text = f"{text} examples"
     if pooled is not None:
         return f"{text}, seed variance pooled over {pooled.sides} sides"
-    if careful:
-        text += ", careful with few seeds"
-    one = any(side.seeds == 1 and not side.deterministic for side in sides)
-    return f"{text}, {CONDITIONAL} of a side" if one else text
+    return f"{text}, {CONDITIONAL} of a side" if any(side.seeds == 1 for side in random) else text
+
+
+def _of_one_run(random: bool) -> str:
+    return f", {CONDITIONAL} of each side" if random else ", of predictions in which nothing is random"
+
+
+def _between(counts: Iterable[int]) -> str:
+    """Return the least and the largest number, or the one that all are."""
+    low, *_, high = [*(ordered := sorted(counts)), ordered[-1]]
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _projection(
     examples: float, seeds: _SeedTerms, sides: Sequence[SideScores], pooled: PooledSeeds | None
 ) -> Projection:
     """Return how the variance depends on the number of seeds."""
-    random = [side for side in sides if not side.deterministic]
-    return Projection(
-        max(examples - seeds.noise, 0.0),
-        seeds.per_seed + seeds.noise_per_seed,
-        pooled.sides if pooled is not None else sum(side.seeds > 1 for side in random),
-        min((side.seeds for side in random if side.seeds > 1), default=1),
-    )
+    behind = pooled.sides if pooled is not None else sum(side.seeds > 1 for side in sides)
+    return Projection(max(examples - seeds.noise, 0.0), seeds.per_seed, behind)

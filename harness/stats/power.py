@@ -10,6 +10,7 @@ from statistics import NormalDist
 from typing import Protocol
 
 from harness.stats.estimate import ROUNDING, Undefined, mean_and_error, quantile, upper_tail
+from harness.stats.sources import TwoSources
 
 MOST_UNITS = 10_000
 """More seeds than this decide nothing in practice."""
@@ -79,6 +80,7 @@ class Design:
     def sides(self) -> int:
         """Number of sides behind the seed variance."""
         return self.pooled_sides or 2
+        return self.pooled_sides is not None
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,14 @@ def power_of(noncentrality: float, df: float | None, critical: float) -> float:
     return 1 - float(nctdtr(df, noncentrality, critical))
 
 
-def expected_error(design: Projected, seeds: int) -> ExpectedError:
-    """Return standard error and Satterthwaite's degrees of freedom with a number of seeds on each side."""
+def expected_error(design: Projected, seeds: int, level: float = 0.95) -> ExpectedError:
+    """Return the standard error with a number of seeds on each side, and its degrees of freedom at a level."""
     seed_part = design.per_seed / seeds
-    error = math.sqrt(design.examples + seed_part)
     if seeds < 2 or seed_part == 0:
-        return ExpectedError(error, None)
-    df = (design.examples + seed_part) ** 2 * design.sides * (seeds - 1) / seed_part**2
-    return ExpectedError(error, df)
+        return ExpectedError(math.sqrt(design.examples + seed_part), None)
+    # Noise of seeds and examples together is in `per_seed`: it is known from the seeds, not from the examples.
+    error = TwoSources(design.examples, None, seed_part, design.sides * (seeds - 1))
+    return ExpectedError(error.standard_error, error.df(level))
 
 
 def planned(design: Design, level: float = 0.95, power: float = POWER) -> float:
@@ -145,7 +147,7 @@ def planned(design: Design, level: float = 0.95, power: float = POWER) -> float:
     """
     if design.seeds == 1:
         return smallest_detectable(math.sqrt(design.discordance / design.n), None, level, power)
-    expected = expected_error(design, design.seeds)
+    expected = expected_error(design, design.seeds, level)
     return smallest_detectable(expected.standard_error, expected.df, level, power)
 
 
@@ -175,7 +177,7 @@ def seeds_for_power(difference: float, design: Projected, level: float = 0.95, p
         return None
 
     def enough(seeds: int) -> bool:
-        expected = expected_error(design, seeds)
+        expected = expected_error(design, seeds, level)
         if expected.standard_error == 0:
             return True
         critical = quantile(level, expected.df)

@@ -38,18 +38,33 @@ def test_a_difference_of_real_scores_is_the_formula():
     contrast = a.mean(0) - b.mean(0)
     (m_a, r_a), (m_b, r_b) = terms(a), terms(b)
     examples = contrast.var(ddof=1) / N
-    variance = examples + max((m_a - r_a) / 6 + (m_b - r_b) / 8, 0)
-    df = variance**2 / (examples**2 / (N - 1) + (m_a / 6) ** 2 / 5 + (m_b / 8) ** 2 / 7)
-    expected = stats.t.interval(0.95, df, contrast.mean(), variance**0.5)
-    assert (found.low, found.high) == pytest.approx(expected)
-    assert found.df == pytest.approx(df)
-    assert found.p == pytest.approx(2 * stats.t.sf(abs(contrast.mean()) / variance**0.5, df))
+    seeds, noise = m_a / 6 + m_b / 8, r_a / 6 + r_b / 8
+
+    def welch(x, y):
+        return (x + y) ** 2 / (x**2 / 5 + y**2 / 7)
+
+    df = welch(m_a / 6, m_b / 8)
+    df = min(df, (df + welch((m_a - r_a) / 6, (m_b - r_b) / 8)) / 2)
+    for level in (0.95, 0.9958):
+        found = difference(a, b, level=level)
+        t_examples, t_seeds = (stats.t.isf((1 - level) / 2, each) for each in (N - 1, df))
+        half = (t_examples**2 * (examples - noise) + t_seeds**2 * seeds) ** 0.5
+        assert (found.low, found.high) == pytest.approx((contrast.mean() - half, contrast.mean() + half))
+        assert stats.t.isf((1 - level) / 2, found.df) * found.standard_error == pytest.approx(half)
+    assert found.standard_error == pytest.approx((examples + seeds - noise) ** 0.5)
     assert found.p_greater + found.p_less == pytest.approx(1)
     assert found.p == pytest.approx(2 * min(found.p_greater, found.p_less))
     assert found.se_examples == pytest.approx(examples**0.5)
-    assert found.se_seeds == pytest.approx((m_a / 6 + m_b / 8) ** 0.5)
+    assert found.se_seeds == pytest.approx(seeds**0.5)
     assert not found.conditional
     assert "6 to 8 seeds and 300 examples" in found.method
+
+
+@pytest.mark.parametrize("pooled", [None, PooledSeeds(2e-3, 3e-3, 12, 6, True, 0.5)])
+def test_the_p_value_is_one_less_the_level_that_reaches_zero(pooled):
+    a, b = real(4, 0.1), real(4)
+    p = difference(a, b, pooled=pooled).p
+    assert difference(a, b, level=1 - p, pooled=pooled).low == pytest.approx(0, abs=1e-9)
 
 
 def test_seeds_are_not_paired():
@@ -80,9 +95,9 @@ def test_pooled_variance_takes_the_place_of_the_sides_own():
     found = difference(a, b, pooled=family)
     examples = (a.mean(0) - b.mean(0)).var(ddof=1) / N
     variance = examples + 2 * 4e-4 / 3
-    df = variance**2 / (examples**2 / (N - 1) + (2 * 6e-4 / 3) ** 2 / 20)
+    half = (stats.t.isf(0.025, N - 1) ** 2 * examples + stats.t.isf(0.025, 20) ** 2 * 2 * 4e-4 / 3) ** 0.5
     assert found.standard_error == pytest.approx(variance**0.5)
-    assert found.df == pytest.approx(df)
+    assert found.high - found.low == pytest.approx(2 * half)
     assert found.pooled
     assert "pooled over 10 sides" in found.method
 
@@ -150,6 +165,15 @@ def test_against_a_figure():
     one = crossed([Group((SideScores(a[:1]),), target=0.75)])
     assert one.standard_error == pytest.approx(binomial_variance(a[0].mean(), 400) ** 0.5)
     assert one.low >= -0.75
+
+
+def test_seeds_that_agree_by_chance_do_not_make_the_interval_narrow():
+    scores = [real(3, seed_sd=0.0) for _ in range(2)]
+    scores = [table - table.mean(1, keepdims=True) for table in scores]
+    found = difference(*scores)
+    assert found.se_seeds == pytest.approx(0, abs=1e-12)
+    assert found.standard_error == pytest.approx(found.se_examples)
+    assert found.low == pytest.approx(-stats.t.isf(0.025, N - 1) * found.se_examples)
 
 
 def test_an_interaction_is_the_difference_of_differences():

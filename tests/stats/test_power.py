@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from harness.stats.crossed import Group, crossed
 from harness.stats.estimate import Undefined
@@ -48,9 +48,9 @@ def test_a_plan_meets_simulated_power():
     examples = 0.07 - 0.8 * 0.04
     value = rng.normal(target, math.sqrt(examples / 3_669 + 2 * 0.0017**2 / 5), 40_000)
     spread = mean_square * rng.chisquare(24, 40_000) / 24
-    variance = examples / 3_669 + 2 * np.maximum(spread - 0.02 / 3_669, 0) / 5
-    df = variance**2 / ((2 * spread / 5) ** 2 / 24)
-    power = np.mean(value / np.sqrt(variance) > stats.t.isf(0.025, df))
+    component = np.maximum(spread - 0.02 / 3_669, 0)
+    half = stats.norm.isf(0.025) ** 2 * examples / 3_669 + stats.t.isf(0.025, 24) ** 2 * 2 * component / 5
+    power = np.mean(value > half**0.5)
     assert power == pytest.approx(0.8, abs=0.01)
 
 
@@ -77,8 +77,10 @@ def test_seeds_for_power_is_the_first_number_with_the_power(sides):
     def power(seeds):
         part = 2 * 0.003**2 / seeds + 0.01 / 10_000 / seeds
         variance = 0.01 / 10_000 + part
-        df = variance**2 / (part**2 / (sides * (seeds - 1)))
-        return stats.nct.sf(stats.t.isf(0.025, df), df, 0.005 / variance**0.5)
+        t = stats.t.isf(0.025, sides * (seeds - 1))
+        half = (stats.norm.isf(0.025) ** 2 * 0.01 / 10_000 + t**2 * part) ** 0.5
+        df = optimize.brentq(lambda df: stats.t.isf(0.025, df) - half / variance**0.5, 0.9, 1e6)
+        return stats.nct.sf(half / variance**0.5, df, 0.005 / variance**0.5)
 
     assert found == next(seeds for seeds in range(2, 100) if power(seeds) >= 0.8)
 
