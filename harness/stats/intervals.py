@@ -1,24 +1,23 @@
 """Accuracies and their differences with honest uncertainty: pure functions that raise where a quantity does not exist.
 
-Accuracies, differences, margins and interval ends are fractions, never percent. Nothing here is
-random. scipy is imported only where a t or binomial distribution is needed, so that judging
-published figures (normal approximation) does not load it.
+Accuracies, differences and interval ends are fractions, never percent. Nothing here is random. scipy is imported only
+where a t or binomial distribution is needed, so that judging published figures (normal approximation) does not load it.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal, Protocol
 
-MOST_UNITS = 10_000
-"""More seeds than this decide nothing in practice."""
-
-ROUNDING = 1e-12
-"""Differences of accuracies that agree to this are equal: what remains is binary rounding."""
+from harness.stats.equivalence import Equivalence as Equivalence
+from harness.stats.equivalence import equivalence as equivalence
+from harness.stats.estimate import Estimate as Estimate
+from harness.stats.estimate import Interval as Interval
+from harness.stats.estimate import Undefined as Undefined
+from harness.stats.estimate import mean_and_error, quantile, upper_tail
+from harness.stats.multiplicity import holm as holm
+from harness.stats.power import units_needed as units_needed
 
 RANGE_TO_SD = {
     2: 1.12838,
@@ -37,10 +36,6 @@ MEDIAN_VARIANCE = {3: 0.44867, 5: 0.28683, 7: 0.21045, 9: 0.16610}
 """Variance of the median of n unit normal values (Sarhan and Greenberg 1962, Contributions to Order Statistics)."""
 
 
-class Undefined(ValueError):
-    """The quantity does not exist for this input, e.g. a spread of one value."""
-
-
 class WithVariance(Protocol):
     """An accuracy (fraction) with the variance of its estimate, None where it has none."""
 
@@ -51,47 +46,6 @@ class WithVariance(Protocol):
     @property
     def variance(self) -> float | None:
         """Squared standard error of the accuracy."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval, ends as fractions."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A point estimate with its confidence interval."""
-
-    value: float
-    """The estimate, a fraction: an accuracy or a difference of two."""
-    low: float
-    high: float
-    p: float | None
-    """Two-sided p-value of "the value is 0"; None where that is no question (a mean accuracy)."""
-    standard_error: float
-    df: float | None
-    """Degrees of freedom of the t distribution; None: normal."""
-    level: float
-    """Confidence level of [low, high], a fraction."""
-    method: str
-    """How interval and p were computed, for a reader."""
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Whether a value lies within a margin of a target, by two one-sided tests."""
-
-    p: float
-    """The larger of the two one-sided p-values; below alpha: inside."""
-    interval: Interval
-    """Of the value, at level 1 - 2 alpha."""
-    inside: bool
-    """The interval lies within (target - margin, target + margin)."""
-    outside: bool
-    """The interval lies wholly beyond the margin, on one side."""
 
 
 def wilson(correct: int, n: int, level: float = 0.95) -> Interval:
@@ -107,7 +61,7 @@ def wilson(correct: int, n: int, level: float = 0.95) -> Interval:
     """
     if n < 1 or not 0 <= correct <= n:
         raise Undefined(f"an accuracy needs 0 <= correct <= n and n >= 1, found {correct} of {n}")
-    z = _quantile(level, None)
+    z = quantile(level, None)
     p = correct / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -157,7 +111,7 @@ def paired_examples(both: int, only_a: int, only_b: int, neither: int, level: fl
         )
     gap = only_a - only_b
     error = math.sqrt((only_a + only_b + 1) - gap * gap / (n + 2)) / (n + 2)
-    half = _quantile(level, None) * error
+    half = quantile(level, None) * error
     centre = gap / (n + 2)
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     method = "Agresti-Min interval and exact McNemar test on the examples"
@@ -174,9 +128,9 @@ def paired_t(differences: Sequence[float], level: float = 0.95) -> Estimate:
     Raises:
         Undefined: fewer than two seeds, or all differences equal: there is no spread to judge by.
     """
-    mean, error, df = _mean_and_error(differences, "differences")
-    p = 2 * _upper_tail(abs(mean) / error, df)
-    half = _quantile(level, df) * error
+    mean, error, df = mean_and_error(differences, "differences")
+    p = 2 * upper_tail(abs(mean) / error, df)
+    half = quantile(level, df) * error
     method = f"paired t over {len(differences)} seeds"
     return Estimate(mean, mean - half, mean + half, p, error, df, level, method)
 
@@ -193,8 +147,8 @@ def mean_t(values: Sequence[float], level: float = 0.95) -> Estimate:
     """
     if any(not 0 <= value <= 1 for value in values):
         raise Undefined(f"accuracies are fractions in [0, 1], found {min(values):g} to {max(values):g}")
-    mean, error, df = _mean_and_error(values, "accuracies")
-    half = _quantile(level, df) * error
+    mean, error, df = mean_and_error(values, "accuracies")
+    half = quantile(level, df) * error
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     return Estimate(mean, low, high, None, error, df, level, f"t over {len(values)} seeds")
 
@@ -219,8 +173,8 @@ def unpaired(a: WithVariance, b: WithVariance, level: float = 0.95) -> Estimate:
     if error == 0:
         raise Undefined("both sides have variance 0: there is no spread to judge the difference by")
     value = a.value - b.value
-    half = _quantile(level, None) * error
-    p = 2 * _upper_tail(abs(value) / error, None)
+    half = quantile(level, None) * error
+    p = 2 * upper_tail(abs(value) / error, None)
     return Estimate(value, value - half, value + half, p, error, None, level, "unpaired, normal approximation")
 
 
@@ -262,102 +216,3 @@ def centre_variance(sd: float, n: int, centre: Literal["mean", "median"]) -> flo
     if n < 2 or sd < 0:
         raise Undefined(f"a spread needs two values or more and is not negative, found sd {sd:g} of {n}")
     return sd * sd * (1 / n if centre == "mean" else MEDIAN_VARIANCE.get(n, math.pi / (2 * n)))
-
-
-def equivalence(estimate: Estimate, margin: float, alpha: float = 0.05, target: float = 0.0) -> Equivalence:
-    """Return whether the estimated value lies within `margin` of `target`, by two one-sided tests.
-
-    TOST (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15): inside at alpha exactly when the
-    interval at 1 - 2 alpha lies within the margin. Neither inside nor outside means undecided.
-
-    Args:
-        estimate: the value, with its standard error and distribution.
-        margin: the tolerance, a fraction.
-        alpha: the level of each one-sided test.
-        target: what the value is compared with, a fraction.
-
-    Raises:
-        Undefined: margin is not positive, alpha is not in (0, 1/2), or the estimate has no standard error.
-    """
-    error, df = estimate.standard_error, estimate.df
-    if not (margin > 0 and 0 < alpha < 0.5 and error > 0):
-        raise Undefined(
-            "equivalence needs margin > 0, 0 < alpha < 1/2 and a standard error > 0,"
-            f" found {margin:g}, {alpha:g} and {error:g}"
-        )
-    gap = estimate.value - target
-    p = max(_upper_tail((gap + margin) / error, df), _upper_tail((margin - gap) / error, df))
-    half = _quantile(1 - 2 * alpha, df) * error
-    interval = Interval(estimate.value - half, estimate.value + half)
-    return Equivalence(p, interval, inside=p < alpha, outside=abs(gap) - half > margin)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's step-down adjusted p-values, in the order given (Holm 1979, Scand. J. Statistics 6)."""
-    if any(not 0 <= p <= 1 for p in p_values):
-        raise Undefined("p-values lie in [0, 1]")
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
-
-
-def units_needed(differences: Sequence[float], level: float = 0.95) -> int | None:
-    """Return how many seeds in all would make the t interval exclude 0 if mean and spread stayed as seen.
-
-    Args:
-        differences: accuracy of a minus accuracy of b for each seed so far, fractions.
-        level: confidence level, a fraction.
-
-    Returns:
-        The smallest number, at least 2; None when the mean is 0 or more than 10,000 would be needed.
-
-    Raises:
-        Undefined: fewer than two seeds, or no spread.
-    """
-    mean, error, _ = _mean_and_error(differences, "differences")
-    if abs(mean) < ROUNDING:
-        return None
-    sd = error * math.sqrt(len(differences))
-
-    def decided(units: int) -> bool:
-        return _quantile(level, units - 1) * sd / math.sqrt(units) < abs(mean)
-
-    # The half width falls with every seed, so the smallest sufficient number can be bisected.
-    candidates = range(2, MOST_UNITS + 1)
-    at = bisect.bisect_left(candidates, True, key=decided)
-    return candidates[at] if at < len(candidates) else None
-
-
-def _mean_and_error(values: Sequence[float], what: str) -> tuple[float, float, int]:
-    """Return mean, standard error and degrees of freedom, or raise where there is no spread."""
-    n = len(values)
-    if n < 2:
-        raise Undefined(f"a spread over seeds needs two {what} or more, found {n}")
-    if max(values) - min(values) <= ROUNDING:
-        raise Undefined(f"all {n} {what} are equal ({values[0]:g}): there is no spread to judge by")
-    mean = math.fsum(values) / n
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    return mean, math.sqrt(variance / n), n - 1
-
-
-def _quantile(level: float, df: float | None) -> float:
-    """Return the two-sided quantile at `level` of the t distribution, or the normal one (df None)."""
-    if not 0 < level < 1:
-        raise Undefined(f"a confidence level is a fraction between 0 and 1, found {level:g}")
-    if df is None:
-        return NormalDist().inv_cdf((1 + level) / 2)
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, (1 + level) / 2))
-
-
-def _upper_tail(x: float, df: float | None) -> float:
-    """Return P(X > x) under the t distribution, or the normal one (df None)."""
-    if df is None:
-        return 0.5 * math.erfc(x / math.sqrt(2))
-    from scipy.special import stdtr
-
-    return float(stdtr(df, -x))
