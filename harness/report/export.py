@@ -77,7 +77,7 @@ def claim_frame(verdicts: Sequence[Verdict], adjusted: dict[Key, float]) -> pd.D
     columns = [*COLUMNS, *(f"side{number}_{name}" for number in range(1, sides + 1) for name in SIDE)]
     frame = pd.DataFrame(rows, columns=columns)
     # A column of counts with a gap would become a column of floats.
-    counts = [name for name in columns if name.endswith(("_n", "_seeds"))]
+    counts = [name for name in columns if name.startswith("side") and name.endswith(("_n", "_seeds"))]
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
 

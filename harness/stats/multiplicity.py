@@ -57,6 +57,26 @@ def refutes(k: int, p_less: Sequence[float]) -> float:
     return at_least(len(p_less) - k + 1, p_less)
 
 
+def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
+    """Return the error rate at which Holm's procedure compares each p-value, in the order given.
+
+    The smallest of m is compared with alpha / m, the next with alpha / (m - 1), and so on; from the first that is not
+    smaller on, none is rejected, and all that are left are compared with that rate. An interval at 1 - rate excludes 0
+    exactly where its hypothesis is rejected.
+
+    Args:
+        p_values: of the family.
+        alpha: error rate of the whole family.
+    """
+    levels = [alpha] * len(_p_values(p_values))
+    left, stopped = len(p_values), False
+    for index in sorted(range(len(p_values)), key=p_values.__getitem__):
+        levels[index] = alpha / left
+        stopped = stopped or p_values[index] >= alpha / left
+        left -= not stopped
+    return levels
+
+
 def _p_values(p_values: Sequence[float]) -> Sequence[float]:
     """Return the p-values, or raise where one is no probability."""
     if any(not 0 <= p <= 1 for p in p_values):

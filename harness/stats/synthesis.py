@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.stats.intervals import Estimate, Interval, Undefined, _quantile, _upper_tail
+from harness.stats.estimate import Estimate, Interval, Undefined, quantile, upper_tail
 
 ITERATIONS = 200
 """Halvings of the bracket around tau squared: more than double precision can tell apart."""
@@ -180,7 +180,7 @@ def _random_effects(effects: Sequence[Effect], level: float) -> tuple[list[float
     prediction = None
     if df >= 2:
         # Higgins, Thompson and Spiegelhalter 2009 (JRSS A 172), with the standard error of Hartung and Knapp.
-        half = _quantile(level, df - 1) * math.sqrt(tau2 + error**2)
+        half = quantile(level, df - 1) * math.sqrt(tau2 + error**2)
         prediction = Interval(value - half, value + half)
     freedom = (
         "1 degree of freedom: two publications say little of how they differ" if df == 1 else f"{df} degrees of freedom"
@@ -204,8 +204,8 @@ def _weighted(values: Sequence[float], variances: Sequence[float]) -> tuple[floa
 
 def _interval(value: float, error: float, df: float | None, level: float) -> dict[str, float | None]:
     """Return a value's interval and p-values by the t distribution, or the normal one (df None)."""
-    half = _quantile(level, df) * error
-    greater, less = _upper_tail(value / error, df), _upper_tail(-value / error, df)
+    half = quantile(level, df) * error
+    greater, less = upper_tail(value / error, df), upper_tail(-value / error, df)
     return {
         "value": value,
         "low": value - half,

@@ -1,0 +1,2 @@
+def costs(contender, quantity):
+    return None
