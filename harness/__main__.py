@@ -18,7 +18,20 @@ from harness.core.errors import ClaimsError, printable
 
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
-    from harness.cli import data_bench, doctor, fetching, inspect, listing, logits, recipes, report, run, zoo
+    from harness.cli import (
+        data_bench,
+        doctor,
+        export_scores,
+        fetching,
+        inspect,
+        judge,
+        listing,
+        logits,
+        recipes,
+        report,
+        run,
+        zoo,
+    )
 
     return {
         "run": run,
@@ -27,6 +40,8 @@ def commands() -> Mapping[str, ModuleType]:
         "recipes": recipes,
         "inspect": inspect,
         "logits": logits,
+        "judge": judge,
+        "export-scores": export_scores,
         "fetch": fetching,
         "cache": fetching,
         "doctor": doctor,
