@@ -21,7 +21,7 @@ from harness.evidence.source import EvidenceSource, NotComputed, RunProvider
 from harness.judging.agreement import judge_agreement
 from harness.judging.evidence import Evidence, Missing
 from harness.judging.judge import FamilyEvidence, family_evidence, judge
-from harness.judging.question import AgreementQuestion, AnyQuestion, Family, Question
+from harness.judging.question import ALPHA, AgreementQuestion, AnyQuestion, Family, Question
 
 MARGINS: Mapping[str, float] = {MICRO: 1.0, GPU: 0.5}
 """Percentage points within which two frameworks' accuracies are the same. Micro study: 8 to 10 of its 800 to 1,000 test
@@ -76,7 +76,7 @@ class Answers:
     def __init__(self, provider: RunProvider, asked: Iterable[AnyQuestion] = ()):
         self.provider = provider
         self.asked = {(question.source.base, question.hypothesis.id) for question in asked}
-        self._families: dict[tuple[Source, str, Family], FamilyEvidence] = {}
+        self._families: dict[tuple[Source, str, Family], dict[Hypothesis, FamilyEvidence]] = {}
 
     def answer(self, question: AnyQuestion) -> Verdict:
         """Return the verdict on a question.
@@ -92,15 +92,40 @@ class Answers:
         family = question.family if question.family.hypotheses else Family("", (question.hypothesis,))
         key = (question.source, question.claim.id, family)
         if key not in self._families:
-            found = {member.hypothesis: self._gather(member, question) for member in question.members}
-            self._families[key] = family_evidence(found)
-        return self._families[key]
+            self._families[key] = self._looks(question)
+        return self._families[key][question.hypothesis]
 
-    def _gather(self, member: Question, question: Question) -> Evidence | Missing:
+    def _looks(self, question: Question) -> dict[Hypothesis, FamilyEvidence]:
+        """Return each hypothesis' family as it was when it was decided, or at the last look that was worth it."""
+        looks = self.provider.looks if question.source.kind == GPU else (0,)
+        members = {member.hypothesis: member for member in question.members}
+        found = {hypothesis: self._gather(member, question, looks[0]) for hypothesis, member in members.items()}
+        if len(looks) == 1:
+            return dict.fromkeys(members, family_evidence(found))
+        from harness.judging.sequential import worth_more_seeds
+        from harness.stats.sequential import boundaries
+
+        bounds = boundaries(looks, ALPHA)
+        ended: dict[Hypothesis, FamilyEvidence] = {}
+        for at, (seeds, bound) in enumerate(zip(looks, bounds, strict=True)):
+            if at:
+                found |= {h: self._gather(members[h], question, seeds) for h in members if h not in ended}
+            family = family_evidence(found, bound, f"look {at + 1} of {len(looks)}, {seeds} seeds")
+            last = at == len(looks) - 1
+            ended |= {
+                h: family
+                for h in members
+                if h not in ended and (last or not worth_more_seeds(h, family, looks[-1], bounds[-1]))
+            }
+        return ended
+
+    def _gather(self, member: Question, question: Question, seeds: int) -> Evidence | Missing:
         # The micro study takes minutes: there a family is always whole.
         asked = member.source.kind == MICRO or (member.source.base, member.hypothesis.id) in self.asked
         computed = member.hypothesis == question.hypothesis or asked
         provider = self.provider if computed else StoredOnly(self.provider)
+        if seeds:
+            provider = WithSeeds(provider, seeds)
         try:
             return evidence_source(member.source.kind, provider).gather(member)
         except NotComputed as reason:
@@ -109,6 +134,32 @@ class Answers:
             if member.hypothesis == question.hypothesis:
                 raise
             return Missing(str(error))  # its own test says so
+
+
+@dataclass(frozen=True)
+class WithSeeds:
+    """Gives results of runs by so many seeds, for one of several looks."""
+
+    provider: RunProvider
+    seeds: int
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The one number of seeds."""
+        return (self.seeds,)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether what is not here is fetched."""
+        return self.provider.fetches
+
+    def results_for(self, runs: Sequence[Run]) -> list[Result]:
+        """Return the results of runs, computing what is not stored."""
+        return self.provider.results_for(runs)
+
+    def stored(self, runs: Sequence[Run]) -> list[Result]:
+        """Return stored results."""
+        return self.provider.stored(runs)
 
 
 @dataclass(frozen=True)
@@ -121,6 +172,11 @@ class StoredOnly:
     def seeds(self) -> int:
         """Seeds of the final runs on released checkpoints."""
         return self.provider.seeds
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of seeds at which results are judged."""
+        return self.provider.looks
 
     @property
     def fetches(self) -> bool:

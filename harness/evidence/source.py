@@ -29,6 +29,10 @@ class RunProvider(Protocol):
         """Seeds of the final runs on released checkpoints."""
 
     @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of seeds at which the results are judged, in order: one, or several where open questions get more."""
+
+    @property
     def fetches(self) -> bool:
         """Whether what is not here is fetched; otherwise only what is on this machine is used."""
 

@@ -52,6 +52,8 @@ class FamilyEvidence:
     found: Mapping[Hypothesis, Evidence | Missing]
     pooled: PooledSeeds | None
     alphas: Mapping[Hypothesis, float]
+    look: str = ""
+    """Which of several looks at the results this is, with its number of seeds; "" for the only one."""
 
     @property
     def size(self) -> int:
@@ -64,19 +66,22 @@ def never(found: Evidence | Missing) -> bool:
     return isinstance(found, Missing) and found.kind == "not verifiable"
 
 
-def family_evidence(found: Mapping[Hypothesis, Evidence | Missing], alpha: float = ALPHA) -> FamilyEvidence:
+def family_evidence(
+    found: Mapping[Hypothesis, Evidence | Missing], alpha: float = ALPHA, look: str = ""
+) -> FamilyEvidence:
     """Return a family's evidence with the variance between seeds pooled over it, and each hypothesis' error rate.
 
     Args:
         found: by hypothesis, all of one family and source.
         alpha: error rate of the family.
+        look: which of several looks this is.
     """
     there = [each for each in found.values() if isinstance(each, Evidence)]
     pooled = pooled_seeds(there)
     judged = [hypothesis for hypothesis, each in found.items() if not never(each)]
     results = [tested_or_none(hypothesis, found[hypothesis], pooled) for hypothesis in judged]
     levels = dict(zip(judged, alphas(results, alpha), strict=True))
-    return FamilyEvidence(found, pooled, {hypothesis: levels.get(hypothesis, alpha) for hypothesis in found})
+    return FamilyEvidence(found, pooled, {hypothesis: levels.get(hypothesis, alpha) for hypothesis in found}, look)
 
 
 def tested_or_none(hypothesis: Hypothesis, found: Evidence | Missing, pooled: PooledSeeds | None) -> Tested | None:
@@ -120,7 +125,7 @@ def judge(question: Question, family: FamilyEvidence | None = None, found: Evide
         published=hypothesis.to if isinstance(hypothesis, Close) and verdict.estimate is not None else None,
         recipes=tuple(side.recipe for side in evidence.runs),
         searched=tuple(rate for search in evidence.searches for rate in search.rates),
-        family=wording.family(family.size, question.family.name),
+        family=wording.family(family.size, question.family.name, family.look),
         evidence=evidence_lines(evidence),
         rule=rule,
     )

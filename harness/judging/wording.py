@@ -108,9 +108,10 @@ def how_sure(verdict: Verdict, name: VerdictName) -> list[str]:
     return said
 
 
-def family(size: int, function: str) -> str:
+def family(size: int, function: str, look: str = "") -> str:
     """Return which hypotheses share the error rate, and how."""
-    return f"{size} in {function}, Holm" if size > 1 else "by itself"
+    shared = f"{size} in {function}, Holm" if size > 1 else "by itself"
+    return f"{shared}; {look}" if look else shared
 
 
 def rule(version: int, size: int, function: str) -> str:

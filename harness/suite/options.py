@@ -14,6 +14,8 @@ from harness.judging.question import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
 
 MOST_HOURS = 12.0
+AUTO = "auto"
+"""Of --seeds: more seeds where a question is open."""
 DEFAULTS: dict[str, Any] = {
     "--home": None,
     "--report-dir": "reports",
@@ -53,7 +55,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="-m gpu: whose recipes released checkpoints are fine-tuned by: a protocol of the paper (protocols.toml) or"
         " any recipe (paper.toml says which by default)",
     )
-    add("--seeds", type=int, metavar="N", help="-m gpu: seeds of the final runs (paper.toml says how many by default)")
+    add(
+        "--seeds",
+        type=seeds,
+        metavar="N",
+        help="-m gpu: seeds of the final runs (paper.toml says how many by default); auto: 3, then 5, 8 and 12 for what"
+        " is open and could still be decided",
+    )
     add(
         "--device",
         choices=("auto", "cpu"),
@@ -86,6 +94,11 @@ def add_options(parser: pytest.Parser) -> None:
     )
 
 
+def seeds(text: str) -> int | str:
+    """Return the value of --seeds: a number, or AUTO."""
+    return AUTO if text == AUTO else int(text)
+
+
 def given(config: pytest.Config, name: str) -> bool:
     """Return whether an option was given on the command line or in the configuration file."""
     return config.getoption(name, None) is not None
@@ -110,9 +123,9 @@ def require_values(config: pytest.Config) -> None:
         ClaimsError: with the option, what it takes and what was found.
     """
     for name in ("--jobs", "--seeds"):
-        if given(config, name) and option(config, name) < 1:
+        if given(config, name) and option(config, name) != AUTO and option(config, name) < 1:
             raise ClaimsError(f"{name}: expected at least 1, found {option(config, name)}")
-    if 1 < (option(config, "--seeds") or 1) < FEWEST_SEEDS:
+    if given(config, "--seeds") and option(config, "--seeds") != AUTO and 1 < option(config, "--seeds") < FEWEST_SEEDS:
         raise ClaimsError(
             f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {option(config, '--seeds')}: with fewer than"
             f" {FEWEST_SEEDS} the examples of one run are compared, and the others would be computed for nothing"

@@ -31,7 +31,7 @@ from harness.core.source import KINDS
 from harness.core.specs import BACKENDS
 from harness.judging.question import AnyQuestion
 from harness.runs.executor import cores
-from harness.suite.options import add_options, asks_for_gpu, option, request_of, require_used, require_values
+from harness.suite.options import AUTO, add_options, asks_for_gpu, option, request_of, require_used, require_values
 from harness.suite.selection import (
     Selected,
     computes_nothing,
@@ -227,7 +227,8 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
         refuses=tuple(refuses.items()),
         fetches=set(refuses) != set(wanted),
         execution=Execution(compile=option(config, "--compile")),
-        seeds=option(config, "--seeds"),
+        seeds=None if option(config, "--seeds") == AUTO else option(config, "--seeds"),
+        more_seeds=option(config, "--seeds") == AUTO,
     )
 
 

@@ -41,6 +41,8 @@ class SessionConfig:
     execution: Execution | None = None
     seeds: int | None = None
     """Of final runs on released checkpoints; None: as many as the paper's defaults say."""
+    more_seeds: bool = False
+    """Whether open questions get more seeds, look by look, as long as they could still be decided."""
 
 
 class Session:
@@ -120,7 +122,16 @@ class Session:
     @property
     def seeds(self) -> int:
         """Seeds of the final runs on released checkpoints."""
-        return self.config.seeds or paper().defaults.seeds
+        return self.looks[0]
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of seeds at which the results are judged."""
+        if self.config.more_seeds:
+            from harness.stats.sequential import LOOKS
+
+            return tuple(LOOKS)
+        return (self.config.seeds or paper().defaults.seeds,)
 
     @property
     def fetches(self) -> bool:
