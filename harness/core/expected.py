@@ -79,7 +79,7 @@ def expected_answers(path: Path) -> dict[tuple[str, str], str]:
         ClaimsError: malformed.
     """
     tables = read_expected_file(path).get(ANSWERS, {}) if path.exists() else {}
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for claim, by_source in tables.items():
         if not isinstance(by_source, dict) or not all(isinstance(text, str) for text in by_source.values()):
             raise ClaimsError(f'{path.name} [{ANSWERS}.{claim}]: expected lines SOURCE = "ANSWER"; correct the file')

@@ -159,7 +159,7 @@ class Verdict:
     """The parts of a compound hypothesis."""
     tau: float | None = None
     i2: float | None = None
-    """Heterogeneity between publications: standard deviation (percentage points), and share of the variance (0 to 1)."""
+    """Heterogeneity between publications: standard deviation (percentage points), share of the variance (0 to 1)."""
     prediction: tuple[float, float] | None = None
     """Where another publication's figure would lie with 95 %, percentage points."""
     conditional: str = ""
@@ -170,6 +170,8 @@ class Verdict:
     """Version of the rules, with the family."""
     digest: str = ""
     """Of the hypothesis."""
+    registered: str = ""
+    """Of measured evidence: "preregistered on DATE", "locked on DATE" (with its first verdict), or "post hoc"."""
 
     @property
     def key(self) -> tuple[str, str, str]:

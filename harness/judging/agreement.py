@@ -46,7 +46,8 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
         return replace(verdict, runs=runs, task=task, tolerance=question.margin, evidence=lines)
     names = {PAPER_WORDS.get(each.verdict, each.verdict) for each in verdicts.values()}
     term, estimate, name = least_alike(question, evidence)
-    reason = f"{term[0]}, {wording.difference(*question.backends, estimate)}, {wording.position(name, question.margin)}"
+    one, two = question.backends
+    reason = f"{term[0]}, {wording.difference(one, two, estimate)}, {wording.position(name, question.margin)}"
     if names == {"REPRODUCED", "REFUTED"}:
         name = "REFUTED"
     elif len(names) > 1 and name == "REPRODUCED":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError
 from harness.core.specs import STRICT, fault
+from harness.core.toml import table_stamp
 
 FILE = "ledger.jsonl"
 FIRST = "0" * 64
@@ -82,6 +84,21 @@ def read(path: Path) -> tuple[Line, ...]:
         previous = hashlib.sha256(raw).hexdigest()
         lines.append(line)
     return tuple(lines)
+
+
+def read_once(path: Path) -> tuple[Line, ...]:
+    """Return the lines of a ledger, read once as long as it stays as it is.
+
+    Raises:
+        ClaimsError: it is damaged.
+    """
+    return _read(path, table_stamp(path))
+
+
+@cache
+def _read(path: Path, stamp: tuple[int, ...]) -> tuple[Line, ...]:
+    del stamp
+    return read(path)
 
 
 def appended(path: Path, entries: Iterable[Entry], date: str) -> bytes:

@@ -42,7 +42,7 @@ def changed(expected: Expected | None, found: Verdict, machine: str = "") -> Cha
 
 def same_verdict(recorded: str, found: Verdict) -> bool:
     """Return whether a verdict is the one on record; the micro study's old words mean its own."""
-    return recorded in (found.verdict, PAPER_WORDS.get(found.verdict), MICRO_WORDS.get(found.verdict))  # type: ignore[arg-type]
+    return recorded in (found.verdict, PAPER_WORDS.get(found.verdict), MICRO_WORDS.get(found.verdict))
 
 
 def was_is(expected: Expected, found: Verdict) -> str:

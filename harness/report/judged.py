@@ -26,6 +26,8 @@ class Judged:
     """Ids of all hypotheses of the claim, judged in this session or not."""
     notes: tuple[str, ...] = ()
     """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
+    answers: tuple[tuple[str, str], ...] = ()
+    """(source, answer) pairs that are on record of the claim."""
     problems: tuple[str, ...] = ()
     """What went wrong although the hypothesis was judged, e.g. a result that could not be stored."""
 

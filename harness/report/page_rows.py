@@ -275,6 +275,7 @@ def evidence(verdict: Verdict, kept: bool) -> Evidence:
     words = [plural(len(verdict.citations), "citation")] if verdict.citations else []
     words += [plural(len(verdict.runs), "run")] if verdict.runs else []
     date = verdict.date.replace("T", " ") or "not dated"
+    date += f"; {verdict.registered}" if verdict.registered else ""
     return Evidence(
         "Evidence" + (f": {', '.join(words)}" if words else ""),
         verdict.method,

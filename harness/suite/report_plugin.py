@@ -6,7 +6,7 @@ import html
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,8 @@ class ReportPlugin:
         self.written = True
         """Whether the page could be written."""
         self._verdicts: dict[str, Verdict] = {}
+        self._answers: dict[tuple[str, str], str] = {}
+        """Answers on record, by claim and source."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the verdict of a test from the first of its reports that carries one."""
@@ -128,6 +130,7 @@ class ReportPlugin:
         except ClaimsError as error:
             self._problem(str(error))
         self.stated[claim.id] = judged.stated
+        self._answers |= {(claim.id, source): name for source, name in judged.answers}
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
@@ -185,6 +188,8 @@ class ReportPlugin:
                 merged.keep_stated(self.stated)
                 self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.store.verdicts.get(key)}
                 self.store = merged
+                for line in changed_answers(self._answers, merged, self.fresh):
+                    self._problem(line)
                 save(self.folder, merged)
                 export.write(self.folder, merged)
         except ClaimsError as error:
@@ -244,6 +249,23 @@ class ReportPlugin:
         """Keep the page small: what passed, or ended as its verdict says, needs no log beside the verdict."""
         if not report.failed:
             data.clear()
+
+
+def changed_answers(recorded: Mapping[tuple[str, str], str], store: VerdictStore, fresh: Collection[Key]) -> list[str]:
+    """Return which answers differ from those on record, a line each: was, is, and the sentence.
+
+    Args:
+        recorded: answers on record, by claim and source.
+        store: all verdicts.
+        fresh: keys of the verdicts of this session: an answer that none of them bears on is not looked at.
+    """
+    touched = {(claim, source, hypothesis) for claim, hypothesis, source in fresh}
+    return [
+        f"{each.claim}, {each.source}: the answer was {was}, is {each.answer}; {each.sentence}"
+        for each in store.answers()
+        if (was := recorded.get(each.key)) not in (None, each.answer)
+        and any((each.claim, each.source, hypothesis) in touched for hypothesis in each.hypotheses)
+    ]
 
 
 def escape(value: Any) -> Any:

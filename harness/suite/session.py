@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness.core.claim import Claim, Statement, StatementRecord
+from harness.core.expected import FILE, expected_answers
 from harness.core.paper import paper, using
 from harness.core.specs import BACKENDS, Result, Run
 from harness.core.verdict import Verdict
 from harness.evidence.questions import Answers, EvidenceRequest, runs_of
 from harness.evidence.source import NotComputed
+from harness.judging import ledger
 from harness.judging.question import AnyQuestion
 from harness.runs.executor import Executor
 from harness.runs.store import Store
@@ -95,6 +97,12 @@ class Session:
         """Return a claim for the report, with what it comes down to."""
         return replace(claim, statements=tuple(self._statements.get(claim.id, {}).values()))
 
+    def recorded_answers(self, claim: Claim) -> tuple[tuple[str, str], ...]:
+        """Return the (source, answer) pairs that are on record of a claim."""
+        folder = self.paper(claim)
+        known = expected_answers(folder / FILE) if folder is not None else {}
+        return tuple((source, name) for (of, source), name in known.items() if of == claim.id)
+
     def paper(self, claim: Claim) -> Path | None:
         """Return the folder of the paper that a claim is of; None: the current one."""
         return self._papers.get(claim.id)
@@ -171,8 +179,14 @@ class Session:
         Raises:
             ClaimsError: material differs from what was pinned, a check failed, or computing failed.
         """
-        with using(self.paper(question.claim)):
-            return self._answers.answer(question)
+        folder = self.paper(question.claim)
+        with using(folder):
+            found = self._answers.answer(question)
+        if not question.source.measured or folder is None or found.verdict in ("NOT RUN", "NOT VERIFIABLE"):
+            return found
+        lines = ledger.read_once(folder / ledger.FILE)
+        since = ledger.registration(lines, found.source, found.hypothesis, found.digest)
+        return replace(found, registered=since)
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[None]:

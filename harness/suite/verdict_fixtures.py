@@ -44,7 +44,8 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
     change = changed(question.expected, found, processor())
     notes = (*session.notes, *([f"changed: {change.line}"] if change.line and not change.fails else []))
     claim, stated = session.reported(question.claim), session.stated(question.claim)
-    judged = Judged(found, claim, stated, notes, tuple(session.executor.problems))
+    recorded = session.recorded_answers(question.claim)
+    judged = Judged(found, claim, stated, notes, recorded, tuple(session.executor.problems))
     session.notes.clear()
     request.node.user_properties.append(judged.as_property())
     return found
@@ -66,6 +67,8 @@ def judge(request: pytest.FixtureRequest, verdict: Verdict, question: AnyQuestio
         change = changed(question.expected, verdict, processor())
         if change.fails or (strict and change.line):
             pytest.fail(f"changed: {change.line}", pytrace=False)
+        if strict and verdict.registered == "post hoc":
+            pytest.fail(f"post hoc: the hypothesis is not locked as it is stated; {line}", pytrace=False)
         recorded = question.expected is not None and bool(question.expected.hypothesis)
         if verdict.verdict in AGAINST:
             if question.expected is None:
