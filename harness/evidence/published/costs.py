@@ -54,6 +54,11 @@ class Cost:
         return float(self._number * SUFFIXES[self._suffix])
 
     @property
+    def unit(self) -> str:
+        """What is counted, with its setting, e.g. "exaFLOPs of pre-training, 14 epochs"."""
+        return ", ".join(filter(None, (self.quantity, self.setting)))
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """The smallest and largest number that is printed so, rounded to nearest."""
         exponent = self._number.as_tuple().exponent
@@ -129,40 +134,50 @@ def _read_once(path: Path) -> tuple[Cost, ...]:
     return read(path)
 
 
-def costs(contender: Contender, quantity: str, setting: str | None = None) -> tuple[Cost, ...]:
-    """Return what was published of a contender's cost.
+def published_costs(contender: Contender, of: str) -> tuple[Cost, ...]:
+    """Return every published cost of a contender; none where nobody published it.
 
     Args:
         contender: the model; its resolution, where it has one, must be the cost's.
-        quantity: e.g. "TPUv3-core-days".
-        setting: only of this setting, e.g. "7 epochs"; None: of any.
-
-    Raises:
-        ClaimsError: a quantity that nobody published.
+        of: a quantity, e.g. "TPUv3-core-days", or one with its setting, e.g. "exaFLOPs of pre-training, 14 epochs".
     """
-    quantities = {cost.quantity for cost in load()}
-    if quantity not in quantities:
-        raise unknown("quantity", quantity, quantities)
-    wanted = (contender.architecture, contender.pretrained_on, contender.variant, quantity)
+    wanted = (contender.architecture, contender.pretrained_on, contender.variant)
     return tuple(
         cost
         for cost in load()
-        if (cost.architecture, cost.pretrain, cost.variant, cost.quantity) == wanted
-        and (setting is None or cost.setting == setting)
+        if (cost.architecture, cost.pretrain, cost.variant) == wanted
+        and of in (cost.quantity, cost.unit)
         and (contender.resolution is None or cost.resolution == contender.resolution)
     )
 
 
-def ratios(a: Contender, b: Contender, quantity: str) -> tuple[CostRatio, ...]:
+def costs(contender: Contender, of: str) -> Cost | None:
+    """Return what a contender costs as published; None where nobody published it.
+
+    Args:
+        contender: the model.
+        of: as in published_costs.
+
+    Raises:
+        ClaimsError: it has several costs, of other settings or resolutions: only equal ones can be compared.
+    """
+    found = published_costs(contender, of)
+    if len(found) > 1:
+        listed = "; ".join(f"{each.unit} at {each.resolution or 'any'} pixels" for each in found)
+        raise ClaimsError(
+            f"{contender}, {of}: expected one published cost, found {len(found)} ({listed});"
+            " name the setting, and the contender's resolution"
+        )
+    return found[0] if found else None
+
+
+def ratios(a: Contender, b: Contender, of: str) -> tuple[CostRatio, ...]:
     """Return the cost of a over that of b, for every source, table and setting that has both.
 
     Args:
         a: whose cost is divided.
         b: by whose cost.
-        quantity: e.g. "TPUv3-core-days".
-
-    Raises:
-        ClaimsError: a quantity that nobody published.
+        of: as in published_costs.
     """
 
     def place(cost: Cost) -> tuple[str, str, str, int | None]:
@@ -170,7 +185,7 @@ def ratios(a: Contender, b: Contender, quantity: str) -> tuple[CostRatio, ...]:
 
     return tuple(
         CostRatio(x.value / y.value, x.bounds[0] / y.bounds[1], x.bounds[1] / y.bounds[0], x, y)
-        for x in costs(a, quantity)
-        for y in costs(b, quantity)
+        for x in published_costs(a, of)
+        for y in published_costs(b, of)
         if place(x) == place(y)
     )

@@ -41,8 +41,8 @@ def read(tmp_path, *records):
     ],
 )
 def test_core_days_are_those_of_table_2(architecture, pretrain, days):
-    [found] = costs.costs(Contender(architecture, pretrain), DAYS)
-    assert found.value == days
+    found = costs.costs(Contender(architecture, pretrain), DAYS)
+    assert (found.value, found.unit) == (days, DAYS)
     assert "Table 2" in found.citation
 
 
@@ -89,11 +89,12 @@ def test_every_model_with_a_cost_has_accuracies_in_the_same_table():
 
 def test_a_resolution_that_is_asked_for_is_that_of_the_cost():
     flops = "FLOPs an image"
-    [small] = costs.costs(Contender("ConvNeXt-B", K21, resolution=224), flops)
-    [large] = costs.costs(Contender("ConvNeXt-B", K21, resolution=384), flops)
+    small, large = (costs.costs(Contender("ConvNeXt-B", K21, resolution=side), flops) for side in (224, 384))
     # Convolutions cost in proportion to the area.
     assert large.value / small.value == pytest.approx((384 / 224) ** 2, rel=0.01)
-    assert len(costs.costs(Contender("ConvNeXt-B", K21), flops)) == 2
+    assert len(costs.published_costs(Contender("ConvNeXt-B", K21), flops)) == 2
+    with pytest.raises(ClaimsError, match=r"expected one published cost, found 2 .*at 224 pixels"):
+        costs.costs(Contender("ConvNeXt-B", K21), flops)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +138,17 @@ def test_a_file_that_is_no_list_of_records_is_refused(tmp_path, text, message):
         costs.read(tmp_path / "costs.json")
 
 
-def test_an_unknown_quantity_is_named():
-    with pytest.raises(ClaimsError, match=r"unknown quantity 'TPU-days'.*TPUv3-core-days"):
-        costs.costs(Contender("ViT-L/16", JFT), "TPU-days")
+def test_what_nobody_published_is_none():
+    assert costs.costs(Contender("ViT-L/16", JFT), "dollars") is None
+    assert costs.costs(Contender("ViT-B/16", JFT), DAYS) is None
+    assert costs.ratios(Contender("ViT-B/16", JFT), Contender("BiT-R152x4", JFT), DAYS) == ()
+
+
+def test_a_setting_tells_costs_of_one_model_apart():
+    contender, of = Contender("ViT-L/16", JFT), "exaFLOPs of pre-training"
+    assert [costs.costs(contender, f"{of}, {n} epochs").value for n in (7, 14)] == [783, 1567]
+    with pytest.raises(ClaimsError, match=r"found 2 .*14 epochs.*name the setting"):
+        costs.costs(contender, of)
 
 
 def test_each_record_is_a_line_of_its_own():
