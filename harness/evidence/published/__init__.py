@@ -10,6 +10,7 @@ from harness.evidence.published.figures import (
 )
 from harness.evidence.published.matching import Published, PublishedComparison, Reading, published_comparisons, single
 from harness.evidence.published.publication_rows import Row, rows, rows_of_one
+from harness.evidence.published.seed_spread import SeedSpread, seed_spread
 
 __all__ = [
     "Figure",
@@ -18,6 +19,7 @@ __all__ = [
     "PublishedComparison",
     "Reading",
     "Row",
+    "SeedSpread",
     "examples_by_dataset",
     "load",
     "matching_figures",
@@ -25,5 +27,6 @@ __all__ = [
     "published_comparisons",
     "rows",
     "rows_of_one",
+    "seed_spread",
     "single",
 ]

@@ -26,6 +26,9 @@ Origin = Literal["paper", "replication", "re-evaluation"]
 somebody, again, by training or fine-tuning ("replication"); or the authors, and somebody evaluated the released file
 again ("re-evaluation"), which checks a pipeline and replicates nothing."""
 
+PART_KEYS = ("table", "setting", "dataset", "variant", "family", "architecture", "pretrain")
+"""Fields of Figure that tell figures of one source apart."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class Part:
@@ -36,6 +39,9 @@ class Part:
     setting: str = ""
     dataset: str = ""
     variant: str = ""
+    family: str = ""
+    architecture: str = ""
+    pretrain: str = ""
     origin: Origin | None = None
     """None: the source's."""
     cluster: Id | None = None
@@ -43,15 +49,14 @@ class Part:
 
     def __post_init__(self) -> None:
         if not self.keys:
-            raise ValueError("a part needs a table, setting, dataset or variant; what holds for all is the source's")
+            raise ValueError(f"a part needs one of {', '.join(PART_KEYS)}; what holds for all is the source's")
         if self.origin is None and self.cluster is None:
             raise ValueError("a part says an origin or a cluster that is not the source's")
 
     @property
     def keys(self) -> dict[str, str]:
         """What tells its figures from the source's others, by field of Figure."""
-        given = {"table": self.table, "setting": self.setting, "dataset": self.dataset, "variant": self.variant}
-        return {key: value for key, value in given.items() if value}
+        return {name: getattr(self, name) for name in PART_KEYS if getattr(self, name)}
 
     def has(self, figure: Figure) -> bool:
         """Return whether a figure of the source belongs to it."""

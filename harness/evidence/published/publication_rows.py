@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.core.claim import Contender
+from harness.core.paper import paper
 from harness.evidence.published.figures import Origin, publications
 from harness.evidence.published.matching import Published, published_comparisons, single
+from harness.evidence.published.seed_spread import SeedSpread
 from harness.stats.intervals import Undefined
 from harness.stats.synthesis import Effect, sum_of
 
-WEAKEST_FIRST: tuple[Origin, ...] = ("re-evaluation", "replication", "paper")
-"""A comparison replicates something only if no side of it is the authors' own weights evaluated again."""
+WEAKEST_FIRST: tuple[Origin, ...] = ("re-evaluation", "paper", "replication")
+"""A comparison replicates something only if every side was trained or fine-tuned again; one side of weights that were
+evaluated again makes it a check of a pipeline."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Row:
     source: str
     """Id of the source."""
     cluster: str
-    """Rows of one cluster are no independent evidence; sources.toml says why."""
+    """Rows of one cluster are no independent evidence: sides of theirs share runs or weights. The clusters of
+    sources.toml that are linked so, e.g. "vit-paper+vit-paper/7-epochs"."""
     origin: Origin
     """Who made the weights; where sides differ, what says least."""
     sides: tuple[Published, ...]
@@ -37,12 +41,14 @@ class Row:
         """Source, table and address, each once."""
         return tuple(dict.fromkeys(side.citation for side in self.sides))
 
-    def effect(self, weights: Sequence[float], target: float = 0.0) -> Effect:
+    def effect(self, weights: Sequence[float], target: float = 0.0, spread: SeedSpread | None = None) -> Effect:
         """Return a weighted sum of the sides minus a target, with its uncertainty.
 
         Args:
             weights: one for each side, e.g. (1, -1) for a difference, (1,) for one accuracy.
             target: what the sum is compared with, a fraction.
+            spread: what fine-tuned sides without a spread of their own are taken to vary by over seeds; None: nothing,
+                so that the effect is conditional on their one run.
 
         Returns:
             Its variance is None where a side that counts has none. Degrees of freedom are Welch and Satterthwaite's,
@@ -54,11 +60,17 @@ class Row:
         """
         if len(weights) != len(self.sides):
             raise Undefined(f"{self.publication}: expected {len(self.sides)} weights, found {len(weights)}")
-        counting = [(weight, side) for weight, side in zip(weights, self.sides, strict=True) if weight]
-        value = sum(weight * side.value for weight, side in counting) - target
-        if any(side.variance is None for _, side in counting):
+        counting = [each for each in zip(weights, self.sides, self.recipes, strict=True) if each[0]]
+        value = sum(weight * side.value for weight, side, _ in counting) - target
+        if any(side.variance is None for _, side, _ in counting):
             return Effect(value, None)
-        return Effect(value, *sum_of((w * w * variance, df) for w, side in counting for variance, df in side.parts))
+        parts = [(w * w * variance, df) for w, side, _ in counting for variance, df in side.parts]
+        # One estimate stands for every side without its own, so that it counts once, with its degrees of freedom.
+        evaluated = paper().defaults.evaluation
+        runs = sum(w * w / side.seeds for w, side, made in counting if side.over_seeds is None and made != evaluated)
+        if spread is not None and runs:
+            parts.append((runs * spread.variance, spread.df))
+        return Effect(value, *sum_of(parts))
 
 
 def rows(contenders: Sequence[Contender], on: str) -> tuple[Row, ...]:
@@ -71,7 +83,7 @@ def rows(contenders: Sequence[Contender], on: str) -> tuple[Row, ...]:
     Raises:
         ClaimsError: a dataset that has no published figures.
     """
-    return tuple(_row(found.publication, found.sides) for found in published_comparisons(contenders, on))
+    return _rows((found.publication, found.sides) for found in published_comparisons(contenders, on))
 
 
 def rows_of_one(
@@ -90,23 +102,39 @@ def rows_of_one(
     """
     wanted = None if recipes is None else set(recipes)
     readings = single(contender, on, exclude_sources)
-    return tuple(
-        _row(reading.publication, (reading.published,))
+    return _rows(
+        (reading.publication, (reading.published,))
         for reading in readings
         if wanted is None or reading.recipe in wanted
     )
 
 
-def _row(publication: str, sides: tuple[Published, ...]) -> Row:
+def _rows(found: Iterable[tuple[str, tuple[Published, ...]]]) -> tuple[Row, ...]:
+    """Return publications as rows, those with a cluster in common in one cluster."""
+    listed = [(publication, sides, _clusters(sides)) for publication, sides in found]
+    linked: list[frozenset[str]] = []
+    for _, _, clusters in listed:
+        touching = [group for group in linked if group & clusters]
+        linked = [group for group in linked if group not in touching] + [clusters.union(*touching)]
+    return tuple(
+        _row(publication, sides, "+".join(sorted(next(group for group in linked if clusters <= group))))
+        for publication, sides, clusters in listed
+    )
+
+
+def _clusters(sides: tuple[Published, ...]) -> frozenset[str]:
+    """Return the clusters that sources.toml gives the figures of a row's sides."""
+    return frozenset(publications()[figure.source].cluster_of(figure) for side in sides for figure in side.figures)
+
+
+def _row(publication: str, sides: tuple[Published, ...], cluster: str) -> Row:
     figures = [figure for side in sides for figure in side.figures]
     source = publications()[figures[0].source]
-    clusters = {source.cluster_of(figure) for figure in figures}
     origins = {source.origin_of(figure) for figure in figures}
     return Row(
         publication,
         source.id,
-        # Sides of two clusters share runs with both: only the whole source is sure to be independent of others.
-        clusters.pop() if len(clusters) == 1 else source.cluster or source.id,
+        cluster,
         next(origin for origin in WEAKEST_FIRST if origin in origins),
         sides,
         tuple(side.figures[0].recipe or source.recipe for side in sides),

@@ -10,7 +10,6 @@ from harness.core.errors import ClaimsError
 from harness.evidence.published import (
     figures,
     load,
-    matching_figures,
     publications,
     published_comparisons,
     rows,
@@ -86,10 +85,20 @@ def test_pretrainings_of_the_paper_are_independent_and_its_tables_of_one_pretrai
     assert {(row.cluster, row.origin) for row in several} == {("vit-paper", "paper")}
 
 
-def test_a_row_of_sides_from_two_clusters_is_only_independent_of_other_sources():
+def test_a_row_of_sides_from_two_clusters_links_them():
     [mixed] = rows([Contender("ViT-H/14", JFT), Contender("R50+ViT-B/16", JFT)], "cifar10")
     assert mixed.publication.endswith("14-epochs-vs-7-epochs")
-    assert mixed.cluster == "vit-paper"
+    assert mixed.cluster == "vit-paper+vit-paper/7-epochs"
+
+
+def test_rows_that_share_one_side_are_one_cluster():
+    # timm evaluated the ConvNeXt of the paper's table, against another ViT than the table has.
+    sides = Contender("ConvNeXt-B", K21, resolution=384), Contender("ViT-B/16", K21, "augreg", 384)
+    found = {row.source: row for row in rows(sides, "imagenet")}
+    assert set(found) == {"convnext-paper", "timm"}
+    assert found["convnext-paper"].cluster == found["timm"].cluster == "augreg-weights+convnext-weights"
+    assert [found[source].origin for source in ("convnext-paper", "timm")] == ["paper", "re-evaluation"]
+    assert together(list(found.values())).publications == 1
 
 
 def test_one_side_of_the_authors_own_weights_makes_a_re_evaluation():
@@ -189,17 +198,37 @@ def test_two_readmes_of_one_repository_print_no_run_twice():
         assert len(same) <= 2, same
 
 
-def test_the_papers_table_6_repeats_figures_of_table_5():
-    for dataset, value in (("imagenet", 87.12), ("cifar100", 94.04), ("pets", 97.11)):
-        found = matching_figures("ViT-L/16", JFT, dataset=dataset, source="vit-paper")
-        assert {f.table for f in found if f.value == value} == {"Table 5", "Table 6"}
+def test_columns_that_the_paper_prints_twice_are_one_cluster():
+    def columns(table):
+        found = {}
+        for figure in load():
+            if (figure.source, figure.table, figure.pretrain) == ("vit-paper", table, JFT):
+                column = found.setdefault((figure.architecture, figure.setting), {})
+                column[figure.dataset] = (figure.value, publications()["vit-paper"].cluster_of(figure))
+        return found
+
+    repeated = set()
+    for (architecture, _), first in columns("Table 5").items():
+        for (other, setting), second in columns("Table 6").items():
+            values = [{d: value for d, (value, _) in column.items()} for column in (first, second)]
+            if architecture == other and values[0] == values[1]:
+                assert first == second, (architecture, setting)
+                repeated.add((architecture, setting))
+    short = {(f"ViT-{name}", "7 epochs") for name in ("B/16", "B/32", "L/32")}
+    assert repeated == short | {("ViT-L/16", "14 epochs")}
+
+
+def test_a_table_that_repeats_another_is_no_second_report():
+    found = rows([Contender("ViT-B/16", JFT), Contender("ViT-B/32", JFT)], "pets")
+    assert [row.publication for row in found] == ["vit-paper/table-5", "vit-paper/table-6/7-epochs"]
+    assert together(found).method.startswith("one report")
 
 
 @pytest.mark.parametrize(
     "parts, message",
     [
         ('parts = [{ setting = "x", cluster = "c" }]', r"parts: expected figures of .'setting': 'x'., found none"),
-        ('parts = [{ cluster = "c" }]', "a part needs a table, setting, dataset or variant"),
+        ('parts = [{ cluster = "c" }]', "a part needs one of table, setting, dataset"),
         ('parts = [{ dataset = "cifar10" }]', "a part says an origin or a cluster"),
         ('parts = [{ dataset = "cifar10", origin = "guess" }]', "origin"),
         ('cluster = "a b"', "cluster"),
