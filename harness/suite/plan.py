@@ -45,13 +45,31 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         write_atomic(folder / FILE, to_json(found).encode())
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
+    questions = questions_of(session.items)
     terminal: Any = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
         terminal.write_line("")
-        for line in text(found, terminal._tw.fullwidth).splitlines():
+        for line in [*text(found, terminal._tw.fullwidth).splitlines(), *power_and_price(config, questions)]:
             terminal.write_line(line)
         terminal.write_line(f"plan: {folder / FILE}")
     return True
+
+
+def power_and_price(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[str]:
+    """Return which differences the session could find, and with more seeds for open questions what that could cost."""
+    from harness.cost.table import hours
+    from harness.evidence.released.detectable import detectable, lines
+
+    session = config.stash[SESSION]
+    found = [one for part in session.by_paper(questions) for one in detectable(part, session.looks[-1])]
+    shown = lines(found)
+    if len(session.looks) > 1:
+        most = plan_of(config, questions, session.looks[-1])
+        shown.append(
+            f"--seeds auto: {session.looks[0]} seeds as above; if every question stays open, {session.looks[-1]} seeds"
+            f" and {hours(most.hours) if most.card is not None else '?'} GPU hours."
+        )
+    return shown
 
 
 def is_limited(config: pytest.Config, selected: Selected) -> bool:
@@ -76,8 +94,14 @@ def check_gpu_budget(config: pytest.Config, questions: Sequence[AnyQuestion]) ->
         warnings.warn(pytest.PytestWarning(line), stacklevel=2)
 
 
-def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion]) -> Plan:
-    """Return the plan of questions on the card that is named, else on the one at hand."""
+def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion], seeds: int | None = None) -> Plan:
+    """Return the plan of questions on the card that is named, else on the one at hand.
+
+    Args:
+        config: with the options.
+        questions: what is asked.
+        seeds: of final runs; None: as many as the session starts with.
+    """
     from harness.cost.cards import card, card_at_hand
     from harness.cost.plan import plan
     from harness.evidence.released.needed_runs import planned
@@ -85,7 +109,7 @@ def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion]) -> Plan:
 
     session = config.stash[SESSION]
     name = option(config, "--card")
-    rows = [row for part in session.by_paper(questions) for row in planned(part, session.seeds, session.executor.store)]
+    rows = [row for part in session.by_paper(questions) for row in planned(part, seeds or session.seeds, session.executor.store)]
     return plan(
         rows,
         card(name) if name else card_at_hand(),
