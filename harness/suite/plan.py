@@ -109,7 +109,11 @@ def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion], seeds: int 
 
     session = config.stash[SESSION]
     name = option(config, "--card")
-    rows = [row for part in session.by_paper(questions) for row in planned(part, seeds or session.seeds, session.executor.store)]
+    rows = [
+        row
+        for part in session.by_paper(questions)
+        for row in planned(part, seeds or session.seeds, session.executor.store)
+    ]
     return plan(
         rows,
         card(name) if name else card_at_hand(),

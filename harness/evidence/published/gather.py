@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.core.hypotheses import Close, Hypothesis, Ratio, Simple, datasets_of, simple_parts
 from harness.core.paper import paper
 from harness.evidence.published.costs import costs
 from harness.evidence.published.figures import examples_by_dataset, publications
 from harness.evidence.published.matching import Published
-from harness.evidence.published.publication_rows import Row, rows, rows_of_one
+from harness.evidence.published.publication_rows import WEAKEST_FIRST, Row, linked, rows, rows_of_one
+from harness.evidence.published.seed_spread import seed_spread
 from harness.judging.evidence import Cost, Evidence, Missing, PublishedRow, PublishedSide
 from harness.judging.question import Question
 
@@ -82,9 +84,11 @@ def part_rows(part: Simple) -> tuple[PublishedRow, ...]:
         contenders = [term.contender for term in part.contrast.terms if term.on == on]
         by_dataset.append({row.publication: row for row in rows(contenders, on)})
     order = [term.contender for term in part.contrast.terms]
+    together = joint(by_dataset)
+    clusters = linked([frozenset(name for row in chosen for name in row.cluster.split("+")) for chosen in together])
     return tuple(
-        published_row(chosen, in_order(part, dict(zip(datasets, chosen, strict=True))), order)
-        for chosen in joint(by_dataset)
+        replace(published_row(chosen, in_order(part, dict(zip(datasets, chosen, strict=True))), order), cluster=cluster)
+        for chosen, cluster in zip(together, clusters, strict=True)
     )
 
 
@@ -127,19 +131,30 @@ def published_row(
         tolerance: percentage points that its recipe allows, for Close.
     """
     origins = [row.origin for row in chosen]
-    weakest = next(origin for origin in ("re-evaluation", "replication", "paper") if origin in origins)
+    weakest = next(origin for origin in WEAKEST_FIRST if origin in origins)
     names = dict.fromkeys(row.publication for row in chosen)
     return PublishedRow(
         publication=" + ".join(names),
         cluster=chosen[0].cluster,
         origin=weakest,
         sides=tuple(
-            PublishedSide(str(contender), side.value, side.parts, side.n, side.seeds)
+            PublishedSide(str(contender), side.value, parts_of(side), side.n, side.seeds)
             for contender, side in zip(contenders, sides, strict=True)
         ),
         citation="; ".join(dict.fromkeys(side.citation for side in sides)),
         tolerance=tolerance,
     )
+
+
+def parts_of(side: Published) -> tuple[tuple[float, float | None], ...]:
+    """Return the parts of a figure's variance: test examples, and its own spread over seeds or else what is published
+    of the dataset, so that the interval speaks of new seeds. Weights that were only evaluated have no seeds."""
+    first = side.figures[0]
+    made = first.recipe or publications()[first.source].recipe
+    spread = None if made == paper().defaults.evaluation else seed_spread(first.dataset)
+    if not side.parts or side.over_seeds is not None or spread is None:
+        return side.parts
+    return (*side.parts, (spread.variance / side.seeds, spread.df))
 
 
 def in_tables(name: str) -> bool:

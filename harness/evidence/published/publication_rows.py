@@ -111,15 +111,18 @@ def rows_of_one(
 
 def _rows(found: Iterable[tuple[str, tuple[Published, ...]]]) -> tuple[Row, ...]:
     """Return publications as rows, those with a cluster in common in one cluster."""
-    listed = [(publication, sides, _clusters(sides)) for publication, sides in found]
-    linked: list[frozenset[str]] = []
-    for _, _, clusters in listed:
-        touching = [group for group in linked if group & clusters]
-        linked = [group for group in linked if group not in touching] + [clusters.union(*touching)]
-    return tuple(
-        _row(publication, sides, "+".join(sorted(next(group for group in linked if clusters <= group))))
-        for publication, sides, clusters in listed
-    )
+    listed = list(found)
+    names = linked([_clusters(sides) for _, sides in listed])
+    return tuple(_row(publication, sides, name) for (publication, sides), name in zip(listed, names, strict=True))
+
+
+def linked(clusters: Sequence[frozenset[str]]) -> list[str]:
+    """Return one name for each row: rows that have a cluster in common, directly or through others, have one name."""
+    groups: list[frozenset[str]] = []
+    for each in clusters:
+        touching = [group for group in groups if group & each]
+        groups = [group for group in groups if group not in touching] + [each.union(*touching)]
+    return ["+".join(sorted(next(group for group in groups if each <= group))) for each in clusters]
 
 
 def _clusters(sides: tuple[Published, ...]) -> frozenset[str]:
