@@ -21,7 +21,7 @@ from harness.evidence.source import EvidenceSource, NotComputed, RunProvider
 from harness.judging.agreement import judge_agreement
 from harness.judging.evidence import Evidence, Missing
 from harness.judging.judge import FamilyEvidence, family_evidence, judge
-from harness.judging.question import ALPHA, AgreementQuestion, AnyQuestion, Family, Question
+from harness.judging.question import ALONE, ALPHA, AgreementQuestion, AnyQuestion, Family, Question
 
 MARGINS: Mapping[str, float] = {MICRO: 1.0, GPU: 0.5}
 """Percentage points within which two frameworks' accuracies are the same. Micro study: 8 to 10 of its 800 to 1,000 test
@@ -317,7 +317,7 @@ class Stated:
 
 
 def question(
-    claim: Claim, hypothesis: Hypothesis, source: Source, family: Family = Family(), statement: str = ""
+    claim: Claim, hypothesis: Hypothesis, source: Source, family: Family = ALONE, statement: str = ""
 ) -> AnyQuestion:
     """Return the question that a source answers on a hypothesis."""
     if source.backend == AGREEMENT:

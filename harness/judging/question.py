@@ -27,6 +27,10 @@ class Family:
     """In the order in which they are stated."""
 
 
+ALONE = Family()
+"""Of a hypothesis that stands for itself."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One hypothesis put to one source of evidence."""
@@ -34,7 +38,7 @@ class Question:
     claim: Claim
     hypothesis: Hypothesis
     source: Source
-    family: Family = Family()
+    family: Family = ALONE
     statement: str = ""
     """The claim's statement that the hypothesis answers, in plain words; "" for any other."""
 
@@ -69,7 +73,7 @@ class AgreementQuestion:
     """The source that is asked on each framework."""
     margin: float
     """Percentage points within which two accuracies are the same."""
-    family: Family = Family()
+    family: Family = ALONE
     statement: str = ""
 
     @property
