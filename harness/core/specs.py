@@ -14,11 +14,12 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic.dataclasses import dataclass, rebuild_dataclass
 
 from harness.core.errors import ClaimsError, nearest
 
-STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid", defer_build=True)
+"""Of every spec: unknown keys are refused; a validator is built at first use, for most commands need few of them."""
 
 # The version of the numerics of each backend, bumped by hand whenever the same run would give other
 # predictions. Version 1: CPU runs on exactly one thread, evaluation batches of 256.
@@ -74,6 +75,7 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
         ClaimsError: an unknown key (with the nearest valid one), a missing key or a bad value.
     """
     known = [field.name for field in dataclasses.fields(spec)]  # type: ignore[arg-type]
+    rebuild_dataclass(spec)  # type: ignore[arg-type]
     try:
         return TypeAdapter(spec).validate_python(dict(values))
     except ValidationError as error:
