@@ -19,7 +19,8 @@ from typing import Any
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.progress import width
-from harness.core.specs import Dataset, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Dataset, Recipe
 from harness.data.examples import Examples
 from harness.data.pixel_cache import PixelCache, cached
 from harness.data.preprocess import Resize, eval_rule

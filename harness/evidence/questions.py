@@ -11,8 +11,9 @@ from harness.core.claim import Claim, Hypothesis, Verdict
 from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
 from harness.core.paper import paper
+from harness.core.run import Run
 from harness.core.source import AGREEMENT, GPU, MICRO, PUBLISHED, Source
-from harness.core.specs import BACKENDS, Run
+from harness.core.specs import BACKENDS
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key
 from harness.evidence.published.gather import PublishedFigures, publications_judging

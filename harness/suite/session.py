@@ -12,7 +12,9 @@ import pytest
 
 from harness.core.claim import Claim
 from harness.core.paper import paper, using
-from harness.core.specs import BACKENDS, Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
+from harness.core.specs import BACKENDS
 from harness.evidence.questions import EvidenceRequest, runs_of
 from harness.evidence.source import NotComputed
 from harness.judging.question import AnyQuestion

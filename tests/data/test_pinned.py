@@ -9,7 +9,8 @@ import pytest
 
 from harness.catalog.datasets import pinned_dataset
 from harness.core.errors import ClaimsError
-from harness.core.specs import Checkpoint, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Checkpoint, Recipe
 from harness.data.pinned import eval_resize, load_real, pin, pinned, train_rule
 from harness.data.pixel_cache import PixelCache
 from harness.data.preprocess import Resize, stored

@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 
 from harness.core.claim import Better, Close, Contender, Increasing, RecipeUsed
-from harness.core.specs import Result
+from harness.core.result import Result
 from harness.judging.compare import compare, compare_results, compare_sides, comparisons, side_of
 from harness.judging.evidence import Accuracy, PublishedSide, RunsSide
 from harness.judging.scoring import scored
