@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.core.specs import Checkpoint, Dataset, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Checkpoint, Dataset, Recipe
 from harness.data.splits import Data, Split
 from harness.models.architectures import Architecture, BitArchitecture, ViTArchitecture
 from harness.models.initialise import initial_arrays
@@ -113,7 +114,8 @@ def noise(n: int, side: int) -> Split:
 
 def micro(family: str, steps: int) -> Case:
     """Return the micro study's fine-tuning of a network on the digits."""
-    from harness.catalog.checkpoints import checkpoint, file_of
+    from harness.catalog.checkpoint_files import file_of
+    from harness.catalog.checkpoints import checkpoint
     from harness.catalog.datasets import dataset
     from harness.catalog.recipes import recipe
     from harness.data.readers.synthetic import load

@@ -24,7 +24,7 @@ from harness.catalog.recipes import recipes
 from harness.core.config import home
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.evidence.lr_search import RULE, best_rate
 from harness.evidence.micro.proxies import proxies
 from harness.runs.executor import cores, executor

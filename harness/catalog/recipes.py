@@ -20,7 +20,8 @@ from harness.catalog.recipe_layers import ALWAYS, FIELDS, OF_CHECKPOINT, REPLACE
 from harness.catalog.recipe_layers import training_examples as examples_of
 from harness.core.errors import ClaimsError, unknown
 from harness.core.paper import own_table, paper
-from harness.core.specs import Checkpoint, Dataset, Recipe, Run, build
+from harness.core.run import Run
+from harness.core.specs import Checkpoint, Dataset, Recipe, build
 from harness.core.text import read_text
 from harness.core.toml import read_toml
 from harness.core.verdict import RecipeUsed

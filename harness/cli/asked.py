@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.catalog.checkpoints import pinned
+from harness.catalog.checkpoint_files import pinned
 from harness.core.errors import ClaimsError, Gone
-from harness.core.specs import Checkpoint, Dataset, Recipe, Run, build
+from harness.core.run import Run
+from harness.core.specs import Checkpoint, Dataset, Recipe, build
 
 if TYPE_CHECKING:  # images are read with numpy, which a lookup of the micro study's runs does not need
     from harness.data.registry import Entry
@@ -63,7 +64,8 @@ def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
     Raises:
         ClaimsError: it is not known or not here, options are only for a FILE, or a FILE leaves something open.
     """
-    from harness.catalog.checkpoints import checkpoint, checkpoints, file_of, is_released
+    from harness.catalog.checkpoint_files import file_of
+    from harness.catalog.checkpoints import checkpoint, checkpoints, is_released
     from harness.catalog.given import checkpoint_at, is_path
 
     stated = {name: value for name in STATED if (value := getattr(options, name)) is not None}

@@ -157,7 +157,8 @@ def token() -> Finding:
 
 def source_findings() -> list[Finding]:
     """Request one file from every place, in parallel, and describe each answer."""
-    from harness.catalog.checkpoints import checkpoint, materials
+    from harness.catalog.checkpoint_files import materials
+    from harness.catalog.checkpoints import checkpoint
     from harness.fetch.sources import Hub
 
     asked: list[tuple[str, Any]] = [
@@ -189,7 +190,8 @@ def claim_findings(cache: Path) -> list[Finding]:
 
 def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Finding]:
     """Return what one claim lacks: checkpoints to fetch or never released, datasets that are not here."""
-    from harness.catalog.checkpoints import resolve, state
+    from harness.catalog.checkpoint_files import state
+    from harness.catalog.checkpoints import resolve
 
     groups: dict[str, dict[str, Checkpoint]] = defaultdict(dict)
     unknown: dict[str, None] = {}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
 
 
 def add_parser(commands: Any) -> None:

@@ -32,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
 
 def run_cache(options: argparse.Namespace) -> int:
     """List, measure, verify or prune the cache; files that checkpoints and datasets need are not pruned."""
-    from harness.catalog.checkpoints import checkpoints, materials
+    from harness.catalog.checkpoint_files import materials
+    from harness.catalog.checkpoints import checkpoints
     from harness.data.download.dataset import owner
     from harness.data.registry import entries
 
@@ -49,7 +50,8 @@ def run_fetch(options: argparse.Namespace) -> int:
     Returns:
         0 if everything asked for is there, or with --dry-run a source answers for what is not; else 1.
     """
-    from harness.catalog.checkpoints import checkpoints, materials
+    from harness.catalog.checkpoint_files import materials
+    from harness.catalog.checkpoints import checkpoints
     from harness.data.download.dataset import complete
     from harness.data.paths import location
     from harness.data.registry import entries

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
-from harness.core.specs import Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
 from harness.runs.store import Store
 
 ASKED = (

@@ -13,7 +13,9 @@ from harness.cli.asked import asked_run
 from harness.cli.recall import recall, remember
 from harness.core.errors import ClaimsError, Gone, NotStored
 from harness.core.launcher import process_count
-from harness.core.specs import BACKENDS, Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
+from harness.core.specs import BACKENDS
 from harness.runs.store import Busy, Store
 
 WAIT = 0.2

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 def record(entry: Checkpoint, cache: Path) -> dict[str, Any]:
     """Return an entry with its state here: "shipped", "fetched", "to fetch", "by hand" or "never released"."""
-    from harness.catalog.checkpoints import only_by_hand, size, state
+    from harness.catalog.checkpoint_files import only_by_hand, size, state
 
     found = state(entry, cache)
     if found == "to fetch" and only_by_hand(entry):
@@ -97,7 +97,7 @@ def shown_sources(entry: Checkpoint) -> str:
 
 def shown_size(entry: Checkpoint, known: int | None) -> str:
     """Return the size in words; where the bytes are not known, what the architecture's float32 weights take."""
-    from harness.catalog.checkpoints import estimate
+    from harness.catalog.checkpoint_files import estimate
 
     if known is not None:
         return megabytes(known)

@@ -35,7 +35,7 @@ class NotStored(ClaimsError):
 
     Args:
         line: why.
-        result: what was computed (spec.Result).
+        result: what was computed (harness.core.result.Result).
     """
 
     def __init__(self, line: str, result: Any):

@@ -1,28 +1,18 @@
-"""What a run is made of: frozen, validated, hashable values, and the run's identity.
-
-Every spec forbids unknown keys. A run's id is the hash of what determines its outcome and of
-nothing else: names, citations, the machine and the split of a batch that memory forces are not in it.
-"""
+"""What a run is made of: frozen, validated, hashable values. Every spec forbids unknown keys."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic.dataclasses import dataclass, rebuild_dataclass
 
 from harness.core.errors import ClaimsError, nearest
 
-STRICT = ConfigDict(extra="forbid")
-
-# The version of the numerics of each backend, bumped by hand whenever the same run would give other
-# predictions. Version 1: CPU runs on exactly one thread, evaluation batches of 256.
-NUMERICS = {"torch": 1, "jax": 1}
+STRICT = ConfigDict(extra="forbid", defer_build=True)
+"""Of every spec: unknown keys are refused; a validator is built at first use, for most commands need few of them."""
 
 Family = Literal["vit", "bit", "hybrid", "convnext", "other"]
 """Of a network; "other" is any that timm's registry has besides, for which only recipes for every family apply."""
@@ -74,6 +64,7 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
         ClaimsError: an unknown key (with the nearest valid one), a missing key or a bad value.
     """
     known = [field.name for field in dataclasses.fields(spec)]  # type: ignore[arg-type]
+    rebuild_dataclass(spec)  # type: ignore[arg-type]
     try:
         return TypeAdapter(spec).validate_python(dict(values))
     except ValidationError as error:
@@ -294,180 +285,3 @@ class Recipe:
     def side(self) -> int:
         """Side of the test input in pixels."""
         return self.test_resolution or self.resolution
-
-
-NOT_IDENTITY: dict[type, frozenset[str]] = {
-    Checkpoint: frozenset(
-        "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
-        " citation mean std interpolation resize crop_share classes_file class_names stated".split()
-    ),
-    Dataset: frozenset("id title citation protocol numbered reader path".split()),
-    Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),
-}
-"""Fields that name, cite or locate a thing and do not change what comes out: digests pin the bytes,
-a chosen learning rate is itself a field, and so are the steps that epochs come to. What a checkpoint states of its
-input is part of the recipe that is resolved for it, and its class names of the run's `outputs`."""
-
-
-def identity(value: Any) -> Any:
-    """Return the part of a spec that determines outcomes, as plain JSON values.
-
-    Fields that equal their default are left out, so a new optional field changes no old id.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        left_out = next((NOT_IDENTITY[kind] for kind in type(value).__mro__ if kind in NOT_IDENTITY), frozenset())
-        kept: dict[str, Any] = {}
-        for field in dataclasses.fields(value):
-            item = getattr(value, field.name)
-            if field.name not in left_out and item != field.default:
-                kept[field.name] = identity(item)
-        return kept
-    if isinstance(value, tuple):
-        return [identity(item) for item in value]
-    return value
-
-
-@dataclass(frozen=True, config=STRICT)
-class Run:
-    """checkpoint x dataset x recipe x seed x backend: one fine-tuning and its evaluation."""
-
-    checkpoint: Checkpoint
-    dataset: Dataset
-    recipe: Recipe
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    """Below 2^63, the range of both frameworks' generators."""
-    backend: Backend = "torch"
-    split: Literal["test", "dev"] = "test"
-    """What is scored: the test set after training on all training examples, or the held-out
-    dev split after training on the rest (for choices)."""
-    outputs: tuple[Natural, ...] = ()
-    """Where a head is kept: its output for each class of the dataset; (): output n is class n."""
-    class_order: str = ""
-    """Where `outputs` comes from; "" where a new head is trained."""
-
-    def __post_init__(self) -> None:
-        if self.checkpoint.sha256 is None:
-            raise ValueError(f"expected {self.checkpoint.id} with its digest, found none; fetch it first (zoo.pinned)")
-        recipe = self.recipe
-        if recipe.steps is None or (recipe.steps and recipe.learning_rate is None):
-            raise ValueError(f"expected recipe {recipe.id} with steps and a learning rate, found it unresolved")
-        if recipe.steps == 0 and self.split == "dev":
-            raise ValueError(f"expected a recipe that trains for a run on the dev split, found {recipe.id}")
-        if recipe.steps and not self.dataset.train:
-            raise ValueError(f"expected a recipe that only evaluates {self.dataset.id}, found {recipe.id}")
-        if self.outputs and recipe.steps:
-            raise ValueError(f"expected outputs only where a head is kept, found recipe {recipe.id}, which trains")
-        if self.outputs and not len(set(self.outputs)) == len(self.outputs) == self.dataset.classes:
-            raise ValueError(
-                f"expected an output of its own for each of {self.dataset.classes:,} classes, found"
-                f" {len(set(self.outputs)):,}"
-            )
-
-    @cached_property
-    def id(self) -> str:
-        """Sixteen hex digits: the hash of everything that determines the outcome."""
-        parts = identity(self)
-        parts.pop("class_order", None)  # says where the outputs come from, which are in it themselves
-        if self.split == "test" and self.recipe.trains_on == "all":
-            del parts["dataset"]["dev_fraction"]  # the dev split has no part in it
-        parts["numerics"] = NUMERICS[self.backend]
-        parts["backend"] = self.backend
-        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-    @property
-    def label(self) -> str:
-        """One readable line for progress bars and messages."""
-        dev = f", dev split, lr {self.recipe.learning_rate:g}" if self.split == "dev" else ""
-        backend = "" if self.backend == "torch" else f", {self.backend}"
-        return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}{dev}{backend}"
-
-
-@dataclass(frozen=True, config=STRICT)
-class Divergence:
-    """Where training stopped giving finite numbers; the run ended there."""
-
-    step: Natural
-    """Whose loss was not finite, counted from 0; the number of steps where the logits after the last were not."""
-    learning_rate: float
-    examples: tuple[int, ...]
-    """The last batch: indices among the training examples of the run."""
-    scored: bool = False
-    """Whether all losses were finite and logits of scored images were not."""
-
-    def __str__(self) -> str:
-        if self.scored:
-            return f"logits were not finite after {self.step:,} steps (last learning rate {self.learning_rate:.3g})"
-        return f"the loss was not finite at step {self.step:,} (learning rate {self.learning_rate:.3g})"
-
-
-@dataclass(frozen=True, config=STRICT)
-class Result:
-    """What a run gave: the predicted class of every scored example. Accuracy is derived."""
-
-    run_id: str
-    predictions: tuple[int, ...]
-    labels: tuple[int, ...]
-    loss_history: tuple[float, ...]
-    """Training loss of each step (mean cross-entropy, nats)."""
-    seconds: float
-    """Wall time of loading, fine-tuning and evaluation."""
-    images_per_second: float
-    """Training images per second of wall time of the fine-tuning loop."""
-    peak_memory: int
-    """Largest resident memory of the process, bytes."""
-    environment: tuple[tuple[str, str], ...]
-    """(name, version) pairs of what computed it."""
-    diverged: Divergence | None = None
-    """Set if training ended in numbers that are not finite: then nothing was predicted."""
-    device_memory: Natural = 0
-    """Largest memory allocated on the accelerator, bytes; 0 on a CPU."""
-    waiting: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the training loop's time spent waiting for data."""
-    micro_batch: Count | None = None
-    """Examples that were in memory at once; None: the whole batch."""
-
-    def __post_init__(self) -> None:
-        if self.diverged is not None and not self.predictions:
-            return
-        if not self.labels or len(self.predictions) != len(self.labels):
-            raise ClaimsError(
-                f"result {self.run_id}: expected one prediction for each label and at least one,"
-                f" found {len(self.predictions)} predictions and {len(self.labels)} labels"
-            )
-
-    @property
-    def n(self) -> int:
-        """Number of scored examples."""
-        return len(self.labels)
-
-    @property
-    def correct(self) -> int:
-        """Number of examples whose predicted class is the label; 0 for a run that diverged."""
-        return sum(p == y for p, y in zip(self.predictions, self.labels, strict=not self.diverged))
-
-    @property
-    def accuracy(self) -> float:
-        """Top-1 accuracy in percent, from integer counts.
-
-        Raises:
-            ClaimsError: the run diverged, so there is none.
-        """
-        if self.diverged is not None:
-            raise ClaimsError(f"run {self.run_id}: expected predictions, found none: {self.diverged}")
-        return 100 * self.correct / self.n
-
-    @property
-    def predictions_sha256(self) -> str:
-        """Digest of the predicted classes, comma separated."""
-        return digest_of(self.predictions)
-
-    @property
-    def labels_sha256(self) -> str:
-        """Digest of the labels, comma separated."""
-        return digest_of(self.labels)
-
-
-def digest_of(classes: tuple[int, ...]) -> str:
-    """Return the sha256 of class numbers written in decimal, comma separated."""
-    return hashlib.sha256(",".join(map(str, classes)).encode()).hexdigest()

@@ -66,11 +66,11 @@ def downloads(
 
 def of_checkpoint(checkpoint: Checkpoint, cache_folder: Path, offline: bool = True) -> Download:
     """Return what a checkpoint's file takes."""
-    from harness.catalog import checkpoints as zoo
+    from harness.catalog import checkpoint_files
 
-    if zoo.state(checkpoint, cache_folder) in ("shipped", "fetched"):
+    if checkpoint_files.state(checkpoint, cache_folder) in ("shipped", "fetched"):
         return Download("checkpoint", checkpoint.id, 0, here=True)
-    return _sum("checkpoint", checkpoint.id, zoo.materials(checkpoint), cache_folder, offline)
+    return _sum("checkpoint", checkpoint.id, checkpoint_files.materials(checkpoint), cache_folder, offline)
 
 
 def of_dataset(entry: Entry, cache_folder: Path, offline: bool = True) -> Download:

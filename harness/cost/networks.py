@@ -55,13 +55,13 @@ def network(checkpoint: Checkpoint, cache: Path | None = None) -> Network:
 
 
 def _of_file(checkpoint: Checkpoint, cache: Path | None) -> Architecture:
-    from harness.catalog import checkpoints
+    from harness.catalog import checkpoint_files
     from harness.models import load, npz_layout
 
     if checkpoint.file:
-        path: Path | None = checkpoints.shipped_file(checkpoint)
+        path: Path | None = checkpoint_files.shipped_file(checkpoint)
     else:
-        path = checkpoints.here(checkpoint, cache) if cache else None
+        path = checkpoint_files.here(checkpoint, cache) if cache else None
     if path is None:
         raise ClaimsError(
             f"{checkpoint.id}: expected an architecture whose name says its sizes, or the file, found"

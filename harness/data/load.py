@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.download.dataset import at_hand
 from harness.data.paths import decoded_folder
 from harness.data.pinned import load_real

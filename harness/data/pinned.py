@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import ClaimsError
-from harness.core.paths import held, write_atomic
+from harness.core.paths import write_atomic
 from harness.core.progress import width
-from harness.core.specs import Dataset, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Dataset, Recipe
 from harness.data.examples import Examples
 from harness.data.pixel_cache import PixelCache, cached
 from harness.data.preprocess import Resize, eval_rule
@@ -27,6 +28,7 @@ from harness.data.published_splits import PublishedSplits
 from harness.data.readers.imagenet import name_of
 from harness.data.registry import Entry, load_parts
 from harness.data.splits import Data, Split, held_out, trained_on
+from harness.fetch.pin_store import PinStore
 
 NUMBERED = "numbered"
 """The key, beside those of the parts, of whether test images are in the order of ImageNet's image numbers."""
@@ -37,19 +39,41 @@ def parts_of(train: bool) -> tuple[str, ...]:
     return ("train", "test") if train else ("test",)
 
 
+class DatasetPins(PinStore[str]):
+    """The digest of each part of one dataset, and under `NUMBERED` whether its test images are numbered.
+
+    Args:
+        name: the dataset's id.
+        folder: where decoded images and pins lie.
+    """
+
+    def __init__(self, name: str, folder: Path):
+        super().__init__(folder / "pins" / f"{name}.json", folder / "pins" / f"{name}.lock")
+
+    def read_pin(self, key: str, value: Any) -> str:
+        """Return a digest from its JSON value."""
+        return str(value)
+
+    def json_value(self, pin: str) -> str:
+        """Return a digest as a JSON value."""
+        return pin
+
+    def damaged(self, error: Exception) -> ClaimsError:
+        """Return what to say of a file that can't be read."""
+        return ClaimsError(f"{self.path}: expected pinned digests, found: {error}; remove it to pin anew")
+
+    def pins_in(self, content: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the digests of a file's content by key; until version 0.1 they were all of it."""
+        return super().pins_in(content) if "format" in content else content
+
+
 def pinned(name: str, folder: Path) -> dict[str, str]:
     """Return what is pinned of a dataset: each part's digest; empty if it was never read.
 
     Raises:
         ClaimsError: the pins can't be read.
     """
-    path = folder / "pins" / f"{name}.json"
-    try:
-        return {str(part): str(digest) for part, digest in dict(json.loads(path.read_bytes())).items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise ClaimsError(f"{path}: expected pinned digests, found: {error}; remove it to pin anew") from None
+    return dict(DatasetPins(name, folder).all())
 
 
 def pin(name: str, found: Mapping[str, str], folder: Path) -> None:
@@ -58,17 +82,14 @@ def pin(name: str, found: Mapping[str, str], folder: Path) -> None:
     Raises:
         ClaimsError: they differ, or the pins can't be read.
     """
-    path = folder / "pins" / f"{name}.json"
-    with held(path.parent / f"{name}.lock"):
-        known = pinned(name, folder)
+    store = DatasetPins(name, folder)
+    with store.changing() as known:
         for part, digest in found.items():
-            if known.get(part, digest) != digest:
+            if known.setdefault(part, digest) != digest:
                 raise ClaimsError(
                     f"{name}: expected the {part} images with digest {known[part][:16]}..., pinned at the first read,"
-                    f" found {digest[:16]}...; restore them, or remove {path} to accept these"
+                    f" found {digest[:16]}...; restore them, or remove {store.path} to accept these"
                 )
-        if not found.keys() <= known.keys():
-            write_atomic(path, json.dumps({**known, **found}, indent=1, sort_keys=True).encode())
 
 
 def digest(contents: Mapping[str, str], train: bool) -> str:

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.pixel_cache import PixelCache
 from harness.data.rng import Indices, permutation
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.catalog.recipes import recipe_used
-from harness.core.specs import Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
 from harness.evidence.source import RunProvider
 from harness.judging.evidence import DivergedRun, RunsSide, Term
 from harness.judging.scoring import Scored, scored

@@ -11,8 +11,10 @@ from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
 from harness.core.hypotheses import Hypothesis, Ratio
 from harness.core.paper import paper
+from harness.core.result import Result
+from harness.core.run import Run
 from harness.core.source import AGREEMENT, GPU, MICRO, PUBLISHED, Source
-from harness.core.specs import BACKENDS, Backend, Result, Run
+from harness.core.specs import BACKENDS, Backend
 from harness.core.verdict import Verdict
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key

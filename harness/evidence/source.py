@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from harness.core.specs import Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
 from harness.judging.evidence import Evidence, Missing
 from harness.judging.question import Question
 

@@ -1,25 +1,20 @@
-"""The lock file of a cache: the sha256 that each file had when it was first fetched.
+"""The pins of a cache: the sha256 that each file had when it was first fetched.
 
-`pins.json` maps "id/file_name" to a pin. It is written as a whole under a lock, and a pin is only ever
-replaced when the table of checkpoints or datasets itself names another digest, or after `cache unpin`.
+`pins.json` maps "id/file_name" to a pin. A pin is only ever replaced when the table of checkpoints or datasets itself
+names another digest, or after `cache unpin`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from harness.core.errors import ClaimsError, unknown
-from harness.core.paths import held, write_atomic
+from harness.core.errors import ClaimsError
 from harness.core.specs import STRICT, Natural, Sha256, build
-from harness.core.text import read_text
-
-FORMAT = 1
+from harness.fetch.pin_store import PinStore
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,60 +40,26 @@ class Pin:
         return Path(self.elsewhere) if self.elsewhere else cache / "files" / key
 
 
-class Pins:
+class Pins(PinStore[Pin]):
     """The pins of one cache."""
 
     def __init__(self, cache: Path):
-        self.path = cache / "pins.json"
+        super().__init__(cache / "pins.json", cache / "pins.json.lock")
 
-    def all(self) -> Mapping[str, Pin]:
-        """Return every pin by key.
+    def read_pin(self, key: str, value: Any) -> Pin:
+        """Return a pin from its JSON value."""
+        return build(Pin, value, f"{self.path} [{key}]")
 
-        Raises:
-            ClaimsError: the file is damaged or of another format.
-        """
-        try:
-            content = json.loads(read_text(self.path))
-            found_format, entries = content["format"], content["pins"].items()
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise ClaimsError(
-                f"{self.path}: expected the digests of what was fetched, found a damaged file; restore it, or remove"
-                " it to pin what the cache holds anew"
-            ) from None
-        if found_format != FORMAT:
-            raise ClaimsError(f"{self.path}: expected format {FORMAT}, found {found_format!r}; update the project")
-        return {key: build(Pin, pin, f"{self.path} [{key}]") for key, pin in entries}
+    def json_value(self, pin: Pin) -> dict[str, object]:
+        """Return a pin as a JSON value."""
+        return fields(pin)
 
-    def get(self, key: str) -> Pin | None:
-        """Return one pin, or None."""
-        return self.all().get(key)
-
-    def put(self, key: str, pin: Pin) -> None:
-        """Store a pin."""
-        with self.changing() as pins:
-            pins[key] = pin
-
-    def remove(self, key: str) -> Pin:
-        """Forget a pin and return it.
-
-        Raises:
-            ClaimsError: there is none of this key.
-        """
-        with self.changing() as pins:
-            if key not in pins:
-                raise unknown("pin", key, pins)
-            return pins.pop(key)
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[dict[str, Pin]]:
-        """Yield the pins to change; other processes wait meanwhile."""
-        with held(self.path.parent / "pins.json.lock"):
-            pins = dict(self.all())
-            yield pins
-            entries = {key: fields(pin) for key, pin in sorted(pins.items())}
-            write_atomic(self.path, json.dumps({"format": FORMAT, "pins": entries}, indent=1).encode())
+    def damaged(self, error: Exception) -> ClaimsError:
+        """Return what to say of a file that can't be read."""
+        return ClaimsError(
+            f"{self.path}: expected the digests of what was fetched, found a damaged file; restore it, or remove"
+            " it to pin what the cache holds anew"
+        )
 
 
 def fields(pin: Pin) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What stands in a verdict beside its estimate: sides, publications, sources of variation, what could still be found."""
+"""What stands in a verdict beside its estimate: sides, publications, sources of variation, what more seeds would do."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The hypotheses of one test function are a family: they share one error rate for each source, by Holm's procedure, so a
 verdict does not depend on which tests are run with it. A simple hypothesis is decided by its contrast, a compound one
-by its parts (harness.judging.tested).
+by its parts (harness.judging.weighing).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from harness.judging.estimate import Contrasted, contrasted, pooled_seeds
 from harness.judging.evidence import Evidence, Missing
 from harness.judging.extras import of_contrast, rows_shown, shown
 from harness.judging.question import ALPHA, AnyQuestion, Question
-from harness.judging.tested import UNDECIDED, Tested, alphas, margin, simple, tested
+from harness.judging.weighing import UNDECIDED, Tested, alphas, margin, simple, weighed
 from harness.stats.estimate import Undefined
 from harness.stats.seeds import PooledSeeds
 
@@ -79,16 +79,16 @@ def family_evidence(
     there = [each for each in found.values() if isinstance(each, Evidence)]
     pooled = pooled_seeds(there)
     judged = [hypothesis for hypothesis, each in found.items() if not never(each)]
-    results = [tested_or_none(hypothesis, found[hypothesis], pooled) for hypothesis in judged]
+    results = [weighed_or_none(hypothesis, found[hypothesis], pooled) for hypothesis in judged]
     levels = dict(zip(judged, alphas(results, alpha), strict=True))
     return FamilyEvidence(found, pooled, {hypothesis: levels.get(hypothesis, alpha) for hypothesis in found}, look)
 
 
-def tested_or_none(hypothesis: Hypothesis, found: Evidence | Missing, pooled: PooledSeeds | None) -> Tested | None:
+def weighed_or_none(hypothesis: Hypothesis, found: Evidence | Missing, pooled: PooledSeeds | None) -> Tested | None:
     """Return what the evidence says for and against a hypothesis; None where there is none."""
     if isinstance(found, Missing) or wording.why_unscored(found):
         return None
-    return tested(hypothesis, found, pooled)
+    return weighed(hypothesis, found, pooled)
 
 
 def judge(question: Question, family: FamilyEvidence | None = None, found: Evidence | Missing | None = None) -> Verdict:
@@ -181,7 +181,7 @@ def of_parts(
     question: Question, hypothesis: Compound, evidence: Evidence, pooled: PooledSeeds | None, alpha: float
 ) -> Verdict:
     """Return the verdict on a compound hypothesis, with what each of its simple parts says."""
-    found = tested(hypothesis, evidence, pooled)
+    found = weighed(hypothesis, evidence, pooled)
     name = decided(found, alpha)
     parts: list[tuple[Simple, Contrasted | Undefined, Tested]] = []
     for part in dict.fromkeys(simple_parts(hypothesis)):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Result
+from harness.core.result import Result
 
 FEWEST_AGREE = 0.75
 """Share of ImageNet's original labels that are among the ReaL labels if images and labels are in one order: 0.90

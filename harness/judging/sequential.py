@@ -10,7 +10,7 @@ from harness.core.hypotheses import Hypothesis, simple_parts
 from harness.judging.estimate import contrasted
 from harness.judging.evidence import Evidence
 from harness.judging.judge import FamilyEvidence, decided
-from harness.judging.tested import tested
+from harness.judging.weighing import weighed
 from harness.stats.estimate import Undefined
 
 
@@ -29,7 +29,7 @@ def worth_more_seeds(hypothesis: Hypothesis, family: FamilyEvidence, last: int, 
     found = family.found[hypothesis]
     if not isinstance(found, Evidence) or not found.sides:
         return False
-    if decided(tested(hypothesis, found, family.pooled), family.alphas[hypothesis]) != "INCONCLUSIVE":
+    if decided(weighed(hypothesis, found, family.pooled), family.alphas[hypothesis]) != "INCONCLUSIVE":
         return False
     for part in simple_parts(hypothesis):
         estimate = contrasted(part, found, 0.95, family.pooled)

@@ -29,7 +29,8 @@ from harness.core.config import Config, config, use
 from harness.core.errors import ClaimsError, NotStored
 from harness.core.paper import paper, using
 from harness.core.paths import held
-from harness.core.specs import Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
 from harness.runs.store import Busy, Store
 from harness.training.api import Execution
 from harness.training.devices import confine

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.catalog.checkpoints import file_of, is_released
-from harness.core.specs import Run
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import is_released
+from harness.core.run import Run
 from harness.data.load import load
 from harness.data.splits import Data
 from harness.models.load import weights_of

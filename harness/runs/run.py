@@ -7,7 +7,8 @@ import sys
 import time
 
 from harness.core.errors import NotStored, NotWritten
-from harness.core.specs import Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
 from harness.runs.store import Store
 from harness.training.api import Execution, backend, environment, first_process
 from harness.training.resume import discard

@@ -20,7 +20,9 @@ from filelock import Timeout
 
 from harness.core.errors import ClaimsError
 from harness.core.paths import held, make_folder, write_atomic
-from harness.core.specs import Result, Run, build
+from harness.core.result import Result
+from harness.core.run import Run
+from harness.core.specs import build
 
 FORMAT = 1
 

@@ -13,7 +13,9 @@ import pytest
 from harness.core.claim import Claim, Statement, StatementRecord
 from harness.core.expected import FILE, expected_answers
 from harness.core.paper import paper, using
-from harness.core.specs import BACKENDS, Result, Run
+from harness.core.result import Result
+from harness.core.run import Run
+from harness.core.specs import BACKENDS
 from harness.core.verdict import Verdict
 from harness.evidence.questions import Answers, EvidenceRequest, runs_of
 from harness.evidence.source import NotComputed

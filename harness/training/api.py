@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from harness.core.specs import Divergence, Run
+from harness.core.result import Divergence
+from harness.core.run import Run
 
 if TYPE_CHECKING:  # a stored result is looked up without numpy
     import numpy as np

@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Backend, Run
+from harness.core.run import Run
+from harness.core.specs import Backend
 from harness.training.accelerators import VARIABLE as VISIBLE
 from harness.training.accelerators import visible
 

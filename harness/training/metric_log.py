@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.core.paths import make_folder, write_atomic
 from harness.core.progress import width
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.core.text import read_text
 from harness.training.api import Progress, first_process
 

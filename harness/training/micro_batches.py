@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from harness.core.errors import NotWritten
 from harness.core.paths import held, write_atomic
-from harness.core.specs import Run
+from harness.core.run import Run
 
 SMALL = 4
 """A micro-batch this small that does not fit is a reason for activation checkpointing."""

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Divergence, Run
+from harness.core.result import Divergence
+from harness.core.run import Run
 from harness.data.splits import batch_indices
 from harness.training.api import Outcome
 from harness.training.lr_schedule import learning_rate

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Run
+from harness.core.run import Run
 
 KEPT = 2
 """States kept of a run: the newest may be damaged."""

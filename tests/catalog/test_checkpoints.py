@@ -1,18 +1,15 @@
 """The zoo: what the claims need is there, names agree with timm's registry, sources are what they say."""
 
-import hashlib
 import re
 from pathlib import Path
 
 import pytest
 
-from harness.catalog import checkpoints
+from harness.catalog import checkpoint_files, checkpoints
 from harness.catalog.claim_files import claims
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Contender
-from harness.core.paper import paper
 from harness.fetch.sources import Hub, Url
-from tests.models.weights import npz
 
 RELEASED = [
     entry for entry in checkpoints.checkpoints().values() if entry.sources and not entry.variant.startswith("vtab1k/")
@@ -25,7 +22,7 @@ def clean(monkeypatch):
 
 
 def sources_of(entry):
-    (material,) = checkpoints.materials(entry)
+    (material,) = checkpoint_files.materials(entry)
     return material.sources
 
 
@@ -69,10 +66,10 @@ def test_what_was_never_released_says_so_and_cannot_be_fetched(tmp_path):
     jft = [entry for entry in checkpoints.checkpoints().values() if entry.pretrained_on == "JFT-300M"]
     assert len(jft) == 15
     for entry in (*jft, checkpoints.checkpoint("hybrid-r50-l16-in21k")):
-        assert checkpoints.state(entry, tmp_path) == "never released"
+        assert checkpoint_files.state(entry, tmp_path) == "never released"
         assert not entry.sources
         with pytest.raises(ClaimsError, match=entry.id):
-            checkpoints.file_of(entry, tmp_path)
+            checkpoint_files.file_of(entry, tmp_path)
 
 
 @pytest.mark.paper
@@ -105,7 +102,7 @@ def test_vtab_files_are_those_of_the_readme():
         options = part[1:-1].split(",") if part.startswith("{") else [part]
         addresses = [start + option for start in addresses for option in options]
     ours = [
-        checkpoints.materials(entry)[0].sources[0].address
+        checkpoint_files.materials(entry)[0].sources[0].address
         for entry in checkpoints.checkpoints().values()
         if entry.variant.startswith("vtab1k/")
     ]
@@ -145,7 +142,7 @@ def test_sources_keep_their_order_and_their_doubts():
         doubts = [not source.confirmed for source in sources_of(entry)]
         assert doubts == sorted(doubts), entry.id  # what is known to answer comes first
     # The bucket refuses anonymous users: wherever anyone else has the weights, it is not the only source.
-    only = {entry.id for entry in RELEASED if checkpoints.only_by_hand(entry)}
+    only = {entry.id for entry in RELEASED if checkpoint_files.only_by_hand(entry)}
     assert {"sam-l16", "hybrid-r50-l32-in21k", "hybrid-r26-b32-in21k"} <= only
     assert not {entry.id for entry in RELEASED if entry.timm} & only
 
@@ -189,70 +186,6 @@ def test_an_entry_must_lead_to_weights_and_its_doubts_to_its_sources(tmp_path):
     second = table(tmp_path / "d.toml", **ENTRY, sources=["gs://b/x.npz"])
     with pytest.raises(ClaimsError, match=r"d\.toml \[x\]: expected a new id"):
         checkpoints.all_of((first, second), None)
-
-
-@pytest.mark.paper
-def test_a_file_put_into_the_cache_by_hand_is_used_offline(tmp_path):
-    entry = checkpoints.checkpoint("vit-b16-in21k")
-    assert checkpoints.state(entry, tmp_path) == "to fetch"
-    with pytest.raises(ClaimsError, match="offline: expected the file in the cache"):
-        checkpoints.file_of(entry, tmp_path, offline=True)
-    put = checkpoints.materials(entry)[0].path(tmp_path)
-    put.parent.mkdir(parents=True)
-    put.write_bytes(npz())
-    assert checkpoints.file_of(entry, tmp_path, offline=True) == put
-    assert (checkpoints.state(entry, tmp_path), checkpoints.size(entry, tmp_path)) == ("fetched", len(npz()))
-    stated = checkpoints.pinned(entry, tmp_path, offline=True)
-    assert (stated.sha256, stated.size) == (hashlib.sha256(npz()).hexdigest(), len(npz()))
-    assert checkpoints.materials(entry)[0].sha256 is None
-    put.write_bytes(npz(1))
-    with pytest.raises(ClaimsError, match="sha256"):
-        checkpoints.file_of(entry, tmp_path, offline=True)
-
-
-@pytest.mark.paper
-def test_a_file_in_the_users_folder_of_weights_is_tried_first(tmp_path, monkeypatch):
-    folder, cache = tmp_path / "mine", tmp_path / "cache"
-    folder.mkdir()
-    monkeypatch.setenv("VIT_CLAIMS_WEIGHTS", str(folder))
-    entry = checkpoints.checkpoint("sam-l16")
-    assert checkpoints.state(entry, cache) == "to fetch"
-    put = folder / "sam-l16.npz"
-    for value in (0, 1):  # it may be trained anew
-        put.write_bytes(npz(value))
-        assert (checkpoints.state(entry, cache), checkpoints.size(entry, cache)) == ("fetched", len(npz()))
-        assert checkpoints.file_of(entry, cache, offline=True) == put
-        assert checkpoints.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(npz(value)).hexdigest()
-    assert checkpoints.state(checkpoints.checkpoint("sam-b16"), cache) == "to fetch"
-    put.unlink()  # a released checkpoint's runs are known where its weights are not
-    assert checkpoints.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(npz(1)).hexdigest()
-    monkeypatch.setenv("VIT_CLAIMS_WEIGHTS", str(put))
-    with pytest.raises(ClaimsError, match=r"VIT_CLAIMS_WEIGHTS: expected a folder"):
-        checkpoints.materials(entry)
-
-
-@pytest.mark.paper
-def test_an_estimate_is_four_bytes_for_each_of_the_papers_parameters():
-    # arXiv:2010.11929, table 1: 86M, 307M and 632M parameters, without the head (rounded; L/16 has 303M or 304M).
-    for name, millions in (("vit-b16-in21k", 86), ("vit-l16-in21k", 307), ("vit-h14-in21k", 632)):
-        entry = checkpoints.checkpoint(name)
-        width = {86: 768, 307: 1024, 632: 1280}[millions]
-        (material,) = checkpoints.materials(entry)
-        body = material.estimate - 4 * entry.classes * (width + 1)
-        assert body == pytest.approx(4e6 * millions, rel=0.015)
-    assert checkpoints.estimate(checkpoints.checkpoint("vit-l16-jft")) is None
-
-
-@pytest.mark.paper
-def test_a_shipped_file_that_was_changed_is_refused(tmp_path):
-    from dataclasses import replace
-
-    shipped = checkpoints.checkpoint("micro-vit-l")
-    assert checkpoints.file_of(shipped) == paper().folder / shipped.file
-    with pytest.raises(ClaimsError, match="restore the file"):
-        checkpoints.file_of(replace(shipped, sha256="0" * 64))
-    assert all(entry.file for entry in checkpoints.shipped().values())
-    assert "micro-vit-l" in checkpoints.shipped()
 
 
 @pytest.mark.paper

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from harness.catalog.checkpoints import checkpoints, file_of, shipped
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoints, shipped
 from harness.catalog.recipe_layers import FIELDS, definitions_of, training_examples
 from harness.catalog.recipes import (
     all_definitions,
@@ -20,7 +21,8 @@ from harness.catalog.recipes import (
 )
 from harness.core.errors import ClaimsError
 from harness.core.paper import paper
-from harness.core.specs import Dataset, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Dataset, Recipe
 from harness.core.toml import read_specs
 from harness.data.splits import dev_split
 from harness.evidence.micro.proxies import proxies

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 
 from harness.catalog import checkpoints
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.catalog.stated import complete
 from harness.cli.run import asked_run, compute
 from harness.core.config import home

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from claims.micro import pretrain
-from harness.catalog.checkpoints import checkpoints, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoints
 from harness.core.errors import ClaimsError
 from harness.models.npz_layout import describe, read
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog.checkpoints import checkpoint, materials
+from harness.catalog.checkpoint_files import materials
+from harness.catalog.checkpoints import checkpoint
 from harness.cli import doctor_findings
 from harness.core.paper import paper
 from harness.fetch.sources import Hub, Url

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
-from harness.core.specs import Divergence, Result
+from harness.core.result import Divergence, Result
 from harness.runs.store import Store
-from tests.core.test_specs import run
+from tests.core.test_run import run
 
 LABELS = tuple(number % 10 for number in range(50))
 

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from harness.__main__ import main
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.core.config import home
 from tests.cli.own_images import write_images
 from tests.data import making

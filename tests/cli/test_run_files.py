@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from harness.__main__ import main
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.core.errors import ClaimsError
 from harness.models import load, npz, npz_layout
 from harness.models.torch import build

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from tests.cli.test_run import TABLES
 from tests.data import making
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from harness.__main__ import main
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from tests.data import making
 from tests.models import weights
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness.catalog import checkpoints, recipes
+from harness.catalog import checkpoint_files, checkpoints, recipes
 from harness.core.errors import ClaimsError, Gone
 from harness.core.paper import own_table
 from harness.data.registry import entries
@@ -57,17 +57,17 @@ def test_an_own_checkpoint_is_identified_by_what_its_file_holds_now(tables, tmp_
     assert checkpoints.checkpoint("micro-vit-l").id in checkpoints.shipped()
     for value in (1, 2, 1):  # trained anew under the same name, and the old file put back
         weights.write_bytes(npz(value))
-        assert checkpoints.file_of(found, tmp_path / "cache", offline=True) == weights
-        assert checkpoints.pinned(found, tmp_path / "cache", offline=True).sha256 == sha256(npz(value))
+        assert checkpoint_files.file_of(found, tmp_path / "cache", offline=True) == weights
+        assert checkpoint_files.pinned(found, tmp_path / "cache", offline=True).sha256 == sha256(npz(value))
 
 
 def test_a_table_that_changes_is_read_again(tables, tmp_path):
     for epoch in (10, 20):
         (tables / f"epoch{epoch}.npz").write_bytes(npz(epoch))
         write(tables / "checkpoints.toml", "mine", **OWN, file=f"epoch{epoch}.npz")
-        assert checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True).sha256 == sha256(
-            npz(epoch)
-        )
+        assert checkpoint_files.pinned(
+            checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True
+        ).sha256 == sha256(npz(epoch))
     write(tables / "datasets.toml", "mine", **FOLDER, path="first")
     assert entries()["mine"].folder == str(tables / "first")
     write(tables / "datasets.toml", "mine", **FOLDER, path="second")
@@ -78,9 +78,9 @@ def test_a_file_that_is_gone_is_no_stale_answer(tables, tmp_path):
     weights = tables / "mine.npz"
     weights.write_bytes(npz())
     write(tables / "checkpoints.toml", "mine", **OWN, file="mine.npz")
-    checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
+    checkpoint_files.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
     weights.unlink()
-    for look in (checkpoints.pinned, checkpoints.file_of):
+    for look in (checkpoint_files.pinned, checkpoint_files.file_of):
         with pytest.raises(Gone, match=rf"mine: expected its weights in {weights}, found no such file"):
             look(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
 
@@ -89,7 +89,7 @@ def test_a_digest_that_an_own_entry_gives_must_hold(tables, tmp_path):
     (tables / "mine.npz").write_bytes(npz(1))
     write(tables / "checkpoints.toml", "mine", **OWN, file="mine.npz", sha256=sha256(npz(2)))
     with pytest.raises(ClaimsError, match=rf"expected sha256 {sha256(npz(2))} .given for it., found {sha256(npz(1))}"):
-        checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
+        checkpoint_files.pinned(checkpoints.checkpoint("mine"), tmp_path / "cache", offline=True)
 
 
 @pytest.mark.paper
@@ -97,12 +97,14 @@ def test_other_addresses_of_an_own_entry_are_other_weights(tables, tmp_path):
     places = []
     for value in (1, 2):
         write(tables / "checkpoints.toml", "mine", **OWN, sources=[f"https://example.org/epoch{value}.npz"])
-        (material,) = checkpoints.materials(checkpoints.checkpoint("mine"))
+        (material,) = checkpoint_files.materials(checkpoints.checkpoint("mine"))
         places.append(material.path(tmp_path))
         places[-1].parent.mkdir(parents=True)
         places[-1].write_bytes(npz(value))  # as if fetched from there
-        assert checkpoints.pinned(checkpoints.checkpoint("mine"), tmp_path, offline=True).sha256 == sha256(npz(value))
-    assert checkpoints.materials(checkpoints.checkpoint("vit-b16-in21k"))[0].id == "vit-b16-in21k"
+        assert checkpoint_files.pinned(checkpoints.checkpoint("mine"), tmp_path, offline=True).sha256 == sha256(
+            npz(value)
+        )
+    assert checkpoint_files.materials(checkpoints.checkpoint("vit-b16-in21k"))[0].id == "vit-b16-in21k"
 
 
 @pytest.mark.paper

@@ -78,7 +78,7 @@ def test_the_papers_networks_cost_what_was_counted_before(name, resolution, gflo
 def test_parameters_are_those_of_the_file():
     for name in ("micro-vit-l", "micro-bit-l", "micro-hybrid-l"):
         found = checkpoint(name)
-        from harness.catalog.checkpoints import file_of
+        from harness.catalog.checkpoint_files import file_of
         from harness.models.load import official
 
         held = official(file_of(found))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.core.specs import Checkpoint, Dataset, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Checkpoint, Dataset, Recipe
 from harness.data.splits import Data, Split, batch_indices, dev_split, few_shot, select
 
 LABELS = np.repeat(np.arange(4), 25)

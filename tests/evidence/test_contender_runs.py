@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.hypotheses import Contender
-from harness.core.specs import Divergence, Result
+from harness.core.result import Divergence, Result
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
 from harness.judging.evidence import DivergedRun
 from harness.judging.scoring import scored

@@ -181,6 +181,16 @@ def test_damaged_pins_are_one_line(tmp_path, content, message):
     assert (tmp_path / "pins.json").read_text() == content
 
 
+def test_a_pin_is_forgotten_by_its_key_alone(tmp_path):
+    pin = Pin("0" * 64, 1, "test", (), "now")
+    Pins(tmp_path).put("id/a", pin)
+    Pins(tmp_path).put("id/b", pin)
+    with pytest.raises(ClaimsError, match="unknown pin 'id/c'"):
+        Pins(tmp_path).remove("id/c")
+    assert Pins(tmp_path).remove("id/a") == pin
+    assert Pins(tmp_path).all() == {"id/b": pin}
+
+
 def put_pins(cache, start):
     for i in range(start, start + 20):
         Pins(cache).put(f"id/{i}", Pin("0" * 64, i, "test", (), "now"))

@@ -2,11 +2,11 @@
 
 import pytest
 import scipy.stats
+from harness.judging.compare import compare, compare_results, compare_sides, comparisons, side_of
 
 from harness.core.hypotheses import Better, Close, Contender, Increasing
-from harness.core.specs import Result
+from harness.core.result import Result
 from harness.core.verdict import RecipeUsed
-from harness.judging.compare import compare, compare_results, compare_sides, comparisons, side_of
 from harness.judging.evidence import Accuracy, PublishedSide, RunsSide
 from harness.judging.scoring import scored
 from harness.stats.intervals import Undefined

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 import scipy.stats
+from harness.judging.compare import Comparison
 
 from harness.core.claim import Claim
 from harness.core.hypotheses import Better, Close, Contender, Expected, Increasing
 from harness.core.source import Source
 from harness.core.verdict import RecipeUsed, Searched
-from harness.judging.compare import Comparison
 from harness.judging.evidence import (
     Accuracy,
     DivergedRun,

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Divergence, Result
+from harness.core.result import Divergence, Result
 from harness.judging.scoring import real_scored, scored
 
 REAL = ((3, 5), (), (7,), (1,), (2,), ())

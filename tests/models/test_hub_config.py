@@ -11,7 +11,8 @@ from timm.models import create_model
 from torch import nn
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Checkpoint, identity
+from harness.core.run import identity
+from harness.core.specs import Checkpoint
 from harness.models import convert, load, npz, npz_layout
 from tests.models import reference
 from tests.models.test_load import SMALL, at_random, images, theirs, written

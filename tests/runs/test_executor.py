@@ -17,7 +17,7 @@ from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.runs.executor import Executor
 from harness.runs.store import Busy, Store
 from harness.training.resume import Interrupted, folder_of, saved

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.core.errors import ClaimsError
 from harness.runs.run import measure
 from harness.runs.store import Store

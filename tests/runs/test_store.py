@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Divergence, Result
+from harness.core.result import Divergence, Result
 from harness.runs.store import Busy, Store
-from tests.core.test_specs import run
+from tests.core.test_run import run
 
 RUN = run()
 

@@ -10,7 +10,8 @@ import torch
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
-from harness.core.specs import Recipe, Run, identity
+from harness.core.run import Run, identity
+from harness.core.specs import Recipe
 from harness.data.preprocess import Resize, resized
 from harness.data.splits import Split
 from harness.data.stored_pixels import limits

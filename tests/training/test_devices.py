@@ -10,7 +10,7 @@ import torch
 
 from harness.core.errors import ClaimsError
 from harness.training.devices import accelerators, card_name, choose
-from tests.core.test_specs import run
+from tests.core.test_run import run
 
 CARDS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.readers import synthetic
 from harness.data.splits import select
 from harness.models.initialise import initial_arrays, library_head

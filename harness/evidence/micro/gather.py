@@ -9,7 +9,8 @@ from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
 from harness.core.hypotheses import Hypothesis, terms_of
 from harness.core.paper import paper
-from harness.core.specs import Backend, Run, build
+from harness.core.run import Run
+from harness.core.specs import Backend, build
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
 from harness.evidence.micro.proxies import checkpoint_of, own_names, proxies
 from harness.evidence.source import RunProvider

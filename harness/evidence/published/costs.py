@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError, unknown
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.core.specs import STRICT, Count, build
 from harness.core.text import read_text
@@ -69,7 +69,7 @@ class Cost:
     @property
     def citation(self) -> str:
         """Source, table and address."""
-        source = of_paper()[1][self.source]
+        source = of_paper().publications[self.source]
         return f"{source.title}, {self.table}, {source.url}"
 
     @property
@@ -109,7 +109,7 @@ def read(path: Path) -> tuple[Cost, ...]:
         raise ClaimsError(f"{path.name}: expected JSON, found: {error}; correct that line") from None
     if not isinstance(records, list):
         raise ClaimsError(f"{path.name}: expected a list of records, found {type(records).__name__}")
-    found, sources, known = [], of_paper()[1], paper().pretraining
+    found, sources, known = [], of_paper().publications, paper().pretraining
     for number, record in enumerate(records, start=1):
         where = f"{path.name} record {number}"
         if not isinstance(record, dict):

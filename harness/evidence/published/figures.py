@@ -63,6 +63,10 @@ class Part:
         return all(getattr(figure, key) == value for key, value in self.keys.items())
 
 
+SEARCHABLE = ("architecture", "pretrain", "variant", "dataset", "source", "metric")
+"""The fields of a figure that `matching_figures` can be given."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Publication:
     """One publication: a paper, a file at a revision of a repository, or a post in a thread."""
@@ -188,26 +192,46 @@ def examples_by_dataset() -> Mapping[str, int | None]:
     return {name: n or None for name, n in paper().test_examples}
 
 
-def of_paper() -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
+class FigureIndex:
+    """A paper's figures and sources, in the order of their files, and what makes looking a figure up quick."""
+
+    def __init__(self, figures: tuple[Figure, ...], known: Mapping[str, Publication]):
+        self.figures = figures
+        self.publications = known
+        by_weights: dict[tuple[str, str, str], list[Figure]] = {}
+        for figure in figures:
+            by_weights.setdefault((figure.architecture, figure.pretrain, figure.variant), []).append(figure)
+        self.by_weights = {weights: tuple(found) for weights, found in by_weights.items()}
+        """(architecture, pre-training set, variant) -> the figures of those weights."""
+        self.names = {key: frozenset(getattr(figure, key) for figure in figures) for key in SEARCHABLE}
+        """Field -> the names that figures have in it."""
+
+
+NO_FIGURES = FigureIndex((), {})
+"""What a paper without published figures has."""
+
+
+def of_paper() -> FigureIndex:
     """Return the figures and sources of the current paper; none where it has no `published` folder."""
-    figures, known = paper().table("published/figures.json"), paper().table("published/sources.toml")
-    return read_once(figures, known) if figures is not None and known is not None else ((), {})
+    here = paper()
+    figures, known = here.table("published/figures.json"), here.table("published/sources.toml")
+    return read_once(figures, known) if figures is not None and known is not None else NO_FIGURES
 
 
 @cache
-def read_once(figures: Path, sources: Path) -> tuple[tuple[Figure, ...], Mapping[str, Publication]]:
-    """Return the figures and sources of two files, read once in a process."""
-    return read(figures, sources)
+def read_once(figures: Path, sources: Path) -> FigureIndex:
+    """Return the figures and sources of two files, read and indexed once in a process."""
+    return FigureIndex(*read(figures, sources))
 
 
 def load() -> tuple[Figure, ...]:
     """Return all figures, in the order of the file."""
-    return of_paper()[0]
+    return of_paper().figures
 
 
 def publications() -> Mapping[str, Publication]:
     """Return the sources by id, in the order of the file."""
-    return of_paper()[1]
+    return of_paper().publications
 
 
 def matching_figures(
@@ -234,14 +258,18 @@ def matching_figures(
         "metric": metric,
     }
     given = {key: value for key, value in wanted.items() if value is not None}
-    stands_for_top1 = dict(paper().metrics)
+    index = of_paper()
     for key, value in given.items():
-        existing = {getattr(figure, key) for figure in load()}
-        if value not in existing:
-            raise unknown(key, value, existing)
+        if value not in index.names[key]:
+            raise unknown(key, value, index.names[key])
+    stands_for_top1 = dict(paper().metrics)
+    if architecture is None or pretrain is None or variant is None:
+        figures = index.figures
+    else:
+        figures = index.by_weights.get((architecture, pretrain, variant), ())
     return tuple(
         figure
-        for figure in load()
+        for figure in figures
         if all(getattr(figure, key) == value for key, value in given.items() if key != "metric")
         and (figure.metric == metric or (metric == "top1" and figure.metric == stands_for_top1.get(figure.dataset)))
     )

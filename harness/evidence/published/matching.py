@@ -21,8 +21,8 @@ from harness.evidence.published.figures import (
     Figure,
     Publication,
     examples_by_dataset,
-    load,
     matching_figures,
+    of_paper,
     publications,
 )
 from harness.stats.intervals import binomial_variance, centre_variance, seed_sd_from_range
@@ -153,7 +153,7 @@ def _published_in(folder: Path, contender: Contender, on: str) -> tuple[Publishe
     if on not in examples_by_dataset():
         raise unknown("dataset", on, examples_by_dataset())
     wanted = (contender.architecture, contender.pretrained_on, contender.variant)
-    if wanted not in _weights(load()):
+    if wanted not in of_paper().by_weights:
         return ()
     groups: dict[tuple[str, str, str, int | None], list[Figure]] = {}
     for figure in matching_figures(*wanted, dataset=on):
@@ -161,12 +161,6 @@ def _published_in(folder: Path, contender: Contender, on: str) -> tuple[Publishe
             continue
         groups.setdefault((figure.source, figure.table, figure.setting, figure.resolution), []).append(figure)
     return tuple(_combined(tuple(figures)) for figures in groups.values())
-
-
-@cache
-def _weights(figures: tuple[Figure, ...]) -> frozenset[tuple[str, str, str]]:
-    """Return what figures were published of: (architecture, pre-training set, variant)."""
-    return frozenset((figure.architecture, figure.pretrain, figure.variant) for figure in figures)
 
 
 def _combined(figures: tuple[Figure, ...]) -> Published:

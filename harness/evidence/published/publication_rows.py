@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.core.claim import Contender
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.evidence.published.figures import Origin, publications
 from harness.evidence.published.matching import Published, published_comparisons, single

@@ -36,7 +36,7 @@ class Detectable:
 
 
 def detectable(questions: Iterable[AnyQuestion], seeds: int) -> list[Detectable]:
-    """Return what is found by each claim on each dataset, the worst of its comparisons; as far as spreads are published.
+    """Return what is found by each claim on each dataset by the worst of its comparisons, where a spread is published.
 
     Args:
         questions: of any source; those on released checkpoints that are fine-tuned count.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.catalog.checkpoints import here as file_here
+from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import why_not_here
 from harness.core.errors import Changed, ClaimsError, TooLittleMemory
 from harness.core.hypotheses import Close, contenders_of, terms_of
-from harness.core.specs import Backend, Result
+from harness.core.result import Result
+from harness.core.specs import Backend
 from harness.core.verdict import Searched
 from harness.evidence.contender_runs import ContenderRuns, Score, gather_sides
 from harness.evidence.lr_search import best_rate

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from harness.catalog.checkpoints import here as file_here
+from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import unpinned_dataset
 from harness.catalog.recipes import with_rate
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Close, terms_of
+from harness.core.run import Run
 from harness.core.source import GPU
-from harness.core.specs import Backend, Checkpoint, Recipe, Run
+from harness.core.specs import Backend, Checkpoint, Recipe
 from harness.cost.plan import PlannedRun, Purpose
 from harness.data.download.dataset import state
 from harness.data.paths import location

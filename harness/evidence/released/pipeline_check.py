@@ -21,7 +21,8 @@ from harness.catalog.recipes import resolve
 from harness.core.errors import Changed, ClaimsError
 from harness.core.hypotheses import Contender
 from harness.core.paper import paper
-from harness.core.specs import STRICT, Backend, Positive, Result
+from harness.core.result import Result
+from harness.core.specs import STRICT, Backend, Positive
 from harness.core.toml import read_specs
 from harness.data.registry import entries
 from harness.evidence.released.trial import Trial, material, runs

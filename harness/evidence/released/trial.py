@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.catalog.checkpoints import file_of, is_released, pinned
+from harness.catalog.checkpoint_files import file_of, pinned
+from harness.catalog.checkpoints import is_released
 from harness.catalog.checkpoints import resolve as released
 from harness.catalog.datasets import pinned_dataset, unpinned_dataset
 from harness.catalog.recipes import protocol, resolve, with_rate
@@ -12,7 +13,8 @@ from harness.catalog.stated import complete, settle
 from harness.core.errors import ClaimsError, unknown
 from harness.core.hypotheses import Contender
 from harness.core.paper import paper
-from harness.core.specs import Backend, Checkpoint, Dataset, Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Backend, Checkpoint, Dataset, Recipe
 from harness.data.imagenet_real import ID as REAL_LABELS
 from harness.data.registry import Entry, claimed, entries
 

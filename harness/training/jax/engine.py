@@ -7,7 +7,7 @@ import time
 import jax
 
 from harness.core.errors import ClaimsError, TooLittleMemory
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.splits import Data
 from harness.models.architectures import Architecture, BitArchitecture
 from harness.models.flax import build

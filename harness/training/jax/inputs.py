@@ -15,7 +15,8 @@ import numpy.typing as npt
 from jax.sharding import NamedSharding
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Recipe
 from harness.data.augment import Draw, Views, draw, is_random, taps, views
 from harness.data.preprocess import check_inputs
 from harness.data.rng import Indices

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from harness.core.errors import TooLittleMemory
-from harness.core.specs import Divergence, Run
+from harness.core.result import Divergence
+from harness.core.run import Run
 from harness.data.splits import Split
 from harness.models.architectures import Architecture
 from harness.models.flax import build

@@ -7,7 +7,7 @@ import time
 import torch
 
 from harness.core.errors import TooLittleMemory
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.splits import Data
 from harness.training.api import Execution, Outcome, Weights
 from harness.training.outcome import tested, untested

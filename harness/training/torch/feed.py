@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.core.specs import Recipe, Run
+from harness.core.run import Run
+from harness.core.specs import Recipe
 from harness.data.augment import Draw, draw, is_random, taps, views
 from harness.data.preprocess import check_inputs
 from harness.data.rng import Indices

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Divergence, Run
+from harness.core.result import Divergence
+from harness.core.run import Run
 from harness.data.augment import dropout_seed
 from harness.data.splits import Split
 from harness.training.api import Execution, Progress

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.models import npz_layout
 from harness.models.initialise import library_head
 from harness.models.load import build_checkpoint, numerics_of

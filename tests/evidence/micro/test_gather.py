@@ -9,7 +9,7 @@ import scipy.stats
 from claims.micro.tune import TABLE
 from harness.core.claim import Claim
 from harness.core.hypotheses import Better, Contender, Increasing
-from harness.core.specs import Result
+from harness.core.result import Result
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import checkpoint_of, proxies
 from harness.evidence.questions import answer, questions

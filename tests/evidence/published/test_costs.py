@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.evidence.published import costs, load
 

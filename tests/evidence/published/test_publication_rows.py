@@ -5,8 +5,8 @@ import json
 import pytest
 from scipy import stats
 
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.evidence.published import (
     figures,
     load,

@@ -6,7 +6,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from harness.core.claim import Contender
+from harness.core.hypotheses import Contender
 from harness.evidence.published import load, rows, seed_spread
 from harness.stats.synthesis import synthesise
 

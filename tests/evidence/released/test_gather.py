@@ -9,8 +9,9 @@ from harness.catalog.datasets import unpinned_dataset
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, TooLittleMemory
 from harness.core.hypotheses import Better, Close, Contender
+from harness.core.result import Divergence, Result
+from harness.core.run import Run
 from harness.core.source import Source
-from harness.core.specs import Divergence, Result, Run
 from harness.evidence.released import gather
 from harness.evidence.released.trial import Material, caveats, material, trial
 from harness.evidence.source import NotComputed

@@ -4,8 +4,8 @@ import pytest
 
 from harness.core.claim import Claim
 from harness.core.hypotheses import Better, Contender
+from harness.core.result import Result
 from harness.core.source import Source
-from harness.core.specs import Result
 from harness.evidence.released.needed_runs import at_hand, planned
 from harness.judging.question import Question
 from harness.runs.store import Store

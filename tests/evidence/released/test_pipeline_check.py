@@ -8,7 +8,7 @@ from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import unpinned_dataset
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Contender
-from harness.core.specs import Result
+from harness.core.result import Result
 from harness.evidence.released import pipeline_check
 from harness.evidence.released.pipeline_check import checks, gather_checks, require, trial_of
 from harness.evidence.released.trial import Material, trial

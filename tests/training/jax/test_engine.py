@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from harness.catalog.checkpoints import file_of
+from harness.catalog.checkpoint_files import file_of
 from harness.core.errors import ClaimsError
 from harness.core.specs import Recipe
 from harness.data.readers import synthetic

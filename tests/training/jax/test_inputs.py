@@ -10,7 +10,7 @@ from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.augment import VIEW_STREAM, WORDS, draw
 from harness.data.pixel_cache import cached
 from harness.data.preprocess import eval_rule

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.catalog.checkpoints import file_of
+from harness.catalog.checkpoint_files import file_of
 from harness.catalog.recipes import recipe
 from harness.data.readers import synthetic
 from harness.data.splits import select

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
 from harness.data.pixel_cache import cached

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.readers import synthetic
 from harness.data.splits import select
 from harness.training.api import Execution

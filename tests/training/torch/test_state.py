@@ -12,11 +12,12 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from harness.catalog.checkpoints import checkpoint, file_of
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
 from harness.core.errors import ClaimsError
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.models.npz_layout import read
 from harness.training.api import Execution
 from harness.training.resume import Interrupted, discard, folder_of, interruption, saved

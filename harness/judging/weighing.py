@@ -39,7 +39,7 @@ UNDECIDED = Tested(1.0, 1.0)
 """What is not known speaks neither for a hypothesis nor against it."""
 
 
-def tested(
+def weighed(
     hypothesis: Hypothesis, evidence: Evidence, pooled: PooledSeeds | None = None, tolerance: float | None = None
 ) -> Tested:
     """Return what the evidence says for and against a hypothesis.
@@ -55,7 +55,7 @@ def tested(
         holds = a.value <= hypothesis.at_most * b.value
         return Tested(0.0, 1.0) if holds else Tested(1.0, 0.0)
     if isinstance(hypothesis, Compound):
-        return compound(hypothesis.k, [tested(part, evidence, pooled) for part in hypothesis.of])
+        return compound(hypothesis.k, [weighed(part, evidence, pooled) for part in hypothesis.of])
     found = contrasted(hypothesis, evidence, 0.95, pooled)
     return UNDECIDED if isinstance(found, Undefined) else simple(hypothesis, found, evidence, tolerance)
 
