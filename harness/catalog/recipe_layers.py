@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError, nearest, unknown
-from harness.core.specs import STRICT, Checkpoint, Count, Dataset, Family, Recipe, build
+from harness.core.specs import STRICT, Checkpoint, Count, Dataset, Family, Recipe, build, reworded
 from harness.core.toml import require_id
 
 OF_CHECKPOINT = "checkpoint"
@@ -215,7 +215,7 @@ def checked(field: str, value: Any, where: str) -> Any:
     try:
         return adapters()[field].validate_python(value)
     except ValidationError as error:
-        raise ClaimsError(f"{where}: {field}: {error.errors()[0]['msg']}, found {value!r}") from None
+        raise ClaimsError(f"{where}: {field}: {reworded(error.errors()[0]['msg'])}, found {value!r}") from None
 
 
 def definitions_of(tables: Mapping[str, Any], file: str, known: Mapping[str, Definition]) -> dict[str, Definition]:

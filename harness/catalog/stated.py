@@ -111,7 +111,7 @@ def names_in(found: Checkpoint) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ClaimsError(f"{where}: expected a text file with one class name a line, found: {reason}") from None
+        raise ClaimsError(f"{where}: expected a text file with one class name per line, found: {reason}") from None
     names = tuple(line.strip() for line in lines)
     if not names or "" in names:
         empty = names.index("") + 1 if names else 1
@@ -300,7 +300,7 @@ def settle(found: Checkpoint, dataset: Dataset, recipe: Recipe) -> dict[str, Any
 
     if not dict(found.stated).get("normalisation") and found.stated:
         raise ClaimsError(
-            f"{found.id}: expected to know how its input is normalised, found it stated nowhere; add mean = [...] and"
+            f"{found.id}: expected a stated normalisation of the input, found none; add mean = [...] and"
             " std = [...] (of levels 0 to 1) to its entry in checkpoints.toml, or timm's name of the model"
         )
     outputs, where = head_outputs(found, class_names(dataset), dataset.id)

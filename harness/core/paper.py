@@ -169,8 +169,18 @@ def using(folder: Path | None) -> Iterator[None]:
 
 
 def paper() -> Paper:
-    """Return the current paper."""
-    return read_paper(_current.get() or config().paper or nearest(os.getcwd()))
+    """Return the current paper.
+
+    Raises:
+        ClaimsError: its paper.toml is malformed, or the configured folder has none.
+    """
+    current = _current.get()
+    chosen = config().paper if current is None else None
+    if chosen is not None and not (chosen / FILE).is_file():
+        raise ClaimsError(
+            f"{config().origin('paper')}: expected a folder with a {FILE}, found none at {chosen}; correct it"
+        )
+    return read_paper(current or chosen or nearest(os.getcwd()))
 
 
 @cache
