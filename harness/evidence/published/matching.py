@@ -140,7 +140,7 @@ def _published_in(folder: Path, contender: Contender, on: str) -> tuple[Publishe
     if on not in examples_by_dataset():
         raise unknown("dataset", on, examples_by_dataset())
     wanted = (contender.architecture, contender.pretrained_on, contender.variant)
-    if wanted not in _weights(load()):
+    if wanted not in _weights(load()) or all(figure.dataset != on for figure in load()):
         return ()
     groups: dict[tuple[str, str, str, int | None], list[Figure]] = {}
     for figure in matching_figures(*wanted, dataset=on):
