@@ -1,4 +1,4 @@
-"""`python -m harness doctor`: what this machine has and lacks, in words."""
+"""`python -m harness doctor`: what this machine has and lacks."""
 
 from __future__ import annotations
 

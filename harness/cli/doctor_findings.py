@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the real job: accelerator, memory, disk, access, sources, the claims' needs."""
+"""What this machine has and lacks for `-m gpu`: accelerator, memory, disk, network access, checkpoints and datasets."""
 
 from __future__ import annotations
 
@@ -137,7 +137,11 @@ def disk(folders: dict[str, Path]) -> list[Finding]:
         writable = os.access(there, os.W_OK)
         state: State = "ok" if writable and free > DISK_WARNING else "note" if writable else "missing"
         advice = (
-            "" if state == "ok" else f"; {gigabytes(int(DISK_WARNING))} is comfortable" if writable else "; read-only"
+            ""
+            if state == "ok"
+            else f"; {gigabytes(int(DISK_WARNING))} or more is better"
+            if writable
+            else "; read-only"
         )
         found.append(Finding("disk", state, f"{name} {folder}: {gigabytes(free)} free{advice}"))
     return found
@@ -212,10 +216,12 @@ def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Findin
         listed = " ".join(groups["to fetch"])
         findings.append(Finding(name, "missing", f"checkpoints to fetch (python -m harness fetch ID...): {listed}"))
     if unknown:
-        findings.append(Finding(name, "missing", f"not in the zoo: {', '.join(unknown)}"))
+        findings.append(Finding(name, "missing", f"no checkpoint in the tables: {', '.join(unknown)}"))
     absent = [dataset for dataset in datasets if not dataset_here(dataset)]
     if absent:
-        findings.append(Finding(name, "missing", f"datasets that are not here: {', '.join(absent)}"))
+        findings.append(
+            Finding(name, "missing", f"datasets to fetch (python -m harness fetch ID...): {' '.join(absent)}")
+        )
     return findings or [Finding(name, "ok", "everything it needs is here")]
 
 

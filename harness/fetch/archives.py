@@ -63,8 +63,8 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> Path:
         raise ClaimsError(f"{archive}: {refused}; nothing was unpacked") from None
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise ClaimsError(
-            f"{archive}: expected a whole tar or zip archive, found a damaged one or none ({error}); nothing was"
-            " unpacked, fetch it again"
+            f"{archive}: expected a whole tar or zip archive, found a damaged or another file ({error}); nothing was"
+            " unpacked; fetch it again"
         ) from None
     except (NotImplementedError, RuntimeError) as error:
         raise ClaimsError(f"{archive}: expected an archive that can be read, found: {error}") from None

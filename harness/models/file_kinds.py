@@ -28,7 +28,7 @@ def kind_of(path: Path) -> Kind:
         with path.open("rb") as file:
             start = file.read(START)
     except OSError as error:
-        raise ClaimsError(f"{path}: expected a weights file, found: {error.strerror}; fetch it first") from None
+        raise ClaimsError(f"{path}: expected a weights file, found: {error.strerror}; check the path") from None
     if not start:
         raise ClaimsError(f"{path}: {EXPECTED}, found an empty file; delete it and fetch it again")
     if start[8:9] == b"{":  # the header's length, then the header in JSON

@@ -140,8 +140,8 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str], released: bool =
             raise held.config.error(f"expected the numerics {numerics_of(found)} of {found.id}, found {stated}")
     if described.channels != CHANNELS:
         raise ClaimsError(
-            f"{found.id}: expected a network for images of {CHANNELS} channels, as those of every dataset are, found"
-            f" one for {described.channels}"
+            f"{found.id}: expected a network for images with {CHANNELS} channels, which all datasets have, found one"
+            f" for {described.channels}"
         )
     return arrays
 

@@ -68,7 +68,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     path = Path(path)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
-        raise ClaimsError(f"{path}: expected an npz file, found {found}; fetch it first")
+        raise ClaimsError(f"{path}: expected an npz file, found {found}; check the path")
     arrays: dict[str, Array] = {}
     key = ""
     try:

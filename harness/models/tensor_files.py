@@ -106,7 +106,7 @@ def _loaded(path: Path) -> Any:
         elif isinstance(error, pickle.UnpicklingError) or "weights_only" in detail:  # advises to unpickle objects
             detail = "pickled objects, which are never loaded"
         raise ClaimsError(
-            f"{path}: expected a PyTorch file with tensors only, found {detail}; prefer another source"
+            f"{path}: expected a PyTorch file with tensors only, found {detail}; save its state_dict alone"
         ) from None
 
 

@@ -39,10 +39,9 @@ GROUPS = {"published": "Published figures", "micro": "Micro study", "gpu": "Rele
 """Groups of sources, strongest claim to the paper's own numbers last."""
 
 GROUP_NOTES = {
-    "published": "Figures that others measured and published, each with its citation; nothing was computed here.",
-    "micro": "These verdicts speak of the scaled-down study (tiny networks, fractal pre-training),"
-    " not of the paper's numbers. Intervals are over seeds, for the one test set and the one pre-training of each"
-    " network.",
+    "published": "Figures that others measured and published, each with its citation. Nothing was computed here.",
+    "micro": "These verdicts are about the scaled-down study (tiny networks, fractal pre-training),"
+    " not about the paper's numbers. Intervals are over seeds, with one test set and one pre-training of each network.",
     "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
 }
 
@@ -138,7 +137,7 @@ def count(verdicts: Iterable[Verdict]) -> Counter[VerdictName]:
 
 
 def surprising(verdict: Verdict) -> bool:
-    """Whether a verdict deserves a first look: it differs from what is recorded, or refutes without a record."""
+    """Return whether to look at a verdict first: it differs from the record, or refutes and is not recorded."""
     if verdict.verdict not in ("REPRODUCED", "REFUTED", "INCONCLUSIVE"):
         return False
     if verdict.known:

@@ -274,8 +274,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     claim, hypotheses = stated
     if is_worker(metafunc.config) and FOLDER not in metafunc.config.workerinput:  # type: ignore[attr-defined]
         raise pytest.Collector.CollectError(
-            f"{metafunc.module.__file__}: expected the plugin harness.suite.plugin in the process that hands out the"
-            " tests, found it in the workers only; add -p harness.suite.plugin"
+            f"{metafunc.module.__file__}: expected the plugin harness.suite.plugin in the main process, found it only"
+            " in the workers; add -p harness.suite.plugin"
         )
     session = metafunc.config.stash[SESSION]
     try:

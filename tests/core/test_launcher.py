@@ -34,7 +34,7 @@ def test_what_a_launcher_sets_is_taken(environment, count):
         ({"LOCAL_RANK": "0"}, "LOCAL_RANK=0: .* found no WORLD_SIZE"),
         ({"WORLD_SIZE": "two"}, "WORLD_SIZE: expected a whole number from 1 on.*'two'"),
         ({"WORLD_SIZE": "0"}, "WORLD_SIZE: expected a whole number from 1 on.*'0'"),
-        ({"RANK": "-1"}, "RANK: expected a whole number from 0 on.*'-1'"),
+        ({"RANK": "-1"}, "RANK: expected a whole number of at least 0.*'-1'"),
         ({name: text for name, text in LAUNCHED.items() if name != "MASTER_PORT"}, "found no MASTER_PORT"),
         (LAUNCHED | {"MASTER_PORT": "x"}, "MASTER_PORT: expected a whole number"),
         (LAUNCHED | {"RANK": "2"}, "expected RANK and LOCAL_RANK from 0 to 1"),

@@ -136,8 +136,8 @@ def place(entry: Entry, root: Path, content: Path) -> None:
     for name in names:
         if (root / name).exists() and name not in ours:
             raise ClaimsError(
-                f"{root / name}: expected nothing there to lay out {entry.id}, found something else than the whole of"
-                " it; move it away and fetch again"
+                f"{root / name}: expected nothing there yet, because {entry.id} is unpacked there, found other or"
+                " incomplete files; move them away and fetch again"
             )
     write_mark(root, Mark(dict(entry.files), sorted(ours | set(names)), whole=False))
     aside = make_folder(root / UNPACKING / "old")

@@ -173,8 +173,8 @@ class Loop:
             if step == self.first or not out_of_memory(error):
                 raise
             raise TooLittleMemory(
-                f"{self.run.label}: expected memory for a step of what earlier steps took, found too little; end what"
-                " else uses the accelerator, and run it again"
+                f"{self.run.label}: expected as much free memory as in earlier steps, found less; stop other programs"
+                " that use the accelerator, and run it again"
             ) from None
         found: jax.Array = loss
         return found

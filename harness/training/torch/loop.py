@@ -76,8 +76,8 @@ class Loop:
         whole = batch_normalised(model)
         if whole and context.world > 1:
             raise ClaimsError(
-                f"{run.checkpoint.id}: expected one process for a network with batch normalisation, which is over the"
-                f" whole batch, found {context.world}; start one"
+                f"{run.checkpoint.id}: expected one process, because batch normalisation needs the whole batch, found"
+                f" {context.world}; start one"
             )
         own = len(range(context.rank, run.recipe.batch_size, context.world))
         self.remembered = Remembered(execution.folder, run, context.card())
