@@ -144,7 +144,7 @@ def heads_of(
 
 
 def heads_in_timm(name: str) -> int | None:
-    """Return the attention heads of timm's model of a name; None where it is no plain transformer."""
+    """Return the number of attention heads of a timm model; None if it is not a plain transformer."""
     import timm
     import torch
 
@@ -174,7 +174,7 @@ def of_file(found: Checkpoint, arrays: dict[str, Array] | Any, heads: int | None
 
 
 def of_timm_file(arrays: Any, timm: str) -> Statement:
-    """Return what the tensors of a network of timm's state: the size of its head, and of a plain ViT's input."""
+    """Return what the tensors of a timm network reveal: the size of its head and, for a plain ViT, of its input."""
     from harness.models.torch.timm_models import classifier_of, side_of
 
     heads = (f"{name}.weight" for name in (*classifier_of(timm), *HEAD_NAMES))
@@ -183,7 +183,7 @@ def of_timm_file(arrays: Any, timm: str) -> Statement:
 
 
 def agreed(found: Checkpoint, field: str, stated: Iterable[Statement]) -> tuple[Any, str]:
-    """Return what all places that state a field say of it and the first of them; (None, "") where none does.
+    """Return a field's value, on which all places that state it agree, and the first of them; (None, "") if none does.
 
     Raises:
         ClaimsError: two of them contradict each other.
@@ -208,7 +208,7 @@ def shown(value: Any) -> str:
 
 
 def merged(found: Checkpoint, strong: Sequence[Statement], usual: Statement | None, layout: str) -> Checkpoint:
-    """Return a checkpoint with all that is stated of it, and where each value comes from.
+    """Return a checkpoint with everything that is stated about it, and where each value comes from.
 
     Raises:
         ClaimsError: two places contradict each other.

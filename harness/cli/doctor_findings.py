@@ -58,7 +58,7 @@ def examine(cache: Path, home: Path, *, offline: bool = False) -> list[Finding]:
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> list[Finding]:
-    """Return the versions of what computes, and what is not installed."""
+    """Return the versions of the main packages, and which are not installed."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -231,7 +231,7 @@ def who(entry: Checkpoint) -> str:
 
 
 def dataset_here(name: str) -> bool:
-    """Return whether all that a claim's dataset is made of lies where it is looked for; reading it checks it."""
+    """Return whether all files of a claim's dataset are in their place; they are checked only when they are read."""
     from harness.core.config import settings
     from harness.data.download.dataset import state
     from harness.data.imagenet_real import FILE, ID

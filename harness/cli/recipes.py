@@ -162,7 +162,7 @@ def diff(a: str, b: str, subject: tuple[Checkpoint, Dataset] | None, as_json: bo
 
 
 def in_general(a: str, b: str) -> list[Row]:
-    """Return where two recipes differ, for whatever checkpoint and dataset that exists."""
+    """Return where two recipes differ for any known checkpoint and dataset."""
     from harness.catalog.checkpoints import checkpoints
     from harness.catalog.datasets import unpinned_dataset
     from harness.catalog.recipe_diff import differences
@@ -197,7 +197,7 @@ def heading(words: str, subject: tuple[Checkpoint, Dataset] | None) -> str:
 
 
 def line_width() -> int:
-    """Return the columns to print in: the terminal's, as far as they are readable; 120 where there is none."""
+    """Return the width to print in: the terminal's, within readable limits; 120 without a terminal."""
     return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
 
 

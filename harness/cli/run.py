@@ -89,7 +89,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
+    """Print a run's accuracy with its interval, or everything as JSON; for a run that diverged, where it did."""
     from harness.core.config import home
     from harness.training.api import first_process
 
@@ -151,7 +151,7 @@ def answer(options: argparse.Namespace, store: Store) -> Answer:
 
 
 def show(options: argparse.Namespace, store: Store, found: Answer) -> None:
-    """Print an answer in words or as JSON; what could not be stored is said on stderr."""
+    """Print an answer as text or JSON, and on stderr if its result could not be stored."""
     from harness.stats.intervals import wilson
 
     interval = None
@@ -188,7 +188,7 @@ def text(found: Answer, interval: tuple[float, float] | None, computed: str = ""
 
 
 def record(found: Answer, interval: tuple[float, float] | None, computed: str) -> dict[str, Any]:
-    """Return an answer as JSON values; accuracy and interval (95 %, Wilson) in percent, null for one that diverged."""
+    """Return an answer as JSON values; accuracy and interval (95 %, Wilson) in percent, null if the run diverged."""
     asked, result = found.run, found.result
     return {
         "run_id": asked.id,

@@ -101,7 +101,7 @@ def shown_sources(entry: Checkpoint) -> str:
 
 
 def shown_size(entry: Checkpoint, known: int | None) -> str:
-    """Return the size in words; where the bytes are not known, what the architecture's float32 weights take."""
+    """Return the size as text; if it is not known, that of the architecture's weights in float32."""
     from harness.catalog.checkpoints import estimate
 
     if known is not None:

@@ -1,4 +1,4 @@
-"""What a launcher of several processes (`torchrun`, `accelerate launch`) says in the environment of each of them."""
+"""The environment variables that a launcher of several processes (`torchrun`, `accelerate launch`) sets in each."""
 
 from __future__ import annotations
 

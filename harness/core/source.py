@@ -65,7 +65,7 @@ class Source:
 
     @property
     def base(self) -> Source:
-        """The source whatever computes it: "micro@jax" and "micro" are one source, computed twice."""
+        """The source without its backend: "micro@jax" and "micro" are one source, computed twice."""
         return self.on(DEFAULT_BACKEND)
 
     def on(self, backend: str) -> Source:

@@ -106,7 +106,7 @@ def fault(error: ValidationError) -> str:
 
 @dataclass(frozen=True, config=STRICT)
 class Checkpoint:
-    """One set of pre-trained weights and where it lies."""
+    """One set of pre-trained weights, and where it is."""
 
     id: str
     """Name in checkpoints.toml, e.g. "micro-vit-l"."""

@@ -51,7 +51,7 @@ class Work:
 
 @dataclass(frozen=True, config=STRICT)
 class Activations:
-    """Bytes that a step takes besides weights, gradients and the optimiser's state."""
+    """Bytes that a step takes in addition to weights, gradients and the optimiser's state."""
 
     fixed: Natural
     """For any number of images: standardised and converted weights."""

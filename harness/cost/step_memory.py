@@ -129,7 +129,7 @@ def peak(
     checkpointing: bool = False,
     dropout: float = 0.0,
 ) -> int:
-    """Return the largest number of bytes that a step takes besides weights, gradients and the optimiser's state.
+    """Return the most bytes that a step takes in addition to weights, gradients and the optimiser's state.
 
     Args:
         model: on the meta device; timm's, for checkpointing.

@@ -102,7 +102,7 @@ def gigabytes(value: int) -> str:
 
 
 def said(row: Row) -> list[str]:
-    """Return what is to be said of a row: why it can't run, what would make it fit, which claims share it."""
+    """Return the notes on a row: why it can't run, what would make it fit, which claims share it."""
     notes = [row.state] if row.blocked and row.state != TOO_LARGE else []
     notes += row.each.notes if row.left else ()
     return [*notes, f"also for {', '.join(row.also)}, computed once"] if row.also else notes

@@ -65,7 +65,7 @@ def decode_image(content: bytes) -> Pixels:
 
 
 class NoScale(ValueError):
-    """Levels that do not say which of them is white."""
+    """Pixel levels whose white level is not known."""
 
 
 def to_rgb(image: Image.Image) -> Pixels:

@@ -104,7 +104,7 @@ class Written:
         place.mkdir(parents=True, exist_ok=True)
 
     def file(self, name: str, content: IO[bytes]) -> None:
-        """Write a member that is a file, counting the bytes that come."""
+        """Write a member that is a file, counting its bytes."""
         self.count()
         place = self.place(name)
         try:
@@ -160,7 +160,7 @@ def unpack_zip(archive: Path, written: Written) -> None:
 
 
 def kind_of_mode(kind: int) -> str:
-    """Return what a file type of Unix is, in words."""
+    """Return the name of a Unix file type."""
     names = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
     return names.get(kind, f"something else (mode {kind:o})")
 

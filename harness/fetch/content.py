@@ -247,7 +247,7 @@ def storages_of(operations: Iterable[tuple[Any, Any, Any]]) -> dict[str, int]:
 
 
 def damaged_archive(path: Path, start: bytes) -> str | None:
-    """Return what is wrong with an archive by its content, whatever its name: it does not read through to its end."""
+    """Return why an archive can't be read to its end, judged by its content and not its name."""
     opener = next((opener for mark, opener in OPENERS if start.startswith(mark)), None)
     try:
         if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):

@@ -170,7 +170,7 @@ def weights_fault(path: Path) -> str | None:
 
 
 def stamp(path: Path) -> list[int]:
-    """Return what tells cheaply that a file may have changed: device, inode, size, times of change in nanoseconds.
+    """Return values that differ if a file may have changed: device, inode, size, times of change in nanoseconds.
 
     Raises:
         Gone: it is not there.

@@ -42,7 +42,7 @@ class Partial:
             return None
 
     def begin(self, address: str, stated: Stated) -> None:
-        """Start from zero: note the version that is about to come."""
+        """Start from zero and note the version to be downloaded."""
         self.discard()
         content = {"address": address, "stated": dataclasses.asdict(stated)}
         write_atomic(self.note, json.dumps(content).encode())

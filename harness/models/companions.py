@@ -73,7 +73,7 @@ class Place:
     name: str
 
     def refuse(self, key: str, expected: str, found: Any) -> ClaimsError:
-        """Return the error for a value that is not what its key is for."""
+        """Return the error for a value that its key can't have."""
         return ClaimsError(f"{self.path}: {key}: expected {expected}, found {found!r}; correct the file")
 
     def count(self, table: Mapping[str, Any], key: str) -> int | None:

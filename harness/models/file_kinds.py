@@ -68,7 +68,7 @@ def _in_zip(path: Path) -> Kind:
 
 
 def other(start: bytes, size: int) -> str:
-    """Return in words what a file that holds no weights is.
+    """Return a description of a file that holds no weights.
 
     Args:
         start: its first bytes.

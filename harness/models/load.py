@@ -326,7 +326,7 @@ def logits(model: Any, images: Array, batch: int = 32) -> Array:
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
-    """Return the sha256 of weights: the same for the same float32 values, whatever file they came in."""
+    """Return the sha256 of weights, which depends only on their float32 values, not on the file format."""
     hashed = hashlib.sha256()
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key], "<f4")

@@ -89,7 +89,7 @@ def _pytorch(path: Path) -> dict[str, dict[str, Lazy]]:
 
 
 def _loaded(path: Path) -> Any:
-    """Return what a PyTorch file holds, if that is tensors, plain values and the options of a training script."""
+    """Return the content of a PyTorch file with only tensors, plain values and the options of a training script."""
     import pickle
 
     import torch

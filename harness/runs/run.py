@@ -56,7 +56,7 @@ def as_classes(run: Run, predictions: list[int]) -> tuple[int, ...]:
 
 
 def compute(run: Run, execution: Execution) -> Result:
-    """Fine-tune and predict, whatever is stored."""
+    """Fine-tune and predict, without looking for a stored result."""
     from harness.runs.inputs import inputs_of
     from harness.training.devices import card_name
 

@@ -1,4 +1,4 @@
-"""The suite's command line options: which values they take, and which of them do something for what is selected."""
+"""The suite's command line options: the values they take, and which of them affect the selected tests."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FILE = "plan.json"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Plan in this process, whatever -n says."""
+    """Plan in this process, even with -n."""
     if option(config, "--plan"):
         for name, value in (("numprocesses", None), ("dist", "no"), ("tx", [])):
             if hasattr(config.option, name):
@@ -77,7 +77,7 @@ def check_gpu_budget(config: pytest.Config, questions: Sequence[AnyQuestion]) ->
 
 
 def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion]) -> Plan:
-    """Return the plan of questions on the card that is named, else on the one at hand."""
+    """Return the plan of questions for the named card, or else for this machine's."""
     from harness.cost.cards import card, card_at_hand
     from harness.cost.plan import plan
     from harness.evidence.released.needed_runs import planned

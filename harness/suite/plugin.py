@@ -122,7 +122,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
-    """Get ready for the claims that a worker has selected: all of them select the same."""
+    """Prepare for the claims that a worker has selected; all workers select the same."""
     config = node.config
     session = config.pluginmanager.getplugin("session")
     if config.pluginmanager.has_plugin(REPORT):

@@ -47,7 +47,7 @@ def require_writable(folder: Path) -> None:
 
 
 def start_page(session: pytest.Session, report: ReportPlugin) -> None:
-    """Start pytest-html's page, for it starts with the session, which did not know then that it would judge claims.
+    """Start pytest-html's page late: at the session's start it was not known that there would be claims to judge.
 
     Without pytest-html the page has the verdicts alone, and the report says so.
     """

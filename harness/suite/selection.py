@@ -42,7 +42,7 @@ class Selected:
         return {question.source.kind for question in self.questions}
 
     def encoded(self) -> bytes:
-        """Return the selection as JSON, for the process that hands out the tests."""
+        """Return the selection as JSON, for the main process."""
         return SELECTED.dump_json(self)
 
 

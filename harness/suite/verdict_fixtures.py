@@ -21,7 +21,7 @@ class Refuted(AssertionError):
 
 
 class Unsettled(AssertionError):
-    """The evidence leaves open a hypothesis that is recorded as open."""
+    """The evidence leaves a hypothesis open that is recorded as open."""
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def install(entry: Entry, root: Path, files: Mapping[str, Path]) -> None:
 
 
 def unpacked(entry: Entry, archive: Path, folder: Path) -> Path:
-    """Return a new folder with what an archive, or the one that a reader needs in it, holds."""
+    """Return a new folder with the content of an archive, or of the archive inside it that a reader needs."""
     unpack(archive, folder, max_bytes=ROOM + RATIO * archive.stat().st_size)
     inner = NESTED.get(entry.reader)
     if inner is None:
@@ -111,7 +111,7 @@ def unpacked_inner(archive: Path, folder: Path) -> Path:
 
 
 def gather(folder: Path, target: Path, archive: Path) -> None:
-    """Move what an archive held into a folder that other archives fill too."""
+    """Move the content of an archive into a folder shared with other archives."""
     for child in sorted(folder.iterdir()):
         if child.name.startswith(JUNK):
             continue
@@ -129,7 +129,7 @@ def link(path: Path, place: Path) -> None:
 
 
 def place(entry: Entry, root: Path, content: Path) -> None:
-    """Move all that is in a folder into the dataset's folder, each by one rename; what was put there before goes."""
+    """Move the content of a folder into the dataset's folder, each item by one rename; earlier items are replaced."""
     before = read_mark(root)
     ours = set(before.placed) if before else set()
     names = sorted(path.name for path in content.iterdir())

@@ -67,7 +67,7 @@ def trial_of(check: Check) -> Trial:
 
 
 def gather_checks(trials: Iterable[Trial], provider: RunProvider, backend: Backend) -> tuple[PipelineCheck, ...]:
-    """Check the evaluation pipeline of each family that is fine-tuned, as far as its material is here.
+    """Check the evaluation pipeline of each fine-tuned family whose material is here.
 
     Raises:
         ClaimsError: a check failed.

@@ -1,4 +1,4 @@
-"""The training loop in JAX: the recipe's steps, whatever memory, devices and interruptions make of them."""
+"""The training loop in JAX: the recipe's steps, independent of memory, devices and interruptions."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ class Loop:
             self.known = found
 
     def _look(self, lag: int) -> None:
-        """Take what steps older than `lag` reported, in order: the first loss that is not finite ends the run."""
+        """Process the losses of steps older than `lag` in order: the first that is not finite ends the run."""
         while len(self._pending) > lag and self.diverged is None:
             step, reported = self._pending.popleft()
             loss, rate = float(reported), learning_rate(self.recipe, step)

@@ -65,7 +65,7 @@ def save(states: Path, run_id: str, training: Training) -> None:
 
 
 def restore(states: Path, run_id: str, training: Training) -> bool:
-    """Set a training to the newest saved state that is sound; return whether there was one."""
+    """Restore a training from its newest intact saved state; return whether there was one."""
     return newest(states, lambda path: load(path, run_id, training))
 
 

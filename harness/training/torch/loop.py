@@ -1,4 +1,4 @@
-"""The training loop: the recipe's steps, whatever memory, processes and interruptions make of them."""
+"""The training loop: the recipe's steps, independent of memory, processes and interruptions."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ class Loop:
             self.training.average.update()
 
     def _look(self, due: list[tuple[int, Tensor]]) -> None:
-        """Take what steps reported, in order: the first loss that is not finite ends the run."""
+        """Process the losses of steps in order: the first that is not finite ends the run."""
         for step, reported in due:
             loss, *flags = reported.tolist()
             if self.diverged is not None:

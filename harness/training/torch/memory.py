@@ -162,7 +162,7 @@ def kept_for_backward(forward: Callable[[], object]) -> int:
 
 
 def fitting_on_cpu(forward: Callable[[int], object], batch: int, room: int | None) -> int:
-    """Return how many examples of a batch fit into a CPU's memory: all of them, if they do.
+    """Return how many examples of a batch, at most all, fit into a CPU's memory.
 
     Args:
         forward: the forward pass of so many examples.
