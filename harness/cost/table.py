@@ -112,7 +112,7 @@ def of_card(plan: Plan) -> str:
     """Return the assumptions behind the hours."""
     card = plan.card
     if card is None:
-        return "No card: hours are not known. Name one (--card h100), or plan where one is."
+        return "No card: hours are not known. Name one (--card h100), or plan on a machine with one."
     if not card.known:
         return f"{card.title}, {gigabytes(card.memory)}: not in the table of cards, so hours are not known."
     names = ("bfloat16", "float16", "tf32", "float32")

@@ -55,7 +55,7 @@ def start_page(session: pytest.Session, report: ReportPlugin) -> None:
     html_plugin = config.pluginmanager.getplugin("html")
     if html_plugin is None:
         report.notes.append(
-            "pytest-html is not loaded, so the page has no list of tests; verdicts, tables and history are as always"
+            "pytest-html is not loaded, so the page has no list of tests; verdicts, tables and history are complete"
         )
         return
     from pytest_html.basereport import BaseReport
