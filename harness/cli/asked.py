@@ -1,4 +1,4 @@
-"""The run that a command line names: ids, or a file and a folder, with the digests of what they hold now."""
+"""The run that a command line names, by ids or by a file and a folder, with the current digests of its inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m harness inspect FILE`: what a weights file describes."""
+"""`python -m harness inspect FILE`: what a weights file says about itself."""
 
 from __future__ import annotations
 

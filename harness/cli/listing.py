@@ -1,4 +1,4 @@
-"""`python -m harness datasets`: what exists."""
+"""`python -m harness datasets`: the known datasets, and which are here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was answered before to a question about a user's own weights or images: told again when these are gone.
+"""Earlier results for a user's own weights and images, found again after these are gone.
 
 A run is identified by bytes. Where the bytes are gone, the question (which file, which folder, which options) still
 leads to the last run that answered it, but only for those who ask for what is stored.

@@ -1,4 +1,4 @@
-"""`python -m harness zoo`: the checkpoints that exist, where they come from, and which are here."""
+"""`python -m harness zoo`: the known checkpoints, where they come from, and which are here."""
 
 from __future__ import annotations
 

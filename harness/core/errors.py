@@ -1,4 +1,4 @@
-"""The one kind of error a user can cause: bad input, told in one line."""
+"""Errors that a user can cause: bad input, reported in one line."""
 
 from __future__ import annotations
 

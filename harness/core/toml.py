@@ -1,4 +1,4 @@
-"""The TOML tables of what exists, read into specs."""
+"""TOML tables, read into specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs that are needed, what each costs, and the sum: all that can be known before anything is computed."""
+"""The runs that are needed, the cost of each, and the total, as known before anything is computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory that a step would take on a CUDA card, followed on the meta device: shapes and types, no values.
+"""The memory that a step would take on a CUDA card, traced on the meta device: shapes and types, no values.
 
 Importing this module imports torch: import it where it is used.
 """

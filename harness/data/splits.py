@@ -1,4 +1,4 @@
-"""Which examples train and which are scored, by rule.
+"""The rule that decides which examples are trained on and which are scored.
 
 - The test set is scored once, by the final run, and never seen by choices.
 - The dev split is a fixed share of the training examples, the same for every run of a dataset; runs

@@ -1,4 +1,4 @@
-"""The way of a question: which sources are asked, at what error rate; what they gather, judged in one place."""
+"""From a question to its verdict: which sources are asked, at what error rate, and the judging of what they gather."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives unpacked safely: nothing outside the target, no links or devices, no bomb, whole or not at all.
+"""Unpack archives safely: nothing outside the target, no links or devices, no bombs, whole or not at all.
 
 Every member is checked by our own rules before a byte of it is written, in one pass, and the bytes that
 really come out are counted: what the headers claim is not believed.

@@ -1,4 +1,4 @@
-"""What a file is, by its bytes, and whether all of it is there: asked before its digest is pinned.
+"""Recognise a file by its content, and check that it is complete, before its digest is pinned.
 
 A pin makes any later file an error, so what is no weights file or archive at all (an error page, a git-LFS pointer,
 the first half of a download) must not be pinned: the good file that comes next would be refused. Structure is

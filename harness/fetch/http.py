@@ -1,4 +1,4 @@
-"""The bytes of one address into a partial file: pooch streams, this module resumes, retries and limits.
+"""Download one address into a partial file: pooch streams; this module resumes, retries and limits the download.
 
 pooch's HTTPDownloader asks and writes in chunks; a response hook looks at each answer's head before a byte
 of its body is read: it decides between continuing and starting over, and checks length and free disk.

@@ -1,4 +1,4 @@
-"""A user's own weights: looked at every time, so that what they are now is what a run is identified by.
+"""A user's own weights, read every time, so that a run is identified by their current content.
 
 A cheap look (path, device, inode, size, times of change) is compared with that of the last time; only where it
 differs are the bytes hashed again. What changed within the last seconds is always hashed: a clock that ticks slowly

@@ -1,4 +1,4 @@
-"""What can be fetched: a material is one file with the places it can come from, in order."""
+"""What can be fetched: a material is one file with its possible sources, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the files beside a checkpoint's weights state of it, and what timm's registry does.
+"""What the files beside a checkpoint's weights, and timm's registry, state about it.
 
 transformers writes config.json and preprocessor_config.json, timm a config.json of its own with "pretrained_cfg". Each
 gives a `Statement`; what it does not say is None.

@@ -1,4 +1,4 @@
-"""What a weights file is by its first bytes: a fetched file has no suffix, and what came may be no weights at all."""
+"""Recognise a weights file by its first bytes: a fetched file has no suffix, and may not hold weights at all."""
 
 from __future__ import annotations
 

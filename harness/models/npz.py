@@ -1,4 +1,4 @@
-"""Weights files: npz without pickles, refused in one line when damaged, written atomically and reproducibly."""
+"""Read and write npz weights files: no pickles, damage reported in one line, atomic and reproducible writes."""
 
 from __future__ import annotations
 

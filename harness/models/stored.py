@@ -1,4 +1,4 @@
-"""The tensors of all weights files in a place, by name, before one set of weights is chosen."""
+"""The tensors of all weights files of a checkpoint, by name, before one set of weights is chosen."""
 
 from __future__ import annotations
 

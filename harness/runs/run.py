@@ -1,4 +1,4 @@
-"""Run in, result out: from the store if it is there, else computed, under the run's lock, and stored."""
+"""The result of a run: from the store, or computed under the run's lock and stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A claim file that can't be read is one line in pytest's output, with its place, and not a traceback."""
+"""Report a claim file that can't be read in one line with its place, not with a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--plan`: what a session would compute and cost, before anything is paid; and the limit on what it may cost."""
+"""`--plan`: what a session would compute and cost; and the limit on its GPU hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest side: markers, one question per test, and what a session needs once its claims are collected.
+"""The pytest plugin: markers, one question per test, and the set-up of a session once its claims are collected.
 
 Claims are recognised by what they state, wherever they lie: a session is one of claims if a test of a hypothesis is
 among those selected, which is known after the collection. Under pytest-xdist only the workers collect; each hands what

@@ -1,4 +1,4 @@
-"""The report as a part of a pytest session: verdicts in as tests report, the page and the tables out at its end."""
+"""The report of a pytest session: it collects verdicts as tests report them, and writes page and tables at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pytest session was asked for: which claims, the released checkpoints by name, or nothing at all."""
+"""What a pytest session has selected: which claims, and whether the released checkpoints were asked for by name."""
 
 from __future__ import annotations
 

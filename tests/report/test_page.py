@@ -97,7 +97,7 @@ def test_the_micro_study_first_says_that_it_is_scaled_down(section):
     micro = part(section, "Micro study")
     first = re.search(r"</h3><p[^>]*>(.*?)</p>", micro)[1]
     assert "scaled-down study" in first
-    assert "not of the paper&#39;s numbers" in first
+    assert "not about the paper&#39;s numbers" in first
     assert micro.index(first) < micro.index("<table")
 
 

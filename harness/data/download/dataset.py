@@ -1,4 +1,4 @@
-"""A real dataset, got from where it is published, checked, and laid where its reader looks for it."""
+"""Download a real dataset, check it, and put it where its reader expects it."""
 
 from __future__ import annotations
 

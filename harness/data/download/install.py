@@ -1,4 +1,4 @@
-"""How a dataset's published files become the folder that its reader reads: whole parts or none, at any moment.
+"""Unpack a dataset's published files into the folder that its reader reads; each part appears whole or not at all.
 
 Archives are unpacked, and plain files linked, in a hidden folder of the dataset's own; each part is then moved
 to its place by one rename. A mark is written before the moves, which names the parts, and again after the last:

@@ -1,4 +1,4 @@
-"""Published figures as a source of evidence: each publication that has all sides speaks for itself."""
+"""Published figures as a source of evidence: each publication that has all sides of a comparison counts by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which published figures bear on a comparison or a single accuracy, and with what uncertainty.
+"""Which published figures are evidence for a comparison or a single accuracy, and with what uncertainty.
 
 The rule: figures are compared only within one source; each source, and each table and setting in it
 that has all sides, gives its own comparison. None is picked and none is pooled.

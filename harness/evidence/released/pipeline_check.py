@@ -1,4 +1,4 @@
-"""The evaluation pipeline, checked on released fine-tuned weights before fine-tuned results are believed.
+"""The check of the evaluation pipeline on released fine-tuned weights, before fine-tuned results are trusted.
 
 vision_transformer#39: before blaming the fine-tuning, see that a checkpoint which is already fine-tuned gives its
 published accuracy.

@@ -1,4 +1,4 @@
-"""What measuring a contender takes: its released checkpoint, the images, and the recipe."""
+"""What is needed to measure a contender: its released checkpoint, the images, and the recipe."""
 
 from __future__ import annotations
 

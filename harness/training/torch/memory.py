@@ -1,4 +1,4 @@
-"""How many examples of a batch are in memory at once: found by trying, remembered for the next run."""
+"""How many examples of a batch are in memory at once: found by trial, remembered for the next run."""
 
 from __future__ import annotations
 
