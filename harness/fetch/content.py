@@ -214,7 +214,7 @@ def damaged_pickle(path: Path) -> str | None:
                     return "expected a PyTorch file with tensors, found a lone pickle, which is never loaded"
                 storages |= storages_of(pickletools.genops(file))  # it reads operations and carries none out
             expected = file.tell() + sum(storages.values())
-        except Exception:  # pickletools raises whatever a malformed pickle makes it stumble over
+        except Exception:  # pickletools may raise any error on a malformed pickle
             return "expected a whole PyTorch file, found a truncated or damaged one"
     size = path.stat().st_size
     if size < expected:

@@ -111,7 +111,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     handover: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
     if FOLDER not in handover:
-        return  # no claims were selected, for they are refused there
+        return  # no claims were selected, because they are refused there
     try:
         if selected.questions:
             start(config, selected)
