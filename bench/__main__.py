@@ -1,8 +1,8 @@
-"""Measure what the project promises of its speed: a table on the terminal, JSON in bench/results/.
+"""Measure the project's speed: a table on the terminal, JSON in bench/results/.
 
     python -m bench [--only GROUP ...] [--rounds N] [--note TEXT] [--out FILE]
 
-Nothing here passes or fails. Times depend on the machine and on what else it does; compare figures of one run.
+Nothing here passes or fails. Times depend on the machine and its load, so compare only figures from the same run.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--only", nargs="+", choices=GROUPS, default=list(GROUPS), metavar="GROUP", help=", ".join(GROUPS))
-    add("--rounds", type=int, default=5, metavar="N", help="that count; medians are of these (default: %(default)s)")
-    add("--note", default="", metavar="TEXT", help="what else the machine is doing, for the record")
+    add("--rounds", type=int, default=5, metavar="N", help="rounds to take medians of (default: %(default)s)")
+    add("--note", default="", metavar="TEXT", help="a note for the record, e.g. what else the machine is doing")
     add(
         "--out",
         type=Path,

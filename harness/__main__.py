@@ -15,6 +15,10 @@ from types import ModuleType
 from harness.core.config import read_config, use
 from harness.core.errors import ClaimsError, printable
 
+CONFIGURED = (
+    "Configured: by a variable such as $VIT_CLAIMS_HOME, else in claims.toml or pyproject.toml (docs/configuration.md)."
+)
+
 
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
@@ -93,12 +97,11 @@ def make_parser(known: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
     for module in dict.fromkeys(known.values()):
         module.add_parser(subparsers)
     for each in subparsers.choices.values():
+        each.add_argument("--home", metavar="DIR", help="where runs and downloads are stored (default: as configured)")
         each.add_argument(
-            "--home", metavar="DIR", help="where state lies (default: $VIT_CLAIMS_HOME, else the user's cache folder)"
+            "--paper", metavar="DIR", help="the paper's folder (default: as configured, else the nearest)"
         )
-        each.add_argument(
-            "--paper", metavar="DIR", help="the folder of the paper whose tables are used (default: the nearest)"
-        )
+        each.epilog = " ".join(filter(None, (each.epilog, CONFIGURED)))
     return parser
 
 

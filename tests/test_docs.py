@@ -162,17 +162,27 @@ def test_the_readmes_figures_are_those_of_the_paper():
 def test_a_shown_paper_is_complete(tmp_path):
     """The example of a paper reads as a paper, and its claim file states what it says."""
     from harness.catalog.claim_files import claims
-    from harness.core.paper import read_paper
+    from harness.core.paper import read_paper, using
+    from harness.evidence.published.figures import of_paper
+    from harness.evidence.published.matching import single
 
-    toml, code = re.findall(r"```(?:toml|python)\n(.*?)```", (DOCS / "another-paper.md").read_text(), re.DOTALL)
-    (tmp_path / "paper.toml").write_text(toml)
-    (tmp_path / "test_claim.py").write_text(code)
+    blocks = re.findall(r"```(?:toml|python|json)\n(.*?)```", (DOCS / "another-paper.md").read_text(), re.DOTALL)
+    (tmp_path / "published").mkdir()
+    names = ("paper.toml", "test_claim.py", "published/sources.toml", "published/figures.json")
+    for name, block in zip(names, blocks, strict=True):
+        (tmp_path / name).write_text(block)
     (tmp_path / "expected.toml").write_text("")
     assert (read_paper(tmp_path).title, read_paper(tmp_path).defaults.publication) == ("A Paper", "a-paper")
     (claim, hypotheses), *others = claims(tmp_path).values()
     assert not others
     assert claim.title == "Larger is better"
     assert [hypothesis.on for hypothesis in hypotheses] == ["cifar10", "cifar100"]
+    with using(tmp_path):
+        figures, sources = of_paper()
+        readings = {hypothesis.on: single(hypothesis.contenders[0], hypothesis.on) for hypothesis in hypotheses}
+    assert list(sources) == ["a-paper"]
+    assert {on: len(found) for on, found in readings.items()} == {"cifar10": 1, "cifar100": 0}
+    assert {figure.architecture for figure in figures} == {side.architecture for side in hypotheses[0].contenders}
 
 
 def test_decisions_are_listed_and_short():

@@ -1,4 +1,4 @@
-"""The claim files of a paper's folder, imported by their place, whatever the folder is called."""
+"""The claim files of a paper's folder, imported by path, so that the folder may have any name."""
 
 from __future__ import annotations
 

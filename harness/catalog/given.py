@@ -31,7 +31,7 @@ def is_path(text: str, known: Container[str]) -> bool:
 
 
 def checkpoint_at(text: str, stated: Mapping[str, Any]) -> Checkpoint:
-    """Return the checkpoint of a weights file, or of a folder that holds one, as far as its arrays tell.
+    """Return the checkpoint of a weights file, or of a folder with one, with what its arrays reveal.
 
     Args:
         text: npz, safetensors, a PyTorch file, an index of shards, or a folder as save_pretrained writes it.

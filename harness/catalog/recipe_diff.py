@@ -1,4 +1,4 @@
-"""What recipes say of each field, with conditions and sources, and where two of them differ."""
+"""What recipes state for each field, with conditions and sources, and where two recipes differ."""
 
 from __future__ import annotations
 

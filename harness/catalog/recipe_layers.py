@@ -1,4 +1,4 @@
-"""recipes.toml as layers: what a recipe says always, and what it says only in some cases.
+"""recipes.toml as layers: the values that a recipe always has, and those that it has only in some cases.
 
 A recipe is a list of layers, and a later layer replaces what an earlier one says of a field:
 
@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError, nearest, unknown
-from harness.core.specs import STRICT, Checkpoint, Count, Dataset, Family, Recipe, build
+from harness.core.specs import STRICT, Checkpoint, Count, Dataset, Family, Recipe, build, reworded
 from harness.core.toml import require_id
 
 OF_CHECKPOINT = "checkpoint"
@@ -57,7 +57,7 @@ class When:
     """The number of training examples is below this."""
 
     def holds(self, checkpoint: Checkpoint | None, dataset: Dataset | None) -> bool:
-        """Return whether the conditions hold; one about a checkpoint or dataset that is not given does not."""
+        """Return whether the conditions hold; those about a checkpoint or dataset that is not given do not."""
         of_checkpoint = (self.architectures, self.families, self.variants, self.semantics)
         of_dataset = (self.datasets, self.train_from, self.train_below)
         if any(of_checkpoint) and (checkpoint is None or not self._fits_checkpoint(checkpoint)):
@@ -133,7 +133,7 @@ def training_examples(dataset: Dataset) -> int:
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether a name is one of the patterns or begins as one that ends in *."""
+    """Return whether a name matches one of the patterns; a pattern may end in *."""
     return any(name == each or (each.endswith("*") and name.startswith(each[:-1])) for each in patterns)
 
 
@@ -215,7 +215,7 @@ def checked(field: str, value: Any, where: str) -> Any:
     try:
         return adapters()[field].validate_python(value)
     except ValidationError as error:
-        raise ClaimsError(f"{where}: {field}: {error.errors()[0]['msg']}, found {value!r}") from None
+        raise ClaimsError(f"{where}: {field}: {reworded(error.errors()[0]['msg'])}, found {value!r}") from None
 
 
 def definitions_of(tables: Mapping[str, Any], file: str, known: Mapping[str, Definition]) -> dict[str, Definition]:

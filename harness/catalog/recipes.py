@@ -121,7 +121,7 @@ def defined(name: str) -> Definition:
 
 
 def rates_of(file: str) -> Mapping[str, Mapping[str, float]]:
-    """Return the rates of a recipe's `learning_rates` file, which lies in the paper's folder; empty without one."""
+    """Return the rates of a recipe's `learning_rates` file in the paper's folder; empty if the recipe names none."""
     return read_rates(paper().folder / file) if file else {}
 
 
@@ -284,7 +284,7 @@ def protocol(name: str, family: str) -> str:
 
 
 def require_protocol(name: str) -> None:
-    """Refuse a name that is neither a protocol's nor a recipe's; the nearest is named."""
+    """Refuse a name that is neither a protocol nor a recipe, and suggest the nearest."""
     if name not in {*protocols(), *all_definitions()}:
         raise unknown("recipe", name, {*protocols(), *all_definitions()})
 

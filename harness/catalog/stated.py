@@ -111,7 +111,7 @@ def names_in(found: Checkpoint) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ClaimsError(f"{where}: expected a text file with one class name a line, found: {reason}") from None
+        raise ClaimsError(f"{where}: expected a text file with one class name per line, found: {reason}") from None
     names = tuple(line.strip() for line in lines)
     if not names or "" in names:
         empty = names.index("") + 1 if names else 1
@@ -144,7 +144,7 @@ def heads_of(
 
 
 def heads_in_timm(name: str) -> int | None:
-    """Return the attention heads of timm's model of a name; None where it is no plain transformer."""
+    """Return the number of attention heads of a timm model; None if it is not a plain transformer."""
     import timm
     import torch
 
@@ -174,7 +174,7 @@ def of_file(found: Checkpoint, arrays: dict[str, Array] | Any, heads: int | None
 
 
 def of_timm_file(arrays: Any, timm: str) -> Statement:
-    """Return what the tensors of a network of timm's state: the size of its head, and of a plain ViT's input."""
+    """Return what the tensors of a timm network reveal: the size of its head and, for a plain ViT, of its input."""
     from harness.models.torch.timm_models import classifier_of, side_of
 
     heads = (f"{name}.weight" for name in (*classifier_of(timm), *HEAD_NAMES))
@@ -183,7 +183,7 @@ def of_timm_file(arrays: Any, timm: str) -> Statement:
 
 
 def agreed(found: Checkpoint, field: str, stated: Iterable[Statement]) -> tuple[Any, str]:
-    """Return what all places that state a field say of it and the first of them; (None, "") where none does.
+    """Return a field's value, on which all places that state it agree, and the first of them; (None, "") if none does.
 
     Raises:
         ClaimsError: two of them contradict each other.
@@ -208,7 +208,7 @@ def shown(value: Any) -> str:
 
 
 def merged(found: Checkpoint, strong: Sequence[Statement], usual: Statement | None, layout: str) -> Checkpoint:
-    """Return a checkpoint with all that is stated of it, and where each value comes from.
+    """Return a checkpoint with everything that is stated about it, and where each value comes from.
 
     Raises:
         ClaimsError: two places contradict each other.
@@ -300,7 +300,7 @@ def settle(found: Checkpoint, dataset: Dataset, recipe: Recipe) -> dict[str, Any
 
     if not dict(found.stated).get("normalisation") and found.stated:
         raise ClaimsError(
-            f"{found.id}: expected to know how its input is normalised, found it stated nowhere; add mean = [...] and"
+            f"{found.id}: expected a stated normalisation of the input, found none; add mean = [...] and"
             " std = [...] (of levels 0 to 1) to its entry in checkpoints.toml, or timm's name of the model"
         )
     outputs, where = head_outputs(found, class_names(dataset), dataset.id)

@@ -1,4 +1,4 @@
-"""The run that a command line names: ids, or a file and a folder, with the digests of what they hold now."""
+"""The run that a command line names, by ids or by a file and a folder, with the current digests of its inputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # images are read with numpy, which a lookup of the micro stu
 GIVEN = "own-"
 """What ids begin with that are made for a FILE or FOLDER (harness.data.registry)."""
 LEVELS = ("mean", "std")
+CHANNELS = 3
+SEEDS = 2**63
 STATED = ("resolution", "heads", "weights", "timm", *LEVELS, "classes_file")
 """Options that state what a FILE leaves open; they are fields of a Checkpoint."""
 
@@ -36,13 +39,15 @@ def asked_run(options: argparse.Namespace) -> Run:
     """
     from harness.catalog.datasets import pinned_dataset
 
+    if not 0 <= options.seed < SEEDS:
+        raise ClaimsError(f"--seed: expected a whole number from 0 to 2^63 - 1, found {options.seed}")
     entry = asked_checkpoint(options)
     images = asked_images(options)
     described = images if isinstance(images, Dataset) else counted(images)
     how = recipe_of(options, entry, described)
     if how.evaluates_only and entry.id.startswith(GIVEN) and entry.resolution is None:
         raise ClaimsError(
-            f"{options.checkpoint}: expected a file that says its resolution, found none; give --resolution"
+            f"{options.checkpoint}: expected a file that states its resolution, found none; give --resolution"
         )
     found = images if isinstance(images, Dataset) else pinned_dataset(images, train=not how.evaluates_only)
     parts = {
@@ -55,7 +60,7 @@ def asked_run(options: argparse.Namespace) -> Run:
     }
     with advice_for_files() if entry.id.startswith(GIVEN) else contextlib.nullcontext():
         parts |= settled(parts["checkpoint"], found, how)
-    return build(Run, parts, "arguments")
+    return build(Run, parts, "options")
 
 
 def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
@@ -69,13 +74,16 @@ def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
     from harness.catalog.given import checkpoint_at, is_path
 
     stated = {name: value for name in STATED if (value := getattr(options, name)) is not None}
+    for name in LEVELS:
+        if name in stated and len(stated[name]) not in (1, CHANNELS):
+            raise ClaimsError(f"--{name}: expected one number, or one per channel (3), found {len(stated[name])}")
     stated |= {name: value[0] if len(value) == 1 else tuple(value) for name, value in stated.items() if name in LEVELS}
     if not is_path(options.checkpoint, checkpoints()):
         if stated:
             option = min(stated).replace("_", "-")
             raise ClaimsError(
-                f"--{option}: expected a FILE as --checkpoint, found the id {options.checkpoint}; say it in its entry"
-                " in checkpoints.toml"
+                f"--{option}: expected a FILE as --checkpoint, found the id {options.checkpoint}; leave it out, or set"
+                " it in the id's entry in checkpoints.toml"
             )
         entry = checkpoint(options.checkpoint)
         return entry if is_released(entry) else completed(pinned(entry), file_of(entry))
@@ -88,7 +96,7 @@ def asked_checkpoint(options: argparse.Namespace) -> Checkpoint:
 
 @contextlib.contextmanager
 def advice_for_files() -> Iterator[None]:
-    """Name the options that say what a FILE without an entry leaves open."""
+    """Name the options that state what an error asks for: a FILE has no entry in a table."""
     try:
         yield
     except Gone:
@@ -96,8 +104,10 @@ def advice_for_files() -> Iterator[None]:
     except ClaimsError as error:
         if "its entry" not in str(error) and "the entry" not in str(error):
             raise
-        advice = ", ".join(f"--{name.replace('_', '-')}" for name in STATED)
-        raise ClaimsError(f"{error}; for a FILE without an entry the options {advice} say it") from None
+        advice = str(error).rpartition("; ")[2]
+        named = [name for name in STATED if re.search(rf"\b{name}\b", advice)] or STATED
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in named)
+        raise ClaimsError(f"{error}; a FILE has no entry: give {options} instead") from None
 
 
 def said_here(found: Checkpoint) -> Checkpoint:
@@ -172,7 +182,10 @@ def usual_recipe(checkpoint: Checkpoint, dataset: Dataset) -> str:
         head_outputs(checkpoint, class_names(dataset), dataset.id)
     except ClaimsError as error:
         if usual != defaults.evaluation:
-            print(f"a new head is trained (--recipe {usual}), for {error}", file=sys.stderr)
+            print(
+                f"training a new head (--recipe {usual}), because the file's own can't be scored: {error}",
+                file=sys.stderr,
+            )
         return usual
     return defaults.evaluation
 

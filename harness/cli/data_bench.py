@@ -23,14 +23,20 @@ ANY_FOLDER = "folder"
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser("data-bench", help="measure images/s of decoding and of the decoded-image cache")
-    parser.add_argument("dataset", metavar="DATASET", help="a dataset's id (see: datasets), or: folder, with --path")
-    parser.add_argument("--path", metavar="DIR", help="where it lies (default: $VIT_CLAIMS_DATA/DATASET)")
+    parser = subparsers.add_parser(
+        "data-bench",
+        help="measure how fast images are decoded and read from the cache",
+        description="Measure images/s of decoding, and of reading decoded images from the cache.",
+    )
     parser.add_argument(
-        "--images", type=int, default=1000, metavar="N", help="at most this many (default: %(default)s)"
+        "dataset", metavar="DATASET", help="a dataset's id (see: datasets), or the word folder, with --path"
+    )
+    parser.add_argument("--path", metavar="DIR", help="where its images are (default: $VIT_CLAIMS_DATA/DATASET)")
+    parser.add_argument(
+        "--images", type=int, default=1000, metavar="N", help="measure at most N images (default: %(default)s)"
     )
     parser.add_argument("--side", type=int, metavar="PIXELS", help="resize to a square first (default: as decoded)")
-    parser.add_argument("--cache", dest="keep", metavar="DIR", help="keep the cache (default: in a temporary folder)")
+    parser.add_argument("--cache", dest="keep", metavar="DIR", help="keep the cache here (default: a temporary folder)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -99,7 +105,7 @@ def examples_of(name: str, path: str | None) -> Examples:
 
     if name == ANY_FOLDER:
         if path is None:
-            raise ClaimsError("data-bench folder: expected --path DIR, the folder of class folders; name it")
+            raise ClaimsError("folder: expected --path DIR, a folder with one folder of images per class; add it")
         parts = folder(location(name, path), {})
         return parts.train or parts.test
     if name in entries():

@@ -1,4 +1,4 @@
-"""`python -m harness doctor`: what this machine has and lacks, in words."""
+"""`python -m harness doctor`: what this machine has and lacks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
     parser = commands.add_parser(
-        "doctor", help="show this machine's hardware and access, and what is missing for which claim"
+        "doctor",
+        help="show what this machine has, and what each claim still needs",
+        description="Show this machine's packages, hardware, disk space and network access, and what each claim still"
+        " needs before released checkpoints can be measured.",
     )
     parser.add_argument("--offline", action="store_true", default=None, help="contact no server")
-    parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
+    parser.add_argument("--cache", metavar="DIR", help="the folder of downloads (default: as configured)")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the real job: accelerator, memory, disk, access, sources, the claims' needs."""
+"""What this machine has and lacks for `-m gpu`: accelerator, memory, disk, network access, checkpoints and datasets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def examine(cache: Path, home: Path, *, offline: bool = False) -> list[Finding]:
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> list[Finding]:
-    """Return the versions of what computes, and what is not installed."""
+    """Return the versions of the main packages, and which are not installed."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -138,7 +138,11 @@ def disk(folders: dict[str, Path]) -> list[Finding]:
         writable = os.access(there, os.W_OK)
         state: State = "ok" if writable and free > DISK_WARNING else "note" if writable else "missing"
         advice = (
-            "" if state == "ok" else f"; {gigabytes(int(DISK_WARNING))} is comfortable" if writable else "; read-only"
+            ""
+            if state == "ok"
+            else f"; {gigabytes(int(DISK_WARNING))} or more is better"
+            if writable
+            else "; read-only"
         )
         found.append(Finding("disk", state, f"{name} {folder}: {gigabytes(free)} free{advice}"))
     return found
@@ -215,10 +219,12 @@ def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Findin
         listed = " ".join(groups["to fetch"])
         findings.append(Finding(name, "missing", f"checkpoints to fetch (python -m harness fetch ID...): {listed}"))
     if unknown:
-        findings.append(Finding(name, "missing", f"not in the zoo: {', '.join(unknown)}"))
+        findings.append(Finding(name, "missing", f"no checkpoint in the tables: {', '.join(unknown)}"))
     absent = [dataset for dataset in datasets if not dataset_here(dataset)]
     if absent:
-        findings.append(Finding(name, "missing", f"datasets that are not here: {', '.join(absent)}"))
+        findings.append(
+            Finding(name, "missing", f"datasets to fetch (python -m harness fetch ID...): {' '.join(absent)}")
+        )
     return findings or [Finding(name, "ok", "everything it needs is here")]
 
 
@@ -228,7 +234,7 @@ def who(entry: Checkpoint) -> str:
 
 
 def dataset_here(name: str) -> bool:
-    """Return whether all that a claim's dataset is made of lies where it is looked for; reading it checks it."""
+    """Return whether all files of a claim's dataset are in their place; they are checked only when they are read."""
     from harness.core.config import settings
     from harness.data.download.dataset import state
     from harness.data.imagenet_real import FILE, ID

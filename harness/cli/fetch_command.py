@@ -35,32 +35,47 @@ class Catalogue:
 
 def add_parsers(subparsers: Any) -> None:
     """Add the parsers of `fetch` and `cache` to those of the command line."""
-    fetching = subparsers.add_parser("fetch", help="download checkpoints and datasets into the cache, verified")
-    fetching.add_argument("what", nargs="*", metavar="ID|URL", help="what to fetch (see: zoo, datasets), or an address")
-    fetching.add_argument("--sha256", metavar="HEX", help="the digest that one URL must have")
-    fetching.add_argument(
-        "--claim", action="append", default=[], metavar="N", help="everything that a claim needs; may be repeated"
+    fetching = subparsers.add_parser(
+        "fetch",
+        help="download and verify checkpoints and datasets",
+        description="Download checkpoints and datasets into the cache, verify them and record their digests.",
     )
-    fetching.add_argument("--all", action="store_true", help="everything in the tables")
+    fetching.add_argument("what", nargs="*", metavar="ID|URL", help="what to fetch: ids (see: zoo, datasets) or URLs")
+    fetching.add_argument("--sha256", metavar="HEX", help="the digest that the file must have (with a single URL)")
+    fetching.add_argument(
+        "--claim", action="append", default=[], metavar="N", help="fetch everything that a claim needs; may be repeated"
+    )
+    fetching.add_argument("--all", action="store_true", help="fetch everything in the tables")
     fetching.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what would be downloaded, from where, how many bytes; downloads nothing",
+        help="print what would be downloaded, from where and how many bytes, and download nothing",
     )
-    fetching.add_argument("--refresh", action="store_true", help="compare files that are here with their source again")
+    fetching.add_argument(
+        "--refresh", action="store_true", help="compare files that are already here with their source again"
+    )
     fetching.add_argument(
         "--offline",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="use only what is on this machine (default: $VIT_CLAIMS_OFFLINE, $HF_HUB_OFFLINE, the project's table)",
+        help="use only what is on this machine (default: as configured, else --no-offline)",
     )
     fetching.add_argument("--json", action="store_true", help="print a JSON list")
-    keeping = subparsers.add_parser("cache", help="list, measure, verify or clear the cache of downloads")
-    keeping.add_argument("action", choices=("list", "size", "verify", "prune", "unpin"))
+    keeping = subparsers.add_parser(
+        "cache",
+        help="list, measure, verify or clear the cache of downloads",
+        description="Look after the cache of downloads.",
+    )
+    keeping.add_argument(
+        "action",
+        choices=("list", "size", "verify", "prune", "unpin"),
+        help="list files; sum up their sizes; hash them again and compare; remove those that no table names; forget the"
+        " recorded digest of one",
+    )
     keeping.add_argument("key", nargs="*", metavar="KEY", help="for unpin: ID/FILE as `cache list` shows it")
     keeping.add_argument("--yes", action="store_true", help="prune without asking")
     for parser in (fetching, keeping):
-        parser.add_argument("--cache", metavar="DIR", help="the cache (default: $VIT_CLAIMS_CACHE, else the project's)")
+        parser.add_argument("--cache", metavar="DIR", help="the folder of downloads (default: as configured)")
 
 
 def run_fetch(options: argparse.Namespace, catalogue: Catalogue | None = None) -> int:
@@ -95,7 +110,7 @@ def run_fetch(options: argparse.Namespace, catalogue: Catalogue | None = None) -
             continue
         rows.append({"key": material.key, "path": str(path), **fields(pin)})
         if not options.json:
-            checked = ", ".join(pin.checked) or ("nothing: it is your own" if pin.own else "nothing but its pin")
+            checked = ", ".join(pin.checked) or ("nothing: it is your own" if pin.own else "its pin alone")
             print(f"{material.key}  {pin.size:,} bytes  sha256 {pin.sha256}  checked by {checked}\n  {path}")
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -106,7 +121,7 @@ def chosen_materials(options: argparse.Namespace, catalogue: Catalogue) -> tuple
     """Return the files of the ids and addresses in `what`, each once, and what of it was never released."""
     urls = [name for name in options.what if "://" in name]
     if options.sha256 and (len(urls) != 1 or len(options.what) != 1):
-        raise ClaimsError("--sha256: expected one URL that it is the digest of, found another number; give one URL")
+        raise ClaimsError(f"--sha256: expected one URL, found {len(urls)} URLs and {len(options.what) - len(urls)} ids")
     ids = [name for name in options.what if "://" not in name]
     if not ids and not urls:
         raise ClaimsError("expected something to fetch, found nothing; give an ID, a URL, --claim N or --all")
@@ -162,7 +177,7 @@ def run_cache(options: argparse.Namespace, named: Collection[str] | None = None)
     """
     cache = settings(options.cache).cache
     if options.key and options.action != "unpin":
-        raise ClaimsError(f"cache {options.action}: expected no KEY, found {options.key[0]!r}; leave it out")
+        raise ClaimsError(f"{options.action}: expected no KEY, found {options.key[0]!r}; leave it out")
     if options.action == "list":
         list_cache(cache)
     elif options.action == "size":
@@ -174,7 +189,7 @@ def run_cache(options: argparse.Namespace, named: Collection[str] | None = None)
         return verify_cache(cache)
     elif options.action == "unpin":
         if not options.key:
-            raise ClaimsError("cache unpin: expected a KEY, found none; give ID/FILE as `cache list` shows it")
+            raise ClaimsError("unpin: expected a KEY, found none; give ID/FILE as `cache list` shows it")
         for key in options.key:
             print(f"{key}: forgot sha256 {Pins(cache).remove(key).sha256}; the next fetch pins what it finds")
     else:
@@ -213,7 +228,7 @@ def prune(cache: Path, named: Collection[str] | None, yes: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise ClaimsError(
-                f"cache prune: expected a yes to removing {len(paths)} files, found no terminal; give --yes"
+                f"prune: expected a yes to removing {len(paths)} files, found no terminal to ask on; give --yes"
             )
         if input(f"remove these {len(paths)} files? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing was removed")

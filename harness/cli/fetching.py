@@ -162,7 +162,7 @@ def lay_out(entry: Entry, files: Collection[Material] | None, chosen: Config) ->
 
 
 def counted(entry: Entry, out: TextIO) -> bool:
-    """Read a dataset that is there, print how many images it has, and return whether it is as it should be."""
+    """Read a dataset that is here, print how many images it has, and return whether it is as expected."""
     from harness.data.paths import location
     from harness.data.registry import load_parts
 
@@ -178,7 +178,7 @@ def counted(entry: Entry, out: TextIO) -> bool:
 
 
 def all_here(files: Iterable[Material], cache: Path) -> bool:
-    """Return whether files were fetched, into the cache or used where they lie."""
+    """Return whether files are here, in the cache or elsewhere on this machine."""
     pins = Pins(cache).all()
     return all(file.key in pins and pins[file.key].path(cache, file.key).is_file() for file in files)
 

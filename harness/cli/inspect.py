@@ -1,4 +1,4 @@
-"""`python -m harness inspect FILE`: what a weights file describes."""
+"""`python -m harness inspect FILE`: what a weights file says about itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("inspect", help="print what a weights file describes")
-    parser.add_argument("file", metavar="FILE", help="npz, safetensors or PyTorch, an index of shards, or their folder")
-    parser.add_argument("--heads", type=int, metavar="N", help="attention heads, where nothing beside the file says")
+    parser = commands.add_parser(
+        "inspect",
+        help="print what a weights file says about itself",
+        description="Print what a weights file says about itself: layout, architecture, sizes, classes.",
+    )
+    parser.add_argument(
+        "file", metavar="FILE", help="an npz, safetensors or PyTorch file, an index of shards, or the shards' folder"
+    )
+    parser.add_argument("--heads", type=int, metavar="N", help="attention heads, if the file does not state them")
     parser.add_argument("--weights", default="", metavar="NAME", help="which set of weights, if the file has several")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -1,4 +1,4 @@
-"""`python -m harness datasets`: what exists."""
+"""`python -m harness datasets`: the known datasets, and which are here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ COLUMNS = ("id", "title", "group", "classes", "train", "test", "shots", "state")
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("datasets", help="list the datasets that exist")
+    parser = commands.add_parser(
+        "datasets",
+        help="list the datasets",
+        description="List the datasets: which are on this machine, and how to get the others.",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 

@@ -19,12 +19,19 @@ EPSILON = 1e-5
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("logits", help="compute a weights file's logits of given images")
-    parser.add_argument(
-        "file", metavar="FILE", help="weights: npz, safetensors or PyTorch, an index of shards, or their folder"
+    parser = commands.add_parser(
+        "logits",
+        help="compute the logits of a weights file for given images",
+        description="Compute the logits of a weights file for given images, to compare with another implementation.",
     )
     parser.add_argument(
-        "--images", required=True, metavar="X.npz", help="array `images`, float32 (N, height, width, 3) in [-1, 1]"
+        "file", metavar="FILE", help="an npz, safetensors or PyTorch file, an index of shards, or the shards' folder"
+    )
+    parser.add_argument(
+        "--images",
+        required=True,
+        metavar="X.npz",
+        help="input: the array `images`, float32 (N, height, width, 3) in [-1, 1]",
     )
     parser.add_argument(
         "--out", required=True, metavar="L.npz", help="output: the array `logits`, float32 (N, classes)"
@@ -36,13 +43,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--semantics",
         choices=("reference", "timm"),
-        help="whose numerics: the authors' code, or timm's unchanged modules (default: the authors', activation and"
-        " epsilon as a config.json beside the file states)",
+        help="compute as the authors' code does (reference) or with timm's unchanged modules (timm); default: as the"
+        " authors' code, with the activation and epsilon of a config.json beside the file",
     )
     parser.add_argument(
-        "--timm", default="", metavar="NAME", help="timm's name of the model, for what only timm defines"
+        "--timm", default="", metavar="NAME", help="timm's name for the model, for architectures that only timm defines"
     )
-    parser.add_argument("--heads", type=int, metavar="N", help="attention heads, where nothing beside the file says")
+    parser.add_argument("--heads", type=int, metavar="N", help="attention heads, if the file does not state them")
     parser.add_argument("--weights", default="", metavar="NAME", help="which set of weights, if the file has several")
 
 

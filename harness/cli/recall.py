@@ -1,4 +1,4 @@
-"""What was answered before to a question about a user's own weights or images: told again when these are gone.
+"""Earlier results for a user's own weights and images, found again after these are gone.
 
 A run is identified by bytes. Where the bytes are gone, the question (which file, which folder, which options) still
 leads to the last run that answered it, but only for those who ask for what is stored.
@@ -34,7 +34,7 @@ def note(options: argparse.Namespace, store: Store) -> Path:
 
 
 def place_of_checkpoint(name: str) -> list[str]:
-    """Return where a checkpoint's own files lie: those of its entry, or the path that was given."""
+    """Return the path of a user's own checkpoint: that of its entry, or the one that was given."""
     from harness.catalog.checkpoints import checkpoints
 
     found = checkpoints().get(name)
@@ -42,7 +42,7 @@ def place_of_checkpoint(name: str) -> list[str]:
 
 
 def place_of_dataset(name: str) -> str:
-    """Return where a dataset's own images lie; a task that is made has none, and its name is as good."""
+    """Return the path of a user's own images; for a synthetic task, which has none, its name."""
     from harness.catalog.datasets import datasets
 
     if name in datasets():

@@ -16,6 +16,7 @@ from harness.core.errors import ClaimsError
 
 if TYPE_CHECKING:
     from harness.catalog.recipe_diff import Row, Said
+    from harness.catalog.recipe_layers import Definition
     from harness.core.specs import Checkpoint, Dataset
 
 FIELD = 24
@@ -29,17 +30,24 @@ Statements = Mapping[str, "tuple[Said, ...]"]
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("recipes", help="list the recipes, show one, or compare two")
+    parser = commands.add_parser(
+        "recipes",
+        help="list the recipes, show one, or compare two",
+        description="List the fine-tuning recipes and the protocols (a recipe for each family of checkpoints).",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    show = actions.add_parser("show", help="print every setting of a recipe with its source")
-    show.add_argument("a", metavar="NAME", help="a recipe; with --checkpoint also a protocol")
-    diff = actions.add_parser("diff", help="print where two recipes differ, with their sources")
-    diff.add_argument("a", metavar="A")
-    diff.add_argument("b", metavar="B")
+    name = "a recipe; or a protocol, with --checkpoint and --dataset"
+    words = "print every setting of a recipe with its source"
+    show = actions.add_parser("show", help=words, description=f"{words.capitalize()}.")
+    show.add_argument("a", metavar="NAME", help=name)
+    words = "print where two recipes differ, with their sources"
+    diff = actions.add_parser("diff", help=words, description=f"{words.capitalize()}.")
+    diff.add_argument("a", metavar="A", help=name)
+    diff.add_argument("b", metavar="B", help=name)
     for each in (show, diff):
-        each.add_argument("--checkpoint", metavar="ID", help="show what holds for a checkpoint (see: zoo)")
-        each.add_argument("--dataset", metavar="ID", help="and for a dataset (see: datasets)")
+        each.add_argument("--checkpoint", metavar="ID", help="with --dataset: the settings for this checkpoint")
+        each.add_argument("--dataset", metavar="ID", help="with --checkpoint: the settings for this dataset")
         each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
@@ -82,7 +90,8 @@ def subject_of(checkpoint: str | None, dataset: str | None) -> tuple[Checkpoint,
         ClaimsError: only one of the two is given, or one does not exist.
     """
     if (checkpoint is None) != (dataset is None):
-        raise ClaimsError("arguments: expected --checkpoint and --dataset together, found one of them; add the other")
+        given, other = ("--dataset", "--checkpoint") if checkpoint is None else ("--checkpoint", "--dataset")
+        raise ClaimsError(f"{given}: expected {other}, too, found none; add it")
     if checkpoint is None or dataset is None:
         return None
     from harness.catalog.checkpoints import checkpoint as entry
@@ -104,9 +113,8 @@ def resolved(name: str, subject: tuple[Checkpoint, Dataset]) -> tuple[str, State
 def show(name: str, subject: tuple[Checkpoint, Dataset] | None, as_json: bool) -> int:
     """Print every setting of a recipe with its source."""
     from harness.catalog.recipe_diff import statements
-    from harness.catalog.recipes import defined
 
-    title, said = resolved(name, subject) if subject else (name, statements(defined(name)))
+    title, said = resolved(name, subject) if subject else (name, statements(recipe_named(name)))
     if as_json:
         print(json.dumps({field: [vars(each) for each in listed] for field, listed in said.items()}, indent=1))
         return 0
@@ -154,26 +162,42 @@ def diff(a: str, b: str, subject: tuple[Checkpoint, Dataset] | None, as_json: bo
 
 
 def in_general(a: str, b: str) -> list[Row]:
-    """Return where two recipes differ, for whatever checkpoint and dataset that exists."""
+    """Return where two recipes differ for any known checkpoint and dataset."""
     from harness.catalog.checkpoints import checkpoints
     from harness.catalog.datasets import unpinned_dataset
     from harness.catalog.recipe_diff import differences
-    from harness.catalog.recipes import defined
     from harness.data.registry import entries
 
     trained_on = [unpinned_dataset(entry) for entry in entries().values() if entry.train]
-    return differences(defined(a), defined(b), list(checkpoints().values()), trained_on)
+    return differences(recipe_named(a), recipe_named(b), list(checkpoints().values()), trained_on)
+
+
+def recipe_named(name: str) -> Definition:
+    """Return a recipe as it is written.
+
+    Raises:
+        ClaimsError: there is none of that name; a protocol needs a checkpoint and a dataset to mean a recipe.
+    """
+    from harness.catalog.recipes import all_definitions, defined, protocols
+
+    if name in protocols() and name not in all_definitions():
+        listed = ", ".join(f"{recipe} ({family})" for family, recipe in protocols()[name].items())
+        raise ClaimsError(
+            f"expected a recipe, found the protocol {name!r}: {listed}; name one of these, or add --checkpoint and"
+            " --dataset"
+        )
+    return defined(name)
 
 
 def heading(words: str, subject: tuple[Checkpoint, Dataset] | None) -> str:
     """Return the first line: what is shown, and for what it was resolved."""
     if subject is None:
-        return f"{words}, for every checkpoint and dataset: of lines that both apply, the lower counts"
-    return f"{words} (resolved for {subject[0].id} on {subject[1].id})"
+        return f"{words}, for all checkpoints and datasets; where several lines apply, the last one holds"
+    return f"{words} (for {subject[0].id} on {subject[1].id})"
 
 
 def line_width() -> int:
-    """Return the columns to print in: the terminal's, as far as they are readable; 120 where there is none."""
+    """Return the width to print in: the terminal's, within readable limits; 120 without a terminal."""
     return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
 
 

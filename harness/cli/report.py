@@ -11,8 +11,14 @@ from harness.core.errors import ClaimsError
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("report", help="rebuild the page and tables from the verdicts on record")
-    parser.add_argument("--report-dir", default="reports", metavar="DIR", help="default: %(default)s")
+    parser = commands.add_parser(
+        "report",
+        help="rebuild the page and tables from the verdicts on record",
+        description="Rebuild the page and the tables from the verdicts on record.",
+    )
+    parser.add_argument(
+        "--report-dir", default="reports", metavar="DIR", help="the folder with the verdicts (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -24,7 +24,12 @@ WAIT = 0.2
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
-    parser = commands.add_parser("run", help="perform or look up one run and print its accuracy")
+    parser = commands.add_parser(
+        "run",
+        help="perform or look up one run and print its accuracy",
+        description="Fine-tune and evaluate a checkpoint on a dataset, or look the run up where it is stored, and print"
+        " the accuracy with its interval.",
+    )
     parser.add_argument(
         "--checkpoint",
         required=True,
@@ -35,45 +40,58 @@ def add_parser(commands: Any) -> None:
         "--dataset",
         required=True,
         metavar="ID|FOLDER",
-        help="what to fine-tune on: an id (see: datasets), or a folder of class folders, in train/ and test/ or not",
+        help="what to fine-tune on: an id (see: datasets), or a folder with one folder of images per class",
     )
     parser.add_argument(
         "--recipe",
         metavar="ID",
-        help="how (see: recipes; default: the paper's own for such a checkpoint; evaluate for a FILE whose head is of"
-        " the FOLDER's classes)",
+        help="how to fine-tune (see: recipes); default: the paper's recipe for the checkpoint, or evaluate for a FILE"
+        " whose head has the FOLDER's classes",
     )
-    parser.add_argument("--learning-rate", type=float, metavar="X", help="one of the recipe's grid, if it has one")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--split", choices=("test", "dev"), default="test", help="what is scored (default: test)")
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="X", help="use this rate; needed where the recipe has a grid of rates"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--split", choices=("test", "dev"), default="test", help="which part to score (default: %(default)s)"
+    )
     parser.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help="default: %(default)s")
     parser.add_argument(
-        "--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N (default: an accelerator if there is)"
+        "--device",
+        default="auto",
+        metavar="D",
+        help="auto, cpu, cuda or cuda:N (default: auto, an accelerator if there is one)",
     )
     parser.add_argument(
         "--offline",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="use only what is on this machine (default: $VIT_CLAIMS_OFFLINE, $HF_HUB_OFFLINE, the project's table)",
+        help="use only what is on this machine (default: as configured, else --no-offline)",
     )
     parser.add_argument(
         "--stored",
         action="store_true",
-        help="compute nothing: give the stored result, also where your own weights or images are gone",
+        help="print the stored result and compute nothing; works even if your own weights or images are gone",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    own = parser.add_argument_group("what a FILE does not say of itself (an id's entry in checkpoints.toml does)")
+    own = parser.add_argument_group("what a FILE does not state itself (for an id: its entry in checkpoints.toml)")
     own.add_argument("--resolution", type=int, metavar="N", help="side of the input in pixels")
     own.add_argument("--heads", type=int, metavar="N", help="attention heads")
-    own.add_argument("--weights", metavar="NAME", help="which of several sets of weights in the file, e.g. model_ema")
-    own.add_argument("--timm", metavar="NAME", help="timm's name of the model")
-    own.add_argument("--mean", type=float, nargs="+", metavar="X", help="of the levels 0 to 1, one number or three")
-    own.add_argument("--std", type=float, nargs="+", metavar="X", help="of the levels 0 to 1, one number or three")
-    own.add_argument("--classes-file", metavar="FILE", help="one class name a line, in the order of the head's outputs")
+    own.add_argument("--weights", metavar="NAME", help="which set of weights, if the file has several, e.g. model_ema")
+    own.add_argument("--timm", metavar="NAME", help="timm's name for the model")
+    for name in ("--mean", "--std"):
+        own.add_argument(
+            name,
+            type=float,
+            nargs="+",
+            metavar="X",
+            help=f"{name.strip('-')} for normalising pixels scaled to 0..1: one number, or one per channel",
+        )
+    own.add_argument("--classes-file", metavar="FILE", help="class names, one per line, in the order of the outputs")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a run's accuracy with its interval, or all of it as JSON; one that diverged says where."""
+    """Print a run's accuracy with its interval, or everything as JSON; for a run that diverged, where it did."""
     from harness.core.config import home
     from harness.training.api import first_process
 
@@ -135,7 +153,7 @@ def answer(options: argparse.Namespace, store: Store) -> Answer:
 
 
 def show(options: argparse.Namespace, store: Store, found: Answer) -> None:
-    """Print an answer in words or as JSON; what could not be stored is said on stderr."""
+    """Print an answer as text or JSON, and on stderr if its result could not be stored."""
     from harness.stats.intervals import wilson
 
     interval = None
@@ -172,7 +190,7 @@ def text(found: Answer, interval: tuple[float, float] | None, computed: str = ""
 
 
 def record(found: Answer, interval: tuple[float, float] | None, computed: str) -> dict[str, Any]:
-    """Return an answer as JSON values; accuracy and interval (95 %, Wilson) in percent, null for one that diverged."""
+    """Return an answer as JSON values; accuracy and interval (95 %, Wilson) in percent, null if the run diverged."""
     asked, result = found.run, found.result
     return {
         "run_id": asked.id,

@@ -1,4 +1,4 @@
-"""`python -m harness zoo`: the checkpoints that exist, where they come from, and which are here."""
+"""`python -m harness zoo`: the known checkpoints, where they come from, and which are here."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from harness.core.specs import Checkpoint
 def add_parser(commands: Any) -> None:
     """Add the command to the command line's subparsers."""
     epilog = (
-        "A file of your own is used first: $VIT_CLAIMS_WEIGHTS names a folder, the file there is ID, ID.npz or"
-        " ID.safetensors."
+        "Your own copy of a checkpoint is used first: put ID, ID.npz or ID.safetensors into the folder that"
+        " $VIT_CLAIMS_WEIGHTS names."
     )
-    parser = commands.add_parser("zoo", help="list the checkpoints that exist", epilog=epilog)
-    parser.add_argument("--json", action="store_true", help="print a JSON list, every VTAB-1k file included")
-    parser.add_argument("--all", action="store_true", help="one line for each of BiT's 285 VTAB-1k files, too")
-    parser.add_argument("--cache", metavar="DIR", help="where downloads lie")
+    parser = commands.add_parser(
+        "zoo",
+        help="list the checkpoints",
+        description="List the checkpoints: where they come from, how large they are, and which are on this machine.",
+        epilog=epilog,
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON list, including every VTAB-1k file")
+    parser.add_argument("--all", action="store_true", help="also list each of BiT's 285 VTAB-1k files")
+    parser.add_argument("--cache", metavar="DIR", help="the folder of downloads (default: as configured)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -96,7 +101,7 @@ def shown_sources(entry: Checkpoint) -> str:
 
 
 def shown_size(entry: Checkpoint, known: int | None) -> str:
-    """Return the size in words; where the bytes are not known, what the architecture's float32 weights take."""
+    """Return the size as text; if it is not known, that of the architecture's weights in float32."""
     from harness.catalog.checkpoint_files import estimate
 
     if known is not None:

@@ -1,4 +1,4 @@
-"""The configuration: where state, downloads and tables lie, and whether the network may be used.
+"""The configuration: where state, downloads and tables are, and whether the network may be used.
 
 Each setting is taken from the first of these that gives it:
 
@@ -142,7 +142,7 @@ def read_config(options: Mapping[str, Any] | None = None, folder: Path | None = 
 
 
 def first(setting: Setting, options: Mapping[str, Any], where: Path, table: Table) -> tuple[Any, str]:
-    """Return a setting's value from the first place that gives it, and that place in words; None: the default."""
+    """Return a setting's value from the first place that gives it, and that place as text; None: the default."""
     flag = setting.key == "offline"
     option = options.get(setting.key)
     if option is not None and option != "":

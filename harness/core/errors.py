@@ -1,4 +1,4 @@
-"""The one kind of error a user can cause: bad input, told in one line."""
+"""Errors that a user can cause: bad input, reported in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClaimsError(Exception):
 
 
 class Changed(ClaimsError):
-    """Material that is here, or was offered, and is not the bytes whose digest is known."""
+    """A file, here or on a server, whose digest is not the known one."""
 
 
 class Gone(ClaimsError):
@@ -27,7 +27,7 @@ class Gone(ClaimsError):
 
 
 class NotWritten(ClaimsError):
-    """A file or folder that could not be written: a full disk, a place that is read-only."""
+    """A file or folder that could not be written, e.g. because the disk is full or read-only."""
 
 
 class NotStored(ClaimsError):

@@ -45,6 +45,8 @@ def expected(claim_file: str, name: str = FILE) -> ExpectedVerdicts:
     if not path.exists() and path.with_name(OLD_FILE).exists():
         path = path.with_name(OLD_FILE)
         warn_renamed(f"the file {path}", name)
+    if not path.exists():
+        raise ClaimsError(f"{path}: expected the file of verdicts on record, found none; create it, empty at first")
     tables = read_expected_file(path).get(Path(claim_file).stem, {})
     found = ExpectedOf(path, Path(claim_file).stem)
     for hypothesis, by_source in tables.items():

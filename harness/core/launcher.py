@@ -1,4 +1,4 @@
-"""What a launcher of several processes (`torchrun`, `accelerate launch`) says in the environment of each of them."""
+"""The environment variables that a launcher of several processes (`torchrun`, `accelerate launch`) sets in each."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def number(name: str, text: str) -> int:
     least = 0 if name in (RANK, LOCAL_RANK) else 1
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise ClaimsError(
-            f"{name}: expected a whole number from {least} on, as a launcher sets it, found {text!r}; unset it"
+            f"{name}: expected a whole number of at least {least}, set by a launcher, found {text!r}; unset it"
         )
     return int(text)
 

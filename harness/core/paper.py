@@ -1,4 +1,4 @@
-"""A paper is a folder: paper.toml says what its names mean, and its tables lie beside it.
+"""A paper is a folder: paper.toml says what its names mean, and its tables are beside it.
 
 The engine knows no paper. What it reads of one, it reads from the current paper's folder: that of the claim files at
 hand, else the configured one (`--paper`), else the nearest folder with a paper.toml, else the checkout's `claims`.
@@ -65,7 +65,7 @@ class Head:
 
 @dataclass(frozen=True, config=STRICT)
 class Probe:
-    """One file that tells whether a place answers."""
+    """One file to check that a source answers."""
 
     name: str
     checkpoint: str
@@ -169,8 +169,18 @@ def using(folder: Path | None) -> Iterator[None]:
 
 
 def paper() -> Paper:
-    """Return the current paper."""
-    return read_paper(_current.get() or config().paper or nearest(os.getcwd()))
+    """Return the current paper.
+
+    Raises:
+        ClaimsError: its paper.toml is malformed, or the configured folder has none.
+    """
+    current = _current.get()
+    chosen = config().paper if current is None else None
+    if chosen is not None and not (chosen / FILE).is_file():
+        raise ClaimsError(
+            f"{config().origin('paper')}: expected a folder with a {FILE}, found none at {chosen}; correct it"
+        )
+    return read_paper(current or chosen or nearest(os.getcwd()))
 
 
 @cache
@@ -184,7 +194,7 @@ def nearest(start: str) -> Path:
 
 
 def folder_of(claim_file: str | Path) -> Path | None:
-    """Return the paper's folder that a claim file lies in; None where no paper.toml lies beside it."""
+    """Return the paper's folder that a claim file is in; None if there is no paper.toml beside it."""
     folder = Path(claim_file).absolute().parent
     return folder if (folder / FILE).is_file() else None
 
@@ -216,5 +226,5 @@ def own_table(name: str) -> Path | None:
 
 
 def there(path: Path) -> bool:
-    """Return whether something lies at a path; what can't be read is said by who reads it."""
+    """Return whether there is something at a path; whoever reads it reports what can't be read."""
     return path.exists() or path.is_symlink()

@@ -1,4 +1,4 @@
-"""How wide a progress bar is drawn."""
+"""The width of progress bars."""
 
 from __future__ import annotations
 

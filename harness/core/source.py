@@ -1,4 +1,4 @@
-"""A source of evidence: what kind it is, what narrows it, and the framework that computes it.
+"""A source of evidence: its kind, a detail such as the publication or protocol, and the framework that computes it.
 
 Records, test ids and expected.toml hold its text form KIND[/DETAIL][@BACKEND], which is read and written only here:
 
@@ -65,7 +65,7 @@ class Source:
 
     @property
     def base(self) -> Source:
-        """The source whatever computes it: "micro@jax" and "micro" are one source, computed twice."""
+        """The source without its backend: "micro@jax" and "micro" are one source, computed twice."""
         return self.on(DEFAULT_BACKEND)
 
     def on(self, backend: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -77,7 +78,13 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
         if first["type"] in ("missing", "missing_argument"):
             raise ClaimsError(f"{where}: key {key!r} is missing; add it") from None
         found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
-        raise ClaimsError(f"{where}: {key or spec.__name__}: {first['msg']}{found}") from None
+        raise ClaimsError(f"{where}: {key or spec.__name__}: {reworded(first['msg'])}{found}") from None
+
+
+def reworded(message: str) -> str:
+    """Return pydantic's message in this project's words, e.g. "expected a valid string"."""
+    message = re.sub(r"^Input should be (?=(greater|less) than)", "expected a value ", message)
+    return message.removeprefix("Value error, ").replace("Input should be", "expected")
 
 
 def fault(error: ValidationError) -> str:
@@ -85,12 +92,12 @@ def fault(error: ValidationError) -> str:
     first = min(error.errors(), key=lambda found: found["type"] not in UNEXPECTED)
     key = ".".join(str(part) for part in first["loc"])
     found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
-    return f"{error.title}: {key + ': ' if key else ''}{first['msg']}{found}"
+    return f"{error.title}: {key + ': ' if key else ''}{reworded(first['msg'])}{found}"
 
 
 @dataclass(frozen=True, config=STRICT)
 class Checkpoint:
-    """One set of pre-trained weights and where it lies."""
+    """One set of pre-trained weights, and where it is."""
 
     id: str
     """Name in checkpoints.toml, e.g. "micro-vit-l"."""
@@ -142,7 +149,7 @@ class Checkpoint:
     crop_share: Annotated[float, Field(gt=0, le=1)] | None = None
     """Test side divided by the short side before the centre crop, for its own head; implies "short side"."""
     classes_file: str = ""
-    """A text file with one class name a line, in the order of the head's outputs; from the table's folder."""
+    """A text file with one class name per line, in the order of the head's outputs; from the table's folder."""
     class_names: tuple[str, ...] = ()
     """The names themselves, in the order of the head's outputs."""
     stated: Sources = ()

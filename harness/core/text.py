@@ -1,4 +1,4 @@
-"""Text files as editors write them: UTF-8, with or without a byte-order mark, or UTF-16 with one."""
+"""Reading text files: UTF-8, with or without a byte-order mark, or UTF-16 with one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TOML tables of what exists, read into specs."""
+"""TOML tables, read into specs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 def table_stamp(path: Path | None) -> tuple[int, ...]:
-    """Return what tells that a table may have changed since it was read; empty for no table."""
+    """Return values that differ if a table may have changed since it was read; empty for no table."""
     try:
         found = path.stat() if path is not None else None
     except OSError:

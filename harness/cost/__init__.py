@@ -1,1 +1,1 @@
-"""What runs cost before anything is computed: FLOPs, memory, hours, downloads, and whether a card can hold them."""
+"""The cost of runs, estimated beforehand: FLOPs, memory, hours, downloads, and whether they fit a card."""

@@ -1,4 +1,4 @@
-"""What was counted once, kept in memory and in the home folder: counts follow from the network and the libraries."""
+"""A cache of FLOPs and memory counts, in memory and in the home folder, by network and library versions."""
 
 from __future__ import annotations
 

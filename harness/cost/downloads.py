@@ -1,4 +1,4 @@
-"""What would have to come over the network for runs: bytes of checkpoints and datasets, and what is here already."""
+"""What runs would have to download: bytes of checkpoints and datasets, and what is already here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one image costs a network: FLOPs by torch's counter and bytes by following a step, both on the meta device.
+"""The cost of one image for a network: FLOPs by torch's counter, and memory by tracing a step, on the meta device.
 
 Counted are matrix products and convolutions, forward and backward, attention included (2 FLOPs per multiply and add).
 Not counted is elementwise work: norms, weight standardisation, GELU, softmax, the optimiser, and what fused attention
@@ -51,7 +51,7 @@ class Work:
 
 @dataclass(frozen=True, config=STRICT)
 class Activations:
-    """Bytes that a step takes besides weights, gradients and the optimiser's state."""
+    """Bytes that a step takes in addition to weights, gradients and the optimiser's state."""
 
     fixed: Natural
     """For any number of images: standardised and converted weights."""

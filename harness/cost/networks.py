@@ -37,7 +37,7 @@ class Network:
 
 
 def network(checkpoint: Checkpoint, cache: Path | None = None) -> Network:
-    """Return the network of a checkpoint: from its architecture's name, else from its file if that is here.
+    """Return the network of a checkpoint, by its architecture's name or else from its file, if that is here.
 
     Args:
         checkpoint: as in the zoo; its file need not be here.

@@ -1,4 +1,4 @@
-"""The runs that are needed, what each costs, and the sum: all that can be known before anything is computed."""
+"""The runs that are needed, the cost of each, and the total, as known before anything is computed."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Plan:
 
     @property
     def hours(self) -> float:
-        """GPU hours still to pay, as far as known: of runs that are not stored and can be computed."""
+        """GPU hours still to pay, where known: of runs that are not stored and can be computed."""
         return sum(row.hours or 0.0 for row in self.rows if not row.blocked)
 
     @property
@@ -133,7 +133,7 @@ class Plan:
 
     @property
     def download_bytes(self) -> int:
-        """Bytes to download, as far as known."""
+        """Bytes to download, where known."""
         return sum(each.bytes or 0 for each in self.downloads)
 
     @property

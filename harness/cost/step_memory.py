@@ -1,4 +1,4 @@
-"""The memory that a step would take on a CUDA card, followed on the meta device: shapes and types, no values.
+"""The memory that a step would take on a CUDA card, traced on the meta device: shapes and types, no values.
 
 Importing this module imports torch: import it where it is used.
 """
@@ -129,7 +129,7 @@ def peak(
     checkpointing: bool = False,
     dropout: float = 0.0,
 ) -> int:
-    """Return the largest number of bytes that a step takes besides weights, gradients and the optimiser's state.
+    """Return the most bytes that a step takes in addition to weights, gradients and the optimiser's state.
 
     Args:
         model: on the meta device; timm's, for checkpointing.

@@ -102,7 +102,7 @@ def gigabytes(value: int) -> str:
 
 
 def said(row: Row) -> list[str]:
-    """Return what is to be said of a row: why it can't run, what would make it fit, which claims share it."""
+    """Return the notes on a row: why it can't run, what would make it fit, which claims share it."""
     notes = [row.state] if row.blocked and row.state != TOO_LARGE else []
     notes += row.each.notes if row.left else ()
     return [*notes, f"also for {', '.join(row.also)}, computed once"] if row.also else notes
@@ -112,7 +112,7 @@ def of_card(plan: Plan) -> str:
     """Return the assumptions behind the hours."""
     card = plan.card
     if card is None:
-        return "No card: hours are not known. Name one (--card h100), or plan where one is."
+        return "No card: hours are not known. Name one (--card h100), or plan on a machine with one."
     if not card.known:
         return f"{card.title}, {gigabytes(card.memory)}: not in the table of cards, so hours are not known."
     names = ("bfloat16", "float16", "tf32", "float32")

@@ -1,4 +1,4 @@
-"""What a training step sees: which examples, which part of each image, flipped or not, mixed with which other.
+"""Augmentation: the examples of a training step, the crop of each image, flips, and mixup.
 
 Plain numpy, from raw words keyed by (stream, seed, step) alone: a resumed run, another split of the batch, several
 devices and the other framework see the same batches. Pixels are touched by whoever trains; here is only where

@@ -59,13 +59,13 @@ def decode_image(content: bytes) -> Pixels:
         raise ValueError(f"expected an image of a usual size: {error} Remove or reduce it") from None
     except MemoryError:
         raise ValueError("expected an image that fits into memory, found a larger one; remove or reduce it") from None
-    except Exception as error:  # whatever a decoder raises on damaged bytes: it depends on format and version
+    except Exception as error:  # decoders raise many errors on damaged bytes, depending on format and version
         reason = str(error) or type(error).__name__
         raise ValueError(f"expected an image, found a damaged one: {reason}; restore the file") from None
 
 
 class NoScale(ValueError):
-    """Levels that do not say which of them is white."""
+    """Pixel levels whose white level is not known."""
 
 
 def to_rgb(image: Image.Image) -> Pixels:

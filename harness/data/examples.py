@@ -1,4 +1,4 @@
-"""Labelled images as they lie on disk: encoded bytes, how to decode them, and what identifies them.
+"""Labelled images as stored on disk: encoded bytes, how to decode them, and what identifies them.
 
 Every reader of this folder gives `Examples`, whatever form the images have (files, members of an
 archive, rows of a table, records of a binary file), so that decoding, caching and digests are one

@@ -1,4 +1,4 @@
-"""The examples of a run, whatever its dataset is."""
+"""The examples of a run, for any dataset."""
 
 from __future__ import annotations
 

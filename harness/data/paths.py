@@ -1,4 +1,4 @@
-"""Where a user's copy of a real dataset lies, and where decoded images are kept."""
+"""Where a user's copy of a real dataset is, and where decoded images are kept."""
 
 from __future__ import annotations
 

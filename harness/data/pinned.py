@@ -1,4 +1,4 @@
-"""A real dataset as a run needs it: the same bytes as the first time, decoded once, memory-mapped.
+"""A real dataset for a run: checked against its pin, decoded once, memory-mapped.
 
 The authors publish no digest of every form of a dataset, so the digests of what is read first are pinned, and a
 later difference is an error. A user's own images are never pinned: they are looked at every time instead. Digests are

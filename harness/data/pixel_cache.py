@@ -182,7 +182,7 @@ def build(
 
 
 def settle(temporary: Path, path: Path) -> None:
-    """Rename a complete cache to its final name; a sound one of that name, made of the same images elsewhere, stays."""
+    """Rename a complete cache to its final name, unless another process has put an intact one there."""
     if path.exists():
         with contextlib.suppress(Damaged):
             open_cache(path)
@@ -216,7 +216,7 @@ def write_pixels(
 
 
 def write_at(descriptor: int, content: memoryview, offset: int) -> None:
-    """Write all of some bytes; a disk that is nearly full takes a part of them before it fails."""
+    """Write all of some bytes; a nearly full disk may take only a part of them before it fails."""
     while content:
         written = os.pwrite(descriptor, content, offset)
         content, offset = content[written:], offset + written

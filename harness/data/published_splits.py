@@ -1,4 +1,4 @@
-"""A dataset's parts as its readers give them, how parts are joined, and splits by rule where none is published."""
+"""The published parts of a dataset, how they are joined, and splits by rule if none are published."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Entry:
 
     @property
     def in_no_table(self) -> bool:
-        """Whether it was made for a folder that was given, so that its spec must say where that is."""
+        """Whether it was made for a folder on the command line, so that its spec must state the path."""
         return self.own and self.id.startswith(GIVEN)
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """The usual name of its folder, or its path; a VTAB task lies where the dataset itself does."""
+        """The usual name of its folder, or its path; a VTAB task uses the folder of its dataset."""
         return self.path or self.id.removeprefix("vtab-")
 
 

@@ -1,4 +1,4 @@
-"""Which examples train and which are scored, by rule.
+"""The rule that decides which examples are trained on and which are scored.
 
 - The test set is scored once, by the final run, and never seen by choices.
 - The dev split is a fixed share of the training examples, the same for every run of a dataset; runs
@@ -28,7 +28,7 @@ ORDER_STREAM = 0x04DE
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Some labelled images, where they lie: nothing is copied before it is asked for."""
+    """Some labelled images; nothing is copied until it is used."""
 
     images: npt.NDArray[np.uint8] | PixelCache
     """uint8 (N, H, W) grey or (N, H, W, 3), or a cache of images of many sizes; may be memory-mapped."""
@@ -139,5 +139,5 @@ def batch_indices(n: int, batch_size: int, step: int, seed: int) -> Indices:
 
 @lru_cache(maxsize=4)
 def epoch_order(n: int, seed: int, epoch: int) -> Indices:
-    """Return the order of n examples in one epoch; kept, for the steps of an epoch all read it."""
+    """Return the order of n examples in one epoch; cached, because all steps of an epoch read it."""
     return permutation(n, ORDER_STREAM, seed, epoch)

@@ -1,4 +1,4 @@
-"""The runs of a hypothesis' contenders and what they gave, for every source of evidence that computes."""
+"""The runs of a hypothesis' contenders and their results, for every source of evidence that computes."""
 
 from __future__ import annotations
 

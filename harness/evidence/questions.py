@@ -41,7 +41,7 @@ class EvidenceRequest:
     """Whose recipes the released checkpoints are fine-tuned by (recipes.toml); "": the paper's default."""
 
     def on_each(self, source: Source) -> list[Source]:
-        """Return a measured source on each framework that is asked for, and their agreement if all are."""
+        """Return a measured source for each requested framework, and their agreement if all are requested."""
         backends = (*BACKENDS, AGREEMENT) if self.backend == AGREEMENT else (self.backend,)
         return [source.on(backend) for backend in backends]
 

@@ -1,4 +1,4 @@
-"""Fetching: every file a run needs, downloaded once, verified always; and archives unpacked safely."""
+"""Fetching: every file that a run needs is downloaded once and always verified; archives are unpacked safely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives unpacked safely: nothing outside the target, no links or devices, no bomb, whole or not at all.
+"""Unpack archives safely: nothing outside the target, no links or devices, no bombs, whole or not at all.
 
 Every member is checked by our own rules before a byte of it is written, in one pass, and the bytes that
 really come out are counted: what the headers claim is not believed.
@@ -63,8 +63,8 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> Path:
         raise ClaimsError(f"{archive}: {refused}; nothing was unpacked") from None
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise ClaimsError(
-            f"{archive}: expected a whole tar or zip archive, found a damaged one or none ({error}); nothing was"
-            " unpacked, fetch it again"
+            f"{archive}: expected a whole tar or zip archive, found a damaged or another file ({error}); nothing was"
+            " unpacked; fetch it again"
         ) from None
     except (NotImplementedError, RuntimeError) as error:
         raise ClaimsError(f"{archive}: expected an archive that can be read, found: {error}") from None
@@ -104,7 +104,7 @@ class Written:
         place.mkdir(parents=True, exist_ok=True)
 
     def file(self, name: str, content: IO[bytes]) -> None:
-        """Write a member that is a file, counting the bytes that come."""
+        """Write a member that is a file, counting its bytes."""
         self.count()
         place = self.place(name)
         try:
@@ -160,7 +160,7 @@ def unpack_zip(archive: Path, written: Written) -> None:
 
 
 def kind_of_mode(kind: int) -> str:
-    """Return what a file type of Unix is, in words."""
+    """Return the name of a Unix file type."""
     names = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
     return names.get(kind, f"something else (mode {kind:o})")
 

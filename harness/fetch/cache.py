@@ -1,4 +1,4 @@
-"""What a cache holds: listed, measured, hashed again, and cleared of what nothing names."""
+"""The content of a cache: list, measure and verify it, and remove files that no table names."""
 
 from __future__ import annotations
 

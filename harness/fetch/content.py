@@ -1,4 +1,4 @@
-"""What a file is, by its bytes, and whether all of it is there: asked before its digest is pinned.
+"""Recognise a file by its content, and check that it is complete, before its digest is pinned.
 
 A pin makes any later file an error, so what is no weights file or archive at all (an error page, a git-LFS pointer,
 the first half of a download) must not be pinned: the good file that comes next would be refused. Structure is
@@ -214,7 +214,7 @@ def damaged_pickle(path: Path) -> str | None:
                     return "expected a PyTorch file with tensors, found a lone pickle, which is never loaded"
                 storages |= storages_of(pickletools.genops(file))  # it reads operations and carries none out
             expected = file.tell() + sum(storages.values())
-        except Exception:  # pickletools raises whatever a malformed pickle makes it stumble over
+        except Exception:  # pickletools may raise any error on a malformed pickle
             return "expected a whole PyTorch file, found a truncated or damaged one"
     size = path.stat().st_size
     if size < expected:
@@ -247,7 +247,7 @@ def storages_of(operations: Iterable[tuple[Any, Any, Any]]) -> dict[str, int]:
 
 
 def damaged_archive(path: Path, start: bytes) -> str | None:
-    """Return what is wrong with an archive by its content, whatever its name: it does not read through to its end."""
+    """Return why an archive can't be read to its end, judged by its content and not its name."""
     opener = next((opener for mark, opener in OPENERS if start.startswith(mark)), None)
     try:
         if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):

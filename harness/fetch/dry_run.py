@@ -1,4 +1,4 @@
-"""What a fetch would do: from where, how many bytes, what is there already. Nothing is downloaded or hashed."""
+"""What a fetch would do: from where, how many bytes, what is already there. Nothing is downloaded or hashed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment variables by which a proxy and certificates are chosen, and what is said where they are of no use."""
+"""Environment variables that choose a proxy and certificates, and the error if they can't be used."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def waiting(material: Material, cache: Path) -> Iterator[None]:
 
 
 def lock_path(material: Material, cache: Path) -> Path:
-    """Return the file that is locked while a material is fetched."""
+    """Return the lock file for fetching a material."""
     return make_folder(cache / "locks") / f"{material.id}--{material.file_name}.lock"
 
 
@@ -223,7 +223,7 @@ def from_server(job: Job, request: Request, source: str) -> Path:
 
 
 def install(job: Job, partial: Partial, found: FileDigest) -> None:
-    """Move a checked download into the cache; a damaged file that lies there is moved aside."""
+    """Move a checked download into the cache; a damaged file there is moved aside."""
     make_folder(job.path.parent)
     try:
         with partial.path.open("rb+") as file:

@@ -1,4 +1,4 @@
-"""The bytes of one address into a partial file: pooch streams, this module resumes, retries and limits.
+"""Download one address into a partial file: pooch streams; this module resumes, retries and limits the download.
 
 pooch's HTTPDownloader asks and writes in chunks; a response hook looks at each answer's head before a byte
 of its body is read: it decides between continuing and starting over, and checks length and free disk.
@@ -53,7 +53,7 @@ class Arrived:
 
 
 def download(request: Request, partial: Partial, network: Network, bar: bool | None = None) -> Arrived:
-    """Bring all bytes of an address into a partial file, continuing what is there where that is safe.
+    """Download an address into a partial file, continuing an earlier download if that is safe.
 
     Args:
         request: what to ask.
@@ -103,7 +103,7 @@ def attempt(request: Request, partial: Partial, network: Network, bar: bool | No
 
 
 def resumable(request: Request, partial: Partial) -> tuple[int, Stated | None]:
-    """Return how many bytes can stay and what was stated of them; 0 and None after discarding what can't.
+    """Return how many bytes can be kept, with the headers that came with them; 0 and None if they were discarded.
 
     Bytes stay if they came from this address, fewer than the whole, and either the version can be named
     (If-Range) or a digest known beforehand will tell.

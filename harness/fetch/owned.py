@@ -1,4 +1,4 @@
-"""A user's own weights: looked at every time, so that what they are now is what a run is identified by.
+"""A user's own weights, read every time, so that a run is identified by their current content.
 
 A cheap look (path, device, inode, size, times of change) is compared with that of the last time; only where it
 differs are the bytes hashed again. What changed within the last seconds is always hashed: a clock that ticks slowly
@@ -170,7 +170,7 @@ def weights_fault(path: Path) -> str | None:
 
 
 def stamp(path: Path) -> list[int]:
-    """Return what tells cheaply that a file may have changed: device, inode, size, times of change in nanoseconds.
+    """Return values that differ if a file may have changed: device, inode, size, times of change in nanoseconds.
 
     Raises:
         Gone: it is not there.

@@ -1,4 +1,4 @@
-"""A download in progress on disk: what has come, and of which version of which address it is.
+"""A download in progress on disk: its bytes so far, and the address and version that they are from.
 
 The note beside the bytes is written before the first byte, so that a process killed at any moment leaves
 something that the next one can continue or knows to discard.
@@ -42,7 +42,7 @@ class Partial:
             return None
 
     def begin(self, address: str, stated: Stated) -> None:
-        """Start from zero: note the version that is about to come."""
+        """Start from zero and note the version to be downloaded."""
         self.discard()
         content = {"address": address, "stated": dataclasses.asdict(stated)}
         write_atomic(self.note, json.dumps(content).encode())

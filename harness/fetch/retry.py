@@ -1,4 +1,4 @@
-"""How often and how long a server is asked again, and the two ways in which asking fails."""
+"""How often and how long a request is retried, and the two ways in which it can fail."""
 
 from __future__ import annotations
 

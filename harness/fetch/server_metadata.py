@@ -1,4 +1,4 @@
-"""What a server says about a file (length, digests, version), and whether the bytes that came agree."""
+"""What a server's headers state about a file (length, digests, version), and whether the download agrees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be fetched: a material is one file with the places it can come from, in order."""
+"""What can be fetched: a material is one file with its possible sources, in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Url:
 
     @property
     def address(self) -> str:
-        """The address that is asked."""
+        """The address of the request."""
         return BUCKETS + self.url.removeprefix("gs://") if self.url.startswith("gs://") else self.url
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Hub:
 
 @dataclass(frozen=True, config=STRICT)
 class Local:
-    """A file on this machine, used where it lies. `~` is the user's folder."""
+    """A file on this machine, used in place. `~` is the user's folder."""
 
     path: str
     confirmed: bool = True
@@ -101,7 +101,7 @@ class Material:
         return f"{self.id}/{self.file_name}"
 
     def path(self, cache: Path) -> Path:
-        """Return where it lies in a cache, whether or not it is there."""
+        """Return its path in a cache, whether or not it exists."""
         return cache / "files" / self.id / self.file_name
 
 

@@ -28,12 +28,12 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Where the file lies in the cache."""
+        """Where the file is in the cache."""
         return self.material.path(self.cache)
 
     @property
     def sha256(self) -> str | None:
-        """The digest that is expected: the table's, else the pin's, unless that is of a user's own file."""
+        """The expected digest: the table's, else the pin's, unless the pin is of a user's own file."""
         return self.material.sha256 or (self.pin.sha256 if self.pin and not self.pin.own else None)
 
     @property

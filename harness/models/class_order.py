@@ -68,7 +68,7 @@ def by_name(found: Checkpoint, class_names: Sequence[str], dataset: str) -> tupl
             raise ClaimsError(
                 f"{found.id} on {dataset}: expected one output of the head for the class {name!r}, found {what} among"
                 f" {len(labels):,} ({', '.join(found.class_names[:3])}, ...); rename the class, or add classes_file"
-                " (one class name a line, in the order of the outputs) to the entry in checkpoints.toml"
+                " (one class name per line, in the order of the outputs) to the entry in checkpoints.toml"
             )
     return tuple(places[normal(name)] for name in class_names)
 
@@ -92,6 +92,6 @@ def plain(outputs: tuple[int, ...], size: int) -> tuple[int, ...]:
 def unsettled(found: Checkpoint, dataset: str, what: str) -> ClaimsError:
     """Return the error for a head whose order nothing settles."""
     return ClaimsError(
-        f"{found.id} on {dataset}: expected to know which class each output of the head stands for, found {what}; add"
-        " classes_file (one class name a line, in the order of the outputs) to its entry in checkpoints.toml"
+        f"{found.id} on {dataset}: expected a known class for each output of the head, found {what}; add classes_file"
+        " (one class name per line, in the order of the outputs) to its entry in checkpoints.toml"
     )

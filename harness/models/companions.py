@@ -1,4 +1,4 @@
-"""What the files beside a checkpoint's weights state of it, and what timm's registry does.
+"""What the files beside a checkpoint's weights, and timm's registry, state about it.
 
 transformers writes config.json and preprocessor_config.json, timm a config.json of its own with "pretrained_cfg". Each
 gives a `Statement`; what it does not say is None.
@@ -73,7 +73,7 @@ class Place:
     name: str
 
     def refuse(self, key: str, expected: str, found: Any) -> ClaimsError:
-        """Return the error for a value that is not what its key is for."""
+        """Return the error for a value that its key can't have."""
         return ClaimsError(f"{self.path}: {key}: expected {expected}, found {found!r}; correct the file")
 
     def count(self, table: Mapping[str, Any], key: str) -> int | None:

@@ -151,7 +151,7 @@ def to_official(
         )
     if f"{head}/kernel" not in found and f"{head}/bias" not in found:
         if classes is None:
-            raise ClaimsError(f"{prefix}expected a head, found none; say how many classes a zero head is to have")
+            raise ClaimsError(f"{prefix}expected a head, found none; state the number of classes for a head of zeros")
         found |= zero_head(found, head, classes)
     return found
 
@@ -163,8 +163,8 @@ def _require_known(arrays: Mapping[str, Array], rules: Rules | None, prefix: str
     hybrid = next((name for name in arrays if ".hybrid_model." in f".{name}"), None)
     if rules is JEONSWORLD and hybrid:
         raise ClaimsError(
-            f"{prefix}expected a ViT without a ResNet in this layout, found {hybrid}; its hybrids pad and normalise"
-            " otherwise than the authors' do: use the authors' npz file"
+            f"{prefix}expected a ViT without a ResNet in this layout, found {hybrid}; hybrids in this layout pad and"
+            " normalise differently from the authors': use the authors' npz file"
         )
     projections = {name.rpartition(".")[2] for name in arrays if re.search(r"(query|qkv)\.(weight|bias)$", name)}
     if projections == {"weight"}:

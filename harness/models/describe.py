@@ -153,7 +153,10 @@ def convnext(arrays: Mapping[str, Array], where: str) -> dict[str, object]:
             widths[stage] = array.shape[0]
     if not blocks:
         first = min(arrays)
-        raise ClaimsError(f"{where}: expected a ViT, hybrid, BiT or ConvNeXt, found {first} and {len(arrays) - 1} more")
+        raise ClaimsError(
+            f"{where}: expected a ViT, hybrid, BiT or ConvNeXt, found {first} and {len(arrays) - 1} more arrays; to run"
+            " another network that timm knows, give `run` or `logits` its name with --timm"
+        )
     head = next((arrays[name] for name in ("head.fc.weight", "head.weight") if name in arrays), None)
     stem = next((arrays[name] for name in ("stem.0.weight", "downsample_layers.0.0.weight") if name in arrays), None)
     return {

@@ -1,4 +1,4 @@
-"""What a weights file is by its first bytes: a fetched file has no suffix, and what came may be no weights at all."""
+"""Recognise a weights file by its first bytes: a fetched file has no suffix, and may not hold weights at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kind_of(path: Path) -> Kind:
         with path.open("rb") as file:
             start = file.read(START)
     except OSError as error:
-        raise ClaimsError(f"{path}: expected a weights file, found: {error.strerror}; fetch it first") from None
+        raise ClaimsError(f"{path}: expected a weights file, found: {error.strerror}; check the path") from None
     if not start:
         raise ClaimsError(f"{path}: {EXPECTED}, found an empty file; delete it and fetch it again")
     if start[8:9] == b"{":  # the header's length, then the header in JSON
@@ -68,7 +68,7 @@ def _in_zip(path: Path) -> Kind:
 
 
 def other(start: bytes, size: int) -> str:
-    """Return in words what a file that holds no weights is.
+    """Return a description of a file that holds no weights.
 
     Args:
         start: its first bytes.

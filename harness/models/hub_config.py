@@ -57,7 +57,7 @@ class HubConfig:
         return ClaimsError(f"{self.path}: {message}")
 
     def heads(self) -> int | None:
-        """Return the attention heads: transformers' num_attention_heads, or those of timm's model; None: not stated.
+        """Return the number of attention heads, as transformers' config or timm's model states it; None: not stated.
 
         Raises:
             ClaimsError: no number above 0.

@@ -1,4 +1,4 @@
-"""JSON files that other programs wrote: with or without a byte-order mark, refused in one line when malformed."""
+"""Read JSON files that other programs wrote; a malformed one is refused in one line."""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str], released: bool =
             raise held.config.error(f"expected the numerics {numerics_of(found)} of {found.id}, found {stated}")
     if described.channels != CHANNELS:
         raise ClaimsError(
-            f"{found.id}: expected a network for images of {CHANNELS} channels, as those of every dataset are, found"
-            f" one for {described.channels}"
+            f"{found.id}: expected a network for images with {CHANNELS} channels, which all datasets have, found one"
+            f" for {described.channels}"
         )
     return arrays
 
@@ -326,7 +326,7 @@ def logits(model: Any, images: Array, batch: int = 32) -> Array:
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
-    """Return the sha256 of weights: the same for the same float32 values, whatever file they came in."""
+    """Return the sha256 of weights, which depends only on their float32 values, not on the file format."""
     hashed = hashlib.sha256()
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key], "<f4")

@@ -1,4 +1,4 @@
-"""Weights files: npz without pickles, refused in one line when damaged, written atomically and reproducibly."""
+"""Read and write npz weights files: no pickles, damage reported in one line, atomic and reproducible writes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Read every array of an npz file as `read` does, whatever type of number it holds.
+    """Read every array of an npz file as `read` does, with numbers of any type.
 
     Raises:
         ClaimsError: the file is missing, truncated, empty or not npz, or an array is pickled.
@@ -68,7 +68,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     path = Path(path)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
-        raise ClaimsError(f"{path}: expected an npz file, found {found}; fetch it first")
+        raise ClaimsError(f"{path}: expected an npz file, found {found}; check the path")
     arrays: dict[str, Array] = {}
     key = ""
     try:
@@ -92,7 +92,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def damage(error: BaseException) -> str:
-    """Return in words what numpy or zipfile found wrong, without numpy's advice to load pickles."""
+    """Return what numpy or zipfile found wrong, without numpy's advice to load pickles."""
     detail = " ".join(str(error).split()) or type(error).__name__
     return "it holds pickled objects, which are never loaded" if "pickle" in detail.lower() else detail
 

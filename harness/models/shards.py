@@ -23,7 +23,7 @@ SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffi
 
 @dataclass(frozen=True)
 class Place:
-    """Where weights lie."""
+    """Where weights are."""
 
     path: Path
     """The file, or the index of the shards."""
@@ -37,7 +37,7 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """Where a config.json of the weights would lie."""
+        """Where a config.json for the weights would be."""
         return self.path.parent
 
     @property
@@ -47,7 +47,7 @@ class Place:
 
 
 def place_of(path: Path) -> Place:
-    """Return where the weights lie that a path stands for.
+    """Return where the weights are that a path stands for.
 
     Args:
         path: a file, a shards' index, or a folder as transformers' save_pretrained writes it, or with one weights file.

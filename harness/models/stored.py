@@ -1,4 +1,4 @@
-"""Everything that a place holds weights in: the tensors of its files by name, before any set of them is chosen."""
+"""The tensors of all weights files of a checkpoint, by name, before one set of weights is chosen."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _pytorch(path: Path) -> dict[str, dict[str, Lazy]]:
 
 
 def _loaded(path: Path) -> Any:
-    """Return what a PyTorch file holds, if that is tensors, plain values and the options of a training script."""
+    """Return the content of a PyTorch file with only tensors, plain values and the options of a training script."""
     import pickle
 
     import torch
@@ -106,7 +106,7 @@ def _loaded(path: Path) -> Any:
         elif isinstance(error, pickle.UnpicklingError) or "weights_only" in detail:  # advises to unpickle objects
             detail = "pickled objects, which are never loaded"
         raise ClaimsError(
-            f"{path}: expected a PyTorch file with tensors only, found {detail}; prefer another source"
+            f"{path}: expected a PyTorch file with tensors only, found {detail}; save its state_dict alone"
         ) from None
 
 

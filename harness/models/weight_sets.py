@@ -1,4 +1,4 @@
-"""Which of a file's tensors are the weights: one set of several, without what training scripts put before the names.
+"""Which of a file's tensors are the weights: one of several sets, without the name prefixes of training scripts.
 
 A training checkpoint may hold a model and the moving average of its weights, a student and a teacher, the
 optimiser's state. Nested dictionaries name the sets ("model", "model_ema"), or the names' beginnings do

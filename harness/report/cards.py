@@ -78,11 +78,11 @@ def figure(name: str, verdicts: Sequence[Verdict]) -> Figure | None:
     if not drawn:
         return None
     missing = len(verdicts) - len(drawn)
-    key = "● reproduced, ✖ refuted, ◇ inconclusive. Bars: confidence intervals at the level that the table states."
+    key = "● reproduced, ✖ refuted, ◇ inconclusive. Bars: confidence intervals at the level given in the table."
     if any(verdict.tolerance is not None for verdict in drawn):
         key += " Shaded: the tolerance of a comparison with a published figure."
     if missing:
-        key += f" {plural(missing, 'verdict')} without an estimate not drawn."
+        key += f" Not drawn: {plural(missing, 'verdict')} without an estimate."
     # matplotlib escapes the text of its SVG.
     svg = Markup(forest_plot.forest(name, drawn))
     return Figure(f"Figure: {plural(len(drawn), 'estimate')}", svg, key, open=len(drawn) <= OPEN_FIGURE)

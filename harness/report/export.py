@@ -1,4 +1,4 @@
-"""tables/: one CSV and one JSON file per claim and a summary, for those who go on computing."""
+"""tables/: one CSV and one JSON file per claim and a summary, for further analysis."""
 
 from __future__ import annotations
 

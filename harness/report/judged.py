@@ -1,4 +1,4 @@
-"""What a test that judged a hypothesis tells the session, in one typed property of its report."""
+"""The verdict that a test passes to the session, as one typed property of its report."""
 
 from __future__ import annotations
 

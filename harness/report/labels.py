@@ -76,7 +76,7 @@ def base(source: str) -> str:
 
 
 def backend(verdict: Verdict) -> str:
-    """Return what computed a verdict's runs, as far as source and record say; "" if they do not."""
+    """Return the backend of a verdict's runs, if its source or record says; otherwise ""."""
     source = Source.parse(verdict.source)
     return source.backend if source.measured and source.backend != DEFAULT_BACKEND else verdict.backend
 

@@ -227,7 +227,7 @@ def task_note(verdict: Verdict) -> str:
 
 
 def side_line(side: Side, kind: str) -> SideLine:
-    """Return one side's accuracy with its interval, test examples and seeds, as far as they are known.
+    """Return one side's accuracy with its interval, test examples and seeds, where known.
 
     Args:
         side: the contender's accuracy.

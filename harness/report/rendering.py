@@ -1,4 +1,4 @@
-"""The Jinja2 templates of the page: text is always escaped, and what a template lacks is an error."""
+"""The Jinja2 templates of the page: text is always escaped, and an undefined variable is an error."""
 
 from __future__ import annotations
 

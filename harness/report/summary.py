@@ -1,4 +1,4 @@
-"""The first words of the claims section: the counts, the matrix of claims by sources, what to look at first."""
+"""The beginning of the claims section: the counts, the matrix of claims by sources, what to look at first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""history.jsonl: every verdict appended as it comes, so that a killed session still has a report.
+"""history.jsonl: every verdict is appended as soon as it is reached, so that a killed session still has a report.
 
 Each line is {"verdict": {...}} or {"claim": {...}}. A session that is killed may leave half a line. The next
 one closes it with a mark that `json.dumps` never writes (it holds a raw tab), so that a torn line is told from

@@ -81,7 +81,7 @@ class VerdictStore:
             self.notes.append(f"{claim}: dropped the verdicts on what the claim no longer states: {shown}")
 
     def sorted(self) -> list[Verdict]:
-        """Return the verdicts in the report's order, whatever the order they came in."""
+        """Return the verdicts in the report's order."""
         return sorted(self.verdicts.values(), key=order)
 
     def answers(self) -> list[Answer]:

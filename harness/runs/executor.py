@@ -121,7 +121,7 @@ class Executor:
         return [self.done[run.id] for run in runs]
 
     def stored(self, runs: Sequence[Run]) -> list[Result] | None:
-        """Return the results of runs, in order, if all of them are stored, else None; nothing is computed."""
+        """Return the results of runs in order if all are stored, otherwise None; nothing is computed."""
         found = [self.done.get(run.id) or self.store.get(run) for run in runs]
         return None if None in found else [result for result in found if result is not None]
 

@@ -1,4 +1,4 @@
-"""Run in, result out: from the store if it is there, else computed, under the run's lock, and stored."""
+"""The result of a run: from the store, or computed under the run's lock and stored."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def as_classes(run: Run, predictions: list[int]) -> tuple[int, ...]:
 
 
 def compute(run: Run, execution: Execution) -> Result:
-    """Fine-tune and predict, whatever is stored."""
+    """Fine-tune and predict, without looking for a stored result."""
     from harness.runs.inputs import inputs_of
     from harness.training.devices import card_name
 

@@ -49,7 +49,7 @@ class Store:
         return self.home / "work"
 
     def path(self, run_id: str) -> Path:
-        """Return where the entry of a run lies, whether or not it exists."""
+        """Return the path of a run's entry, whether or not it exists."""
         return self.home / "runs" / run_id[:2] / f"{run_id}.json"
 
     def get(self, run: Run) -> Result | None:
@@ -142,7 +142,7 @@ def check_size(run: Run, result: Result) -> None:
 
 
 def encode(run: Run, result: Result) -> bytes:
-    """Return the entry's bytes: the digest, the result, and the run in words."""
+    """Return the entry's bytes: the digest, the result, and a description of the run."""
     payload = {"result": dataclasses.asdict(result), "run": dataclasses.asdict(run)}
     return json.dumps({"format": FORMAT, "sha256": digest(payload), **payload}, separators=(",", ":")).encode()
 

@@ -1,4 +1,4 @@
-"""A claim file that can't be read is one line in pytest's output, with its place, and not a traceback."""
+"""Report a claim file that can't be read in one line with its place, not with a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.core.specs import fault
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Say in one line what a claim file states that is malformed."""
+    """Report a malformed hypothesis of a claim file in one line."""
     report = yield
     call = getattr(report, "call", None)  # pytest leaves it there on its way to collect_one_node
     if report.failed and call is not None and call.excinfo is not None:

@@ -1,4 +1,4 @@
-"""The suite's command line options: which values they take, and which of them do something for what is selected."""
+"""The suite's command line options: the values they take, and which of them affect the selected tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "--price-per-hour": None,
     "--max-gpu-hours": MOST_HOURS,
 }
-"""What holds where an option is not given; pytest keeps None then, so that it is known which were given."""
+"""Values of options that are not given. In pytest their default is None, which tells whether an option was given."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -40,20 +40,26 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--home",
         metavar="DIR",
-        help="where runs, downloads and locks lie (default: $VIT_CLAIMS_HOME, else the user cache)",
+        help="where runs and downloads are stored (default: $VIT_CLAIMS_HOME, else the user's cache folder)",
     )
-    add("--report-dir", metavar="DIR", help="where the report goes, relative to rootdir (reports)")
-    add("--jobs", type=int, metavar="N", help="processes that compute runs (default: one per core)")
+    add("--report-dir", metavar="DIR", help="where the report goes, relative to rootdir (default: reports)")
+    add("--jobs", type=int, metavar="N", help="number of processes that compute runs (default: one per core)")
     add(
         "--backend",
         choices=("torch", "jax", "both"),
-        help="framework that computes runs; both: each, and whether they agree (torch)",
+        help="framework that computes runs; both also tests whether the two agree (default: torch)",
     )
     add(
         "--recipe",
         metavar="NAME",
-        help="-m gpu: whose recipes released checkpoints are fine-tuned by: a protocol of the paper (protocols.toml) or"
-        " any recipe (paper.toml says which by default)",
+        help="with -m gpu: how to fine-tune released checkpoints: a protocol of the paper (protocols.toml) or any"
+        " recipe (default: the protocol of paper.toml)",
+    )
+    add(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="with -m gpu: number of seeds of the final runs (default: the seeds of paper.toml)",
     )
     add(
         "--seeds",
@@ -65,14 +71,14 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--device",
         choices=("auto", "cpu"),
-        help="-m gpu: auto asks for an accelerator; cpu computes without one, very slowly (auto)",
+        help="with -m gpu: auto requires an accelerator; cpu computes without one, very slowly (default: auto)",
     )
-    add("--compile", action="store_true", default=None, help="-m gpu: compile models (torch.compile)")
+    add("--compile", action="store_true", default=None, help="with -m gpu: compile models with torch.compile")
     add(
         "--strict-verdicts",
         action="store_true",
         default=None,
-        help="INCONCLUSIVE and NOT RUN fail, for a nightly that must not go green by doing nothing",
+        help="make INCONCLUSIVE and NOT RUN fail, for a nightly job that must not pass by doing nothing",
     )
     add(
         "--plan",
@@ -83,14 +89,20 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--card",
         metavar="NAME",
-        help="--plan, --max-gpu-hours: estimate for a card, e.g. h100, a100, rtx4090, t4 (the one at hand)",
+        help="with --plan or --max-gpu-hours: estimate for this card, e.g. h100, a100, rtx4090, t4 (default: the one in"
+        " this machine)",
     )
-    add("--price-per-hour", type=float, metavar="X", help="--plan: of the card, in any currency, for the plan's sum")
+    add(
+        "--price-per-hour",
+        type=float,
+        metavar="X",
+        help="with --plan: what the card costs per hour, in any currency; the plan shows the total",
+    )
     add(
         "--max-gpu-hours",
         type=float,
         metavar="H",
-        help=f"-m gpu: refuse a session that would take longer on the card ({MOST_HOURS:g})",
+        help=f"with -m gpu: do not start a session that would take longer on the card (default: {MOST_HOURS:g})",
     )
 
 
@@ -106,13 +118,13 @@ def given(config: pytest.Config, name: str) -> bool:
 
 def option(config: pytest.Config, name: str) -> Any:
     """Return an option's value, its default where it was not given."""
-    # A conftest.py that pytest finds while it collects is too late to add options: none can have been given.
+    # A conftest.py that pytest finds during collection is too late to add options, so none can have been given.
     value = config.getoption(name, None)
     return DEFAULTS[name] if value is None else value
 
 
 def request_of(config: pytest.Config) -> EvidenceRequest:
-    """Return what the options ask of the sources that measure."""
+    """Return what the options request from the sources that measure."""
     return EvidenceRequest(option(config, "--backend"), option(config, "--recipe"))
 
 
@@ -128,14 +140,14 @@ def require_values(config: pytest.Config) -> None:
     if given(config, "--seeds") and option(config, "--seeds") != AUTO and 1 < option(config, "--seeds") < FEWEST_SEEDS:
         raise ClaimsError(
             f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {option(config, '--seeds')}: with fewer than"
-            f" {FEWEST_SEEDS} the examples of one run are compared, and the others would be computed for nothing"
+            f" {FEWEST_SEEDS} only one run is compared, so the others would be computed for nothing"
         )
     for name in ("--report-dir", "--home"):
         if given(config, name) and not option(config, name).strip():
-            raise ClaimsError(f"{name}: expected a folder, found nothing; name one or leave the option out")
+            raise ClaimsError(f"{name}: expected a folder, found nothing; name one or leave out the option")
     for name, unit, top in (("--max-gpu-hours", "hours", math.inf), ("--price-per-hour", "a price", 1e300)):
         if given(config, name) and not 0 <= option(config, name) <= top:  # nan is in no interval
-            raise ClaimsError(f"{name}: expected {unit} from 0 on, found {option(config, name):g}")
+            raise ClaimsError(f"{name}: expected {unit} of 0 or more, found {option(config, name):g}")
     if given(config, "--card"):
         from harness.cost.cards import card
 
@@ -145,7 +157,7 @@ def require_values(config: pytest.Config) -> None:
 
 
 def require_used(config: pytest.Config, selected: Selected) -> None:
-    """Refuse options that do nothing for what is selected: whoever gave them expects something of them.
+    """Refuse options that do nothing for the selected tests: whoever gives one expects it to do something.
 
     Raises:
         ClaimsError: with the option, what it is for and what was found.

@@ -1,4 +1,4 @@
-"""`--plan`: what a session would compute and cost, before anything is paid; and the limit on what it may cost."""
+"""`--plan`: what a session would compute and cost; and the limit on its GPU hours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILE = "plan.json"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Plan in this process, whatever -n says."""
+    """Plan in this process, even with -n."""
     if option(config, "--plan"):
         for name, value in (("numprocesses", None), ("dist", "no"), ("tx", [])):
             if hasattr(config.option, name):

@@ -1,4 +1,4 @@
-"""The pytest side: markers, one question per test, and what a session needs once its claims are collected.
+"""The pytest plugin: markers, one question per test, and the set-up of a session once its claims are collected.
 
 Claims are recognised by what they state, wherever they lie: a session is one of claims if a test of a hypothesis is
 among those selected, which is known after the collection. Under pytest-xdist only the workers collect; each hands what
@@ -112,7 +112,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     handover: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
     if FOLDER not in handover:
-        return  # no claims were selected, for they are refused there
+        return  # no claims were selected, because they are refused there
     try:
         if selected.questions:
             start(config, selected)
@@ -123,7 +123,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
-    """Get ready for the claims that a worker has selected: all of them select the same."""
+    """Prepare for the claims that a worker has selected; all workers select the same."""
     config = node.config
     session = config.pluginmanager.getplugin("session")
     if config.pluginmanager.has_plugin(REPORT):
@@ -276,8 +276,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     claim, hypotheses = stated
     if is_worker(metafunc.config) and FOLDER not in metafunc.config.workerinput:  # type: ignore[attr-defined]
         raise pytest.Collector.CollectError(
-            f"{metafunc.module.__file__}: expected the plugin harness.suite.plugin in the process that hands out the"
-            " tests, found it in the workers only; add -p harness.suite.plugin"
+            f"{metafunc.module.__file__}: expected the plugin harness.suite.plugin in the main process, found it only"
+            " in the workers; add -p harness.suite.plugin"
         )
     session = metafunc.config.stash[SESSION]
     try:

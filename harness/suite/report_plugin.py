@@ -1,4 +1,4 @@
-"""The report as a part of a pytest session: verdicts in as tests report, the page and the tables out at its end."""
+"""The report of a pytest session: it collects verdicts as tests report them, and writes page and tables at the end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def require_writable(folder: Path) -> None:
 
 
 def start_page(session: pytest.Session, report: ReportPlugin) -> None:
-    """Start pytest-html's page, for it starts with the session, which did not know then that it would judge claims.
+    """Start pytest-html's page late: at the session's start it was not known that there would be claims to judge.
 
     Without pytest-html the page has the verdicts alone, and the report says so.
     """
@@ -55,7 +55,7 @@ def start_page(session: pytest.Session, report: ReportPlugin) -> None:
     html_plugin = config.pluginmanager.getplugin("html")
     if html_plugin is None:
         report.notes.append(
-            "pytest-html is not loaded, so the page has no list of tests; verdicts, tables and history are as always"
+            "pytest-html is not loaded, so the page has no list of tests; verdicts, tables and history are complete"
         )
         return
     from pytest_html.basereport import BaseReport

@@ -1,4 +1,4 @@
-"""What a pytest session was asked for: which claims, the released checkpoints by name, or nothing at all."""
+"""What a pytest session has selected: which claims, and whether the released checkpoints were asked for by name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Selected:
         return {question.source.kind for question in self.questions}
 
     def encoded(self) -> bytes:
-        """Return the selection as JSON, for the process that hands out the tests."""
+        """Return the selection as JSON, for the main process."""
         return SELECTED.dump_json(self)
 
 

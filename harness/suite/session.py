@@ -1,4 +1,4 @@
-"""What one pytest session shares: its home, its executor, what it asks, and the hypotheses it knows."""
+"""The state of one pytest session: its home folder, executor, questions and hypotheses."""
 
 from __future__ import annotations
 

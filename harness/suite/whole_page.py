@@ -1,4 +1,4 @@
-"""pytest-html's page appears whole or not at all: it is written beside and renamed."""
+"""Write pytest-html's page whole or not at all: to another file first, then renamed."""
 
 from __future__ import annotations
 

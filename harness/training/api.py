@@ -78,7 +78,7 @@ class Outcome:
 
 
 def first_process() -> bool:
-    """Return whether this process is the one that stores and tells: the first of those that compute a run together."""
+    """Return whether this is the first of the processes that compute a run together, which stores and prints it."""
     return os.environ.get("RANK", "0") == "0"  # set by `accelerate launch`
 
 

@@ -66,7 +66,7 @@ def accelerators(backend: Backend) -> int:
 
 
 def jax_devices(platform: str | None = None) -> list[Any]:
-    """Start JAX and return the devices that it sees, of its preferred platform or of one that is named.
+    """Start JAX and return its devices, on its preferred platform or on a named one.
 
     Raises:
         ClaimsError: there is none.

@@ -53,7 +53,7 @@ def fitting(peaks: Sequence[int], examples: tuple[int, int], room: int, batch: i
 
 
 def available() -> int | None:
-    """Return how many bytes of memory this process may still take on a CPU; None where that is not known."""
+    """Return how many more bytes of memory this process can use on a CPU; None if not known."""
     found = []
     with contextlib.suppress(OSError, ValueError, KeyError):
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""What training and evaluation gave, put together the same way for every framework."""
+"""The outcome of training and evaluation, built in the same way for every framework."""
 
 from __future__ import annotations
 

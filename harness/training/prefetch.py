@@ -1,4 +1,4 @@
-"""What a run's steps need from the host, prepared in threads while the device computes."""
+"""Inputs of a run's steps, prepared by threads on the host while the device computes."""
 
 from __future__ import annotations
 

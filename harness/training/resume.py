@@ -1,4 +1,4 @@
-"""Where saved states of unfinished runs lie, and how a signal ends a run so that one is saved."""
+"""Where the states of unfinished runs are saved, and how a signal makes a run save its state and stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = re.compile(r"^step-(\d{9})$")
 
 @dataclass(eq=False, kw_only=True)
 class Progressed:
-    """What a training has behind it, whatever the framework."""
+    """The progress of a training, for any framework."""
 
     losses: list[float] = field(default_factory=list)
     """Of the steps done."""
@@ -48,7 +48,7 @@ def stopped(run: Run, steps: int) -> Interrupted:
 
 
 def folder_of(folder: Path, run_id: str) -> Path:
-    """Return where the states of a run lie under an execution's folder."""
+    """Return the folder of a run's states under an execution's folder."""
     return folder / "states" / run_id
 
 
@@ -64,7 +64,7 @@ def saved(states: Path) -> list[Path]:
 
 
 def newest(states: Path, load: Callable[[Path], None]) -> bool:
-    """Load the newest saved state that is sound; return whether there was one.
+    """Load the newest intact saved state; return whether there was one.
 
     A damaged one is reported on stderr and left for the next save to remove.
 
@@ -110,7 +110,7 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption(catch: bool) -> Iterator[Interruption]:
-    """Note SIGINT and SIGTERM instead of dying of them; a second one acts as it would have.
+    """Note SIGINT and SIGTERM instead of dying from them; a second signal has its usual effect.
 
     Args:
         catch: False where nothing could be saved: signals then do what they always do.

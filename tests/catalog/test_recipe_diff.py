@@ -147,7 +147,7 @@ def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
 def test_a_resolved_difference_names_the_recipes_of_the_family(capsys):
     arguments = ("diff", "paper", "notebook", "--checkpoint", "bit-m-r152x4", "--dataset", "pets")
     _, out = printed(capsys, *arguments)
-    assert out.out.startswith("paper: bit-hyperrule against notebook: notebook-bit (resolved for bit-m-r152x4 on pets)")
+    assert out.out.startswith("paper: bit-hyperrule against notebook: notebook-bit (for bit-m-r152x4 on pets)")
     _, out = printed(capsys, *arguments, "--json")
     found = {row["field"]: row for row in json.loads(out.out)}
     assert (found["steps"]["a"]["value"], found["steps"]["b"]["value"]) == ("500", "2,070")
@@ -167,7 +167,7 @@ def test_the_differences_as_json(capsys):
 @pytest.mark.paper
 def test_show_prints_every_setting(capsys):
     _, out = printed(capsys, "show", "notebook", "--checkpoint", "vit-l16-in21k", "--dataset", "cifar10")
-    assert out.out.startswith("recipe notebook: notebook-vit (resolved for vit-l16-in21k on cifar10)")
+    assert out.out.startswith("recipe notebook: notebook-vit (for vit-l16-in21k on cifar10)")
     named = {line.split()[0] for line in out.out.splitlines()[2:] if line[:1].strip()}
     assert named == set(ROWS)
     assert "15,320" in out.out
@@ -182,7 +182,10 @@ def test_show_prints_every_setting(capsys):
     "arguments, message",
     [
         (("diff", "paper", "cod"), "unknown recipe 'cod' (did you mean 'code'?)"),
-        (("show", "paper", "--dataset", "cifar10"), "expected --checkpoint and --dataset together, found one of them"),
+        (("show", "paper", "--dataset", "cifar10"), "--dataset: expected --checkpoint, too, found none"),
+        (("diff", "paper", "paper", "--checkpoint", "sam-b16"), "--checkpoint: expected --dataset, too, found none"),
+        (("show", "notebook"), "expected a recipe, found the protocol 'notebook': notebook-vit (vit), notebook-vit"),
+        (("diff", "paper", "notebook"), "found the protocol 'notebook': notebook-vit (vit), notebook-vit (hybrid)"),
         (
             ("show", "paper", "--checkpoint", "vit-l16", "--dataset", "pets"),
             "unknown checkpoint 'vit-l16' (did you mean",

@@ -199,9 +199,7 @@ def test_what_the_registry_does_not_know_is_refused(own):
 def test_a_timm_file_that_says_nothing_of_its_input_is_not_evaluated(own):
     saved(own, "vit_tiny_patch16_224", img_size=SIDE)
     entry(own, "", "vit", "heads = 3")
-    with pytest.raises(
-        ClaimsError, match="mine: expected to know how its input is normalised, found it stated nowhere"
-    ):
+    with pytest.raises(ClaimsError, match="mine: expected a stated normalisation of the input, found none"):
         asked()
     entry(own, "", "vit", "heads = 3\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]")
     assert dict(asked().checkpoint.stated)["normalisation"] == "checkpoints.toml"

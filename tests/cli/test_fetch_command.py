@@ -111,7 +111,7 @@ def test_the_cache_is_listed_measured_verified_unpinned_and_pruned(catalogue, tm
     assert f"forgot sha256 {DIGEST}" in capsys.readouterr().out
     with pytest.raises(ClaimsError, match=r"unknown pin 'bit/w.npy' .did you mean 'bit/w.npz'"):
         command("cache", "unpin", "bit/w.npy", "--cache", tmp_path)
-    with pytest.raises(ClaimsError, match="found no terminal; give --yes"):
+    with pytest.raises(ClaimsError, match="found no terminal to ask on; give --yes"):
         command("cache", "prune", "--cache", tmp_path)
     assert (tmp_path / "files/vit/w.npz").exists()
     assert command("cache", "prune", "--yes", "--cache", tmp_path) == 0

@@ -86,7 +86,11 @@ def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
         (("--learning-rate", "-1"), "--learning-rate: expected a positive number, found -1"),
         (("--home", "/etc/passwd"), "expected a stored result, found: Not a directory; choose another --home"),
         (("--recipe", "mikro"), "harness run: unknown recipe 'mikro' (did you mean 'micro'?)"),
-        (("--seed", "-1"), "harness run: arguments: seed: Input should be greater than or equal to 0, found -1"),
+        (
+            ("--paper", "/nowhere"),
+            "the option --paper: expected a folder with a paper.toml, found none at /nowhere",
+        ),
+        (("--seed", "-1"), "harness run: --seed: expected a whole number from 0 to 2^63 - 1, found -1"),
         (("--home", "/proc/nowhere"), "expected a folder that can be written, found: No such file or directory"),
     ],
     ids=str,

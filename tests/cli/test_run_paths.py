@@ -191,3 +191,11 @@ def test_places_that_hold_nothing_are_named_in_one_line(saved, capsys, tmp_path)
 def test_an_option_for_files_is_refused_for_an_id(saved, capsys):
     told = run(capsys, "micro-vit-s", saved / "images", "--heads", 3, code=2)
     assert "--heads: expected a FILE as --checkpoint, found the id micro-vit-s" in told
+
+
+def test_what_a_file_leaves_open_is_asked_for_by_the_options_that_state_it(saved, capsys, tmp_path):
+    shutil.copyfile(saved / "model" / "model.safetensors", tmp_path / "alone.safetensors")
+    told = run(capsys, tmp_path / "alone.safetensors", saved / "images", code=2)
+    assert "a FILE has no entry: give --heads instead\n" in told
+    told = run(capsys, saved / "model", saved / "images", "--mean", 0.5, 0.5, code=2)
+    assert told == "harness run: --mean: expected one number, or one per channel (3), found 2\n"

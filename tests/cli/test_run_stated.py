@@ -132,9 +132,9 @@ def test_an_order_that_nothing_settles_is_refused_until_a_classes_file_does(own,
     config(own, id2label=None, label2id=None)
     images(own)
     assert run(capsys, code=2) == (
-        "harness run: mine on colours: expected to know which class each output of the head stands for, found class"
-        " names such as 'Ant' and no names of the outputs; add classes_file (one class name a line, in the order of the"
-        " outputs) to its entry in checkpoints.toml"
+        "harness run: mine on colours: expected a known class for each output of the head, found class"
+        " names such as 'Ant' and no names of the outputs; add classes_file (one class name per line, in the order of"
+        " the outputs) to its entry in checkpoints.toml"
     )
     (own / "names.txt").write_text("\ufeff" + "\r\n".join(toy.NAMES) + "\r\n", encoding="utf-8")
     entry(own, 'classes_file = "names.txt"\n')

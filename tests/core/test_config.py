@@ -64,7 +64,7 @@ def test_the_nearest_file_counts_and_claims_toml_comes_first(project, tmp_path):
             "cahce = 'x'",
             "unknown key 'cahce' (did you mean 'cache'?); expected keys: home, cache, offline, ",
         ),
-        ("offline = 'yes'", "offline: Input should be a valid boolean, found 'yes'"),
+        ("offline = 'yes'", "offline: expected a valid boolean, found 'yes'"),
         ("cache = ", "expected TOML, found"),
     ],
 )

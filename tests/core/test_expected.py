@@ -57,7 +57,7 @@ def test_the_new_file_is_read_before_an_old_one_beside_it(tmp_path):
         ('[test_claim9."h"]\nmicro = "REFUTED"', "expected \"VERDICT: reason with figures\", found 'REFUTED'"),
         (
             '[test_claim9."h"]\nmicro = "REPRODUCED: fine"',
-            "Input should be 'REFUTED' or 'INCONCLUSIVE', found 'REPRODUCED'",
+            "expected 'REFUTED' or 'INCONCLUSIVE', found 'REPRODUCED'",
         ),
         ("[test_claim9]\nh = 3", "expected lines SOURCE"),
         ("[test_claim9", "expected.toml: expected TOML, found"),
@@ -67,6 +67,11 @@ def test_malformed_records_are_one_line(tmp_path, text, message):
     with pytest.raises(ClaimsError, match=message) as caught:
         read(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_of_records_is_one_line_that_says_to_create_it(tmp_path):
+    with pytest.raises(ClaimsError, match="expected the file of verdicts on record, found none; create"):
+        expected(tmp_path / "test_claim9.py")
 
 
 @pytest.mark.paper

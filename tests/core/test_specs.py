@@ -16,7 +16,7 @@ RECIPE = {"id": "r", "steps": 60, "batch_size": 32, "learning_rate": 0.03, "reso
             r"^f\.toml \[r\]: unknown key 'batchsize' \(did you mean 'batch_size'\?\); expected keys: id, batch_size",
         ),
         ({"id": "r"}, r"^f\.toml \[r\]: key 'batch_size' is missing; add it$"),
-        (RECIPE | {"steps": -1}, r"^f\.toml \[r\]: steps: Input should be greater than or equal to 0, found -1$"),
+        (RECIPE | {"steps": -1}, r"^f\.toml \[r\]: steps: expected a value greater than or equal to 0, found -1$"),
         (RECIPE | {"steps": None}, r"expected either steps or epochs"),
         (RECIPE | {"epochs": 3}, r"expected either steps or epochs"),
         (RECIPE | {"learning_rate": None}, r"expected learning_rate or learning_rate_grid"),

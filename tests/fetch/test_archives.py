@@ -210,7 +210,7 @@ def test_no_archive_at_all_is_one_line(tmp_path):
     path = tmp_path / "page.html"
     for content in (b"<html>not found</html>", b"", zlib.compress(b"x")):
         path.write_bytes(content)
-        refused(tmp_path, path, "expected a whole tar or zip archive, found a damaged one or none")
+        refused(tmp_path, path, "expected a whole tar or zip archive, found a damaged or another file")
     with pytest.raises(ClaimsError, match="No such file or directory"):
         unpack(tmp_path / "missing.tar", tmp_path / "out", max_bytes=1)
     assert not (tmp_path / "out").exists()

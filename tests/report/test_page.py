@@ -98,7 +98,7 @@ def test_the_micro_study_first_says_that_it_is_scaled_down(section):
     micro = part(section, "Micro study")
     first = re.search(r"</h3><p[^>]*>(.*?)</p>", micro)[1]
     assert "scaled-down study" in first
-    assert "not of the paper&#39;s numbers" in first
+    assert "not about the paper&#39;s numbers" in first
     assert micro.index(first) < micro.index("<table")
 
 
@@ -229,7 +229,7 @@ def test_a_long_table_starts_folded_and_the_figure_says_what_it_leaves_out():
     shown = page.section(made)
     assert re.findall(r'<details class="sources"( open)?>', shown) == ["", " open", " open"]
     assert "Figure: 25 estimates" in shown
-    assert "1 verdict without an estimate not drawn." in shown
+    assert "Not drawn: 1 verdict without an estimate." in shown
 
 
 def test_a_verdict_of_a_claim_that_is_not_described_still_shows():

@@ -9,7 +9,7 @@ LINES = {
         'id="../x"',
         r"test_t.py:5: Claim: id: String should match pattern '^[a-z0-9_]+$', found '../x'",
     ),
-    'on="imagenet")]': ("on=3)]", "test_t.py:11: Better: on: Input should be a valid string, found 3"),
+    'on="imagenet")]': ("on=3)]", "test_t.py:11: Better: on: expected a valid string, found 3"),
     "than=B32": ("then=B32", "test_t.py:11: Better: then: Unexpected keyword argument"),
 }
 

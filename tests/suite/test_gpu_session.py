@@ -240,7 +240,7 @@ def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(su
     first = done.stdout.split(" verdicts ===")[1].splitlines()[1]
     assert first.startswith("nothing was judged: 7 of 7 gpu questions are NOT RUN, ")
     assert verdicts[BETTER]["reason"].startswith(
-        "tiny-vit on stripes: expected a recipe that fine-tunes, for its head has 100 classes and not 2, found evaluate"
+        "tiny-vit on stripes: expected a recipe that fine-tunes, because its head has 100 classes and not 2, found"
     )
 
 

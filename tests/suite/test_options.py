@@ -75,11 +75,11 @@ def test_an_option_that_does_nothing_is_refused(arguments, line):
 @pytest.mark.parametrize(
     "arguments, line",
     [
-        (("--plan", "--price-per-hour", "nan"), "--price-per-hour: expected a price from 0 on, found nan"),
-        (("--plan", "--price-per-hour", "inf"), "--price-per-hour: expected a price from 0 on, found inf"),
-        (("--plan", "--price-per-hour", "-1"), "--price-per-hour: expected a price from 0 on, found -1"),
-        (("--max-gpu-hours", "nan"), "--max-gpu-hours: expected hours from 0 on, found nan"),
-        (("--max-gpu-hours=-0.5",), "--max-gpu-hours: expected hours from 0 on, found -0.5"),
+        (("--plan", "--price-per-hour", "nan"), "--price-per-hour: expected a price of 0 or more, found nan"),
+        (("--plan", "--price-per-hour", "inf"), "--price-per-hour: expected a price of 0 or more, found inf"),
+        (("--plan", "--price-per-hour", "-1"), "--price-per-hour: expected a price of 0 or more, found -1"),
+        (("--max-gpu-hours", "nan"), "--max-gpu-hours: expected hours of 0 or more, found nan"),
+        (("--max-gpu-hours=-0.5",), "--max-gpu-hours: expected hours of 0 or more, found -0.5"),
         (("--report-dir=",), "--report-dir: expected a folder, found nothing"),
         (("--report-dir", " "), "--report-dir: expected a folder, found nothing"),
         (("--home=",), "--home: expected a folder, found nothing"),

@@ -1,4 +1,4 @@
-"""A real dataset, got from where it is published, checked, and laid where its reader looks for it."""
+"""Download a real dataset, check it, and put it where its reader expects it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def addresses(entry: Entry) -> dict[str, str]:
 
 
 def materials(entry: Entry, root: Path) -> tuple[Material, ...]:
-    """Return the files to fetch for a dataset; nothing for one that can only be laid out by hand.
+    """Return the files to fetch for a dataset; none if it can only be installed by hand.
 
     A file with its published digest that lies in the dataset's folder is used where it lies. Tasks that share a
     published file share the download.
@@ -161,7 +161,7 @@ def obtain(entry: Entry, root: Path, cache: Path, *, offline: bool = False, netw
 
 
 def at_hand(entry: Entry, fetch: bool = True) -> Path:
-    """Return a dataset's folder, where it usually lies; get it there if it is not.
+    """Return a dataset's usual folder; fetch the dataset if it is not there.
 
     Args:
         entry: the dataset.

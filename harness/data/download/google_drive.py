@@ -1,4 +1,4 @@
-"""A file on Google Drive, by gdown: the last resort for a dataset."""
+"""Download a file from Google Drive with gdown, the last resort for a dataset."""
 
 from __future__ import annotations
 

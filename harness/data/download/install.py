@@ -1,4 +1,4 @@
-"""How a dataset's published files become the folder that its reader reads: whole parts or none, at any moment.
+"""Unpack a dataset's published files into the folder that its reader reads; each part appears whole or not at all.
 
 Archives are unpacked, and plain files linked, in a hidden folder of the dataset's own; each part is then moved
 to its place by one rename. A mark is written before the moves, which names the parts, and again after the last:
@@ -95,7 +95,7 @@ def install(entry: Entry, root: Path, files: Mapping[str, Path]) -> None:
 
 
 def unpacked(entry: Entry, archive: Path, folder: Path) -> Path:
-    """Return a new folder with what an archive, or the one that a reader needs in it, holds."""
+    """Return a new folder with the content of an archive, or of the archive inside it that a reader needs."""
     unpack(archive, folder, max_bytes=ROOM + RATIO * archive.stat().st_size)
     inner = NESTED.get(entry.reader)
     if inner is None:
@@ -111,7 +111,7 @@ def unpacked_inner(archive: Path, folder: Path) -> Path:
 
 
 def gather(folder: Path, target: Path, archive: Path) -> None:
-    """Move what an archive held into a folder that other archives fill too."""
+    """Move the content of an archive into a folder shared with other archives."""
     for child in sorted(folder.iterdir()):
         if child.name.startswith(JUNK):
             continue
@@ -129,15 +129,15 @@ def link(path: Path, place: Path) -> None:
 
 
 def place(entry: Entry, root: Path, content: Path) -> None:
-    """Move all that is in a folder into the dataset's folder, each by one rename; what was put there before goes."""
+    """Move the content of a folder into the dataset's folder, each item by one rename; earlier items are replaced."""
     before = read_mark(root)
     ours = set(before.placed) if before else set()
     names = sorted(path.name for path in content.iterdir())
     for name in names:
         if (root / name).exists() and name not in ours:
             raise ClaimsError(
-                f"{root / name}: expected nothing there to lay out {entry.id}, found something else than the whole of"
-                " it; move it away and fetch again"
+                f"{root / name}: expected nothing there yet, because {entry.id} is unpacked there, found other or"
+                " incomplete files; move them away and fetch again"
             )
     write_mark(root, Mark(dict(entry.files), sorted(ours | set(names)), whole=False))
     aside = make_folder(root / UNPACKING / "old")

@@ -1,4 +1,4 @@
-"""Published figures with their citations, and which of them bear on a hypothesis."""
+"""Published figures with their citations, and which of them are evidence for a hypothesis."""
 
 from harness.evidence.published.figures import (
     Figure,

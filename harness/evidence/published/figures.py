@@ -242,7 +242,7 @@ def matching_figures(
     source: str | None = None,
     metric: str = "top1",
 ) -> tuple[Figure, ...]:
-    """Return the figures that match all that is given; None matches everything.
+    """Return the figures that match all arguments; None matches everything.
 
     On datasets that paper.toml names under [metrics], "top1" means also the metric that stands for it there.
 

@@ -1,4 +1,4 @@
-"""Which published figures bear on a comparison or a single accuracy, and with what uncertainty.
+"""Which published figures are evidence for a comparison or a single accuracy, and with what uncertainty.
 
 The rule: figures are compared only within one source; each source, and each table and setting in it
 that has all sides, gives its own comparison. None is picked; publication_rows.py says which of them are independent.
@@ -153,7 +153,7 @@ def _published_in(folder: Path, contender: Contender, on: str) -> tuple[Publishe
     if on not in examples_by_dataset():
         raise unknown("dataset", on, examples_by_dataset())
     wanted = (contender.architecture, contender.pretrained_on, contender.variant)
-    if wanted not in of_paper().by_weights:
+    if wanted not in of_paper().by_weights or on not in of_paper().names["dataset"]:
         return ()
     groups: dict[tuple[str, str, str, int | None], list[Figure]] = {}
     for figure in matching_figures(*wanted, dataset=on):

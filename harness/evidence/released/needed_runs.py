@@ -27,7 +27,7 @@ from harness.runs.store import Store
 
 
 def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[PlannedRun]:
-    """Return every run that questions need on released checkpoints, checks first, as far as can be known.
+    """Return every run that questions need on released checkpoints, pipeline checks first, as far as is known yet.
 
     Args:
         questions: of any source; those of other sources, and what was never released, need none.
@@ -50,7 +50,7 @@ def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[
 
 
 def trials_of(question: AnyQuestion) -> Iterator[Trial]:
-    """Return the trials that a question needs; none where it can't be measured whatever is here."""
+    """Return the trials that a question needs; none if it can never be measured."""
     hypothesis = question.hypothesis
     if question.source.kind != GPU or not question.source.detail:
         return

@@ -1,4 +1,4 @@
-"""The evaluation pipeline, checked on released fine-tuned weights before fine-tuned results are believed.
+"""The check of the evaluation pipeline on released fine-tuned weights, before fine-tuned results are trusted.
 
 vision_transformer#39: before blaming the fine-tuning, see that a checkpoint which is already fine-tuned gives its
 published accuracy.
@@ -68,7 +68,7 @@ def trial_of(check: Check) -> Trial:
 
 
 def gather_checks(trials: Iterable[Trial], provider: RunProvider, backend: Backend) -> tuple[PipelineCheck, ...]:
-    """Check the evaluation pipeline of each family that is fine-tuned, as far as its material is here.
+    """Check the evaluation pipeline of each fine-tuned family whose material is here.
 
     Raises:
         ClaimsError: a check failed.

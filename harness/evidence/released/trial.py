@@ -1,4 +1,4 @@
-"""What measuring a contender takes: its released checkpoint, the images, and the recipe."""
+"""What is needed to measure a contender: its released checkpoint, the images, and the recipe."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
     recipe = resolve(recipe_name, found, unpinned_dataset(entry, train=not evaluated))
     if recipe.evaluates_only and found.classes not in (None, entry.classes):
         raise ClaimsError(
-            f"{found.id} on {on}: expected a recipe that fine-tunes, for its head has {found.classes:,} classes and not"
-            f" {entry.classes:,}, found {recipe.id}; choose another with --recipe"
+            f"{found.id} on {on}: expected a recipe that fine-tunes, because its head has {found.classes:,} classes and"
+            f" not {entry.classes:,}, found {recipe.id}; choose another with --recipe"
         )
     return Trial(contender, found, entry, recipe, by_real_labels=REAL_LABELS in parts)
 

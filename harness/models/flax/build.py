@@ -140,7 +140,7 @@ def apply(
 def fold(
     params: Params, architecture: Architecture, standardise: Callable[[jax.Array], jax.Array] | None = None
 ) -> Params:
-    """Return parameters whose standardised kernels are standardised once and for all, for `network(folded=True)`.
+    """Return parameters with their kernels already standardised, for `network(folded=True)`.
 
     For evaluation: the gradient with respect to folded kernels is another one. A plain ViT has nothing to fold.
 

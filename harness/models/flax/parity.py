@@ -1,4 +1,4 @@
-"""The authors' order of operations in Flax, for logits to be compared with theirs: the last bits depend on it.
+"""The authors' order of operations in Flax, on which the last bits depend, for comparing logits with theirs.
 
 In deep networks float32 rounding reaches 1e-5 to 1e-4 of the logits, and two programs agree better than that only
 where they round alike. Fine-tuning and evaluation keep the two-pass variance of `flax_bit` and `flax_vit`: the
@@ -26,7 +26,7 @@ from harness.models.npz import Array
 
 
 def logits(params: Params, architecture: Architecture, images: Array, batch: int = 32) -> Array:
-    """Return float32 logits (N, classes), rounded as the authors' code does or, where that can't be, less.
+    """Return float32 logits (N, classes), rounded as in the authors' code or, where that is impossible, less.
 
     On one CPU and in one batch those of a small ViT or hybrid are vit_jax's under jax.jit, bit for bit, those of a
     base or large one to 1.5e-6. A BiT's authors' code runs on PyTorch, whose convolutions XLA does not repeat; here

@@ -24,7 +24,7 @@ def at_least_float32(dtype: Dtype) -> Dtype:
 
 
 class Convolution(nn.Module):
-    """Convolution without bias, of a kernel (height, width, in, out) that is standardised first."""
+    """Convolution without bias, with a kernel (height, width, in, out) that is standardised first."""
 
     features: int
     side: int

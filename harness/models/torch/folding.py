@@ -1,4 +1,4 @@
-"""Weight-standardised convolutions with their weights standardised once: folding, for evaluation.
+"""Folding: weight-standardised convolutions whose weights are standardised only once, for evaluation.
 
 Importing this module imports torch and timm: import it where it is used.
 """
@@ -58,7 +58,7 @@ class FoldedConv(nn.Module):
 
 @contextlib.contextmanager
 def folded(model: nn.Module, standardise: Standardise = standardised) -> Iterator[None]:
-    """Standardise the weights of all weight-standardised convolutions once, for as long as the context lasts."""
+    """Standardise the weights of all weight-standardised convolutions once, while the context lasts."""
     places = [
         (module, name, child)
         for module in model.modules()

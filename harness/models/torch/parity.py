@@ -1,4 +1,4 @@
-"""The authors' order of operations, for logits to be compared with theirs: the last bits depend on it.
+"""The authors' order of operations, on which the last bits depend, for comparing logits with theirs.
 
 In deep networks float32 rounding reaches 1e-5 to 1e-4 of the logits, and two programs agree better than that only
 where they round alike. PyTorch has authors' code for BiT alone; hybrids round here as they do anywhere.

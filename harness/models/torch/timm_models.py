@@ -41,7 +41,7 @@ def build(
     resolution: int | tuple[int, int] | None = None,
     where: str = "",
 ) -> nn.Module:
-    """Return a model of timm's registry with the tensors of a file released for it, loaded strictly.
+    """Return a model of timm's registry with the tensors of a file released for it; every tensor must fit.
 
     Args:
         name: timm's name, e.g. "convnext_tiny.fb_in1k".
@@ -71,7 +71,7 @@ def build(
 
 
 def make(name: str, **sizes_: Any) -> nn.Module:
-    """Return a model of timm's registry without weights: nothing is drawn at random where that can be spared."""
+    """Return a model of timm's registry without weights, and without random initialisation where possible."""
     with torch.device("meta"):
         model: nn.Module = timm.create_model(name, pretrained=False, **sizes_)
     if next(model.buffers(), None) is not None:  # those that no file holds must have their values

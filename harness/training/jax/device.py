@@ -107,7 +107,7 @@ def device_context(device: str, recipe: Recipe, folder: Path | None = None) -> D
 
 
 def keep_programs(folder: Path | None) -> None:
-    """Make JAX keep compiled programs, small ones, too, under an execution's folder, for later processes."""
+    """Make JAX cache compiled programs, including small ones, in an execution's folder for later processes."""
     chosen = None if folder is None else str(make_folder(folder / "programs"))
     if jax.config.values["jax_compilation_cache_dir"] == chosen:
         return

@@ -191,7 +191,7 @@ def stretch(images: npt.NDArray[np.uint8], side: int, mean: Numbers, std: Number
 
 
 def aligned(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return an array of no values yet that JAX computes with on a CPU as it lies, without a copy.
+    """Return an uninitialised array that JAX can use on a CPU without a copy.
 
     XLA reads what begins at a multiple of ALIGNED bytes; numpy's own arrays begin at multiples of 16.
     """

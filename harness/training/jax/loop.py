@@ -1,4 +1,4 @@
-"""The training loop in JAX: the recipe's steps, whatever memory, devices and interruptions make of them."""
+"""The training loop in JAX: the recipe's steps, independent of memory, devices and interruptions."""
 
 from __future__ import annotations
 
@@ -174,8 +174,8 @@ class Loop:
             if step == self.first or not out_of_memory(error):
                 raise
             raise TooLittleMemory(
-                f"{self.run.label}: expected memory for a step of what earlier steps took, found too little; end what"
-                " else uses the accelerator, and run it again"
+                f"{self.run.label}: expected as much free memory as in earlier steps, found less; stop other programs"
+                " that use the accelerator, and run it again"
             ) from None
         found: jax.Array = loss
         return found
@@ -212,7 +212,7 @@ class Loop:
             self.known = found
 
     def _look(self, lag: int) -> None:
-        """Take what steps older than `lag` reported, in order: the first loss that is not finite ends the run."""
+        """Process the losses of steps older than `lag` in order: the first that is not finite ends the run."""
         while len(self._pending) > lag and self.diverged is None:
             step, reported = self._pending.popleft()
             loss, rate = float(reported), learning_rate(self.recipe, step)

@@ -53,7 +53,7 @@ class Rule:
 
 
 def half_momentum(momentum: float) -> optax.GradientTransformation:
-    """Return momentum that is stored in bfloat16, as the authors' is.
+    """Return momentum that is stored in bfloat16, like the authors'.
 
     v = g + m v: v is computed in float32 from the stored value and used before it is rounded, and m is rounded to
     bfloat16 (0.9 is 0.8984), because it meets the stored value in that type.

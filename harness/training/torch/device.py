@@ -103,7 +103,7 @@ class AsyncReadback:
 
 
 def sent(array: npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    """Return a small array on a device; from pinned memory, for a copy from any other may wait for the device."""
+    """Return a small array on a device, copied from pinned memory, because other copies may wait for the device."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 

@@ -32,7 +32,7 @@ Part = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step's examples as far as this process computes them, on the device."""
+    """This process's share of one step's examples, on the device."""
 
     index: Indices
     """(n,): the whole batch as indices among the training examples."""
@@ -90,7 +90,7 @@ class Prepared:
 
 
 class Sampled:
-    """Inputs sampled from stored pixels, which lie on the device or come with each batch."""
+    """Inputs sampled from stored pixels, which are on the device or sent with each batch."""
 
     waits = True
 

@@ -1,4 +1,4 @@
-"""The training loop: the recipe's steps, whatever memory, processes and interruptions make of them."""
+"""The training loop: the recipe's steps, independent of memory, processes and interruptions."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class Loop:
         whole = batch_normalised(model)
         if whole and context.world > 1:
             raise ClaimsError(
-                f"{run.checkpoint.id}: expected one process for a network with batch normalisation, which is over the"
-                f" whole batch, found {context.world}; start one"
+                f"{run.checkpoint.id}: expected one process, because batch normalisation needs the whole batch, found"
+                f" {context.world}; start one"
             )
         own = len(range(context.rank, run.recipe.batch_size, context.world))
         self.remembered = Remembered(execution.folder, run, context.card())
@@ -242,7 +242,7 @@ class Loop:
             self.training.average.update()
 
     def _look(self, due: list[tuple[int, Tensor]]) -> None:
-        """Take what steps reported, in order: the first loss that is not finite ends the run."""
+        """Process the losses of steps in order: the first that is not finite ends the run."""
         for step, reported in due:
             loss, *flags = reported.tolist()
             if self.diverged is not None:

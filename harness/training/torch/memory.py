@@ -1,4 +1,4 @@
-"""How many examples of a batch are in memory at once: found by trying, remembered for the next run."""
+"""How many examples of a batch are in memory at once: found by trial, remembered for the next run."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def kept_for_backward(forward: Callable[[], object]) -> int:
 
 
 def fitting_on_cpu(forward: Callable[[int], object], batch: int, room: int | None) -> int:
-    """Return how many examples of a batch fit into a CPU's memory: all of them, if they do.
+    """Return how many examples of a batch, at most all, fit into a CPU's memory.
 
     Args:
         forward: the forward pass of so many examples.

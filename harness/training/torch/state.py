@@ -76,7 +76,7 @@ def save(states: Path, run_id: str, training: Training) -> None:
 
 
 def restore(states: Path, run_id: str, training: Training) -> bool:
-    """Set a training to the newest saved state that is sound; return whether there was one."""
+    """Restore a training from its newest intact saved state; return whether there was one."""
     return newest(states, lambda path: load(path, run_id, training))
 
 
@@ -98,7 +98,7 @@ def load(path: Path, run_id: str, training: Training) -> None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ClaimsError(f"{path}: expected a saved state, found: {error}") from None
     if not sound:
-        raise ClaimsError(f"{path}: expected a sound state of run {run_id}, found another or a damaged one")
+        raise ClaimsError(f"{path}: expected an intact state of run {run_id}, found another or a damaged one")
     with torch.no_grad():
         for name, tensor in now.items():
             tensor.copy_(tensors[name])

@@ -230,7 +230,7 @@ def test_a_users_own_copy_is_taken_if_it_is_whole_and_never_overwritten(server, 
     assert obtain(small, root, tmp_path / "cache", offline=True) == root
     assert state(small, root) == ("here", "")
     own = making.put(tmp_path / "half" / "images" / "mine.jpg", b"mine")
-    with pytest.raises(ClaimsError, match=r"half/images: expected nothing there to lay out pets.*move it away"):
+    with pytest.raises(ClaimsError, match=r"half/images: expected nothing there yet, because pets .*move them away"):
         obtain(small, tmp_path / "half", tmp_path / "cache", network=NETWORK)
     assert own.read_bytes() == b"mine"
 
