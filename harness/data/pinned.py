@@ -177,7 +177,10 @@ def train_rule(recipe: Recipe, raw: bool) -> Resize | None:
     """Return how training images are stored, so that every step finds them as small as its crop allows.
 
     None, as decoded, for images of one small size (CIFAR) and for Inception crops, which take a part of the whole.
+    Least squares sees them as test images.
     """
+    if recipe.method == "least squares":
+        return eval_resize(recipe, raw)
     if raw or recipe.crop == "inception":
         return None
     return Resize("square", recipe.train_resize or recipe.resolution)

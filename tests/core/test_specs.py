@@ -30,6 +30,7 @@ DATASET = {
     "dev_fraction": 0.2,
 }
 RECIPE = {"id": "r", "steps": 60, "batch_size": 32, "learning_rate": 0.03, "resolution": 32}
+LEAST_SQUARES = {"method": "least squares", "steps": 0, "learning_rate": None, "shots": 5, "l2": 1.0}
 
 
 def run(checkpoint=(), dataset=(), recipe=(), **changed):
@@ -92,6 +93,7 @@ def test_a_known_run_has_a_known_id():
         {"recipe": {"test_interpolation": "bicubic", "test_antialias": True}},
         {"recipe": {"mean": 0.4}},
         {"recipe": {"std": 0.4}},
+        {"recipe": LEAST_SQUARES},
         {"backend": "jax"},
         {"seed": 1},
         {"split": "dev"},
@@ -115,6 +117,25 @@ def test_what_determines_the_outcome_changes_the_id(changed):
 )
 def test_names_citations_and_defaults_do_not_change_the_id(changed):
     assert run(**changed).id == run().id
+
+
+@pytest.mark.parametrize("changed", [{"shots": 10}, {"shots": None}, {"l2": 2.0}], ids=str)
+def test_shots_and_l2_change_the_id_of_least_squares(changed):
+    assert run(recipe=LEAST_SQUARES | changed).id != run(recipe=LEAST_SQUARES).id
+
+
+def test_least_squares_is_frozen_but_no_evaluation():
+    fitted, scored = run(recipe=LEAST_SQUARES), run(recipe={"steps": 0})
+    assert (fitted.recipe.frozen, fitted.recipe.evaluates_only) == (True, False)
+    assert (scored.recipe.frozen, scored.recipe.evaluates_only) == (True, True)
+    assert (run().recipe.frozen, run().recipe.evaluates_only) == (False, False)
+    run(recipe=LEAST_SQUARES, split="dev")
+    with pytest.raises(ValueError, match="expected a recipe that trains for a run on the dev split"):
+        run(recipe={"steps": 0}, split="dev")
+    with pytest.raises(ValueError, match="expected a recipe that only evaluates d, found r"):
+        run(recipe=LEAST_SQUARES, dataset={"train": 0})
+    with pytest.raises(ValueError, match="expected outputs only where a head is kept"):
+        run(recipe=LEAST_SQUARES, outputs=tuple(range(10)))
 
 
 def test_the_dev_fraction_is_part_of_dev_runs_only():
@@ -164,6 +185,11 @@ def test_a_new_optional_field_at_its_default_changes_no_id():
         (RECIPE | {"schedule": "staircase"}, r"a staircase needs decay_at"),
         (RECIPE | {"crop": "random"}, r"a random crop needs train_resize"),
         (RECIPE | {"crop": "random", "train_resize": 16}, r"expected train_resize of at least the resolution 32"),
+        (RECIPE | {"method": "least squares", "l2": 1.0}, r"expected steps = 0 and l2 for the method least squares"),
+        (RECIPE | LEAST_SQUARES | {"l2": None}, r"expected steps = 0 and l2 for the method least squares"),
+        (RECIPE | {"shots": 5}, r'expected shots and l2 only for the method "least squares"'),
+        (RECIPE | {"steps": 0, "l2": 1.0}, r'expected shots and l2 only for the method "least squares"'),
+        (RECIPE | LEAST_SQUARES | {"l2": 0.0}, r"l2: Input should be greater than 0, found 0.0"),
         (RECIPE | {"sources": {"step": "x"}}, r"sources cites 'step' \(did you mean 'steps'\?\), which is no field"),
     ],
 )
