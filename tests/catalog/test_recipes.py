@@ -36,6 +36,10 @@ SIZES = {
     "imagenet": (1000, 1, 0.01),
     "vtab-dtd": (47, 1000, 0.2),
     "vtab-svhn": (10, 1000, 0.2),
+    "vtab-dsprites-location": (16, 1000, 0.2),
+    "vtab-dsprites-orientation": (16, 1000, 0.2),
+    "vtab-smallnorb-azimuth": (18, 1000, 0.2),
+    "vtab-smallnorb-elevation": (9, 1000, 0.2),
 }
 
 
@@ -65,6 +69,11 @@ GOLDEN = {
     ("paper", VIT, "pets"): {"steps": 500, "learning_rate_grid": REST, "warmup_steps": 100},
     ("paper", VIT, "flowers"): {"steps": 500, "learning_rate_grid": REST},
     ("paper", VIT, "vtab-dtd"): {"steps": 2500, "learning_rate": 0.01, "learning_rate_grid": (), "resolution": 384},
+    ("paper", VIT, "vtab-dsprites-location"): {"steps": 2500, "flip": False, "crop": "none", "train_resize": None},
+    ("bit-hyperrule", BIT, "vtab-dsprites-location"): {"crop": "none", "resolution": 128, "train_resize": None},
+    ("paper", VIT, "vtab-smallnorb-azimuth"): {"flip": False, "crop": "random", "resolution": 384},
+    ("bit-hyperrule", BIT, "vtab-dsprites-orientation"): {"flip": False, "crop": "random", "train_resize": 160},
+    ("paper", VIT, "vtab-smallnorb-elevation"): {"flip": True, "crop": "random", "learning_rate": 0.01},
     ("code", VIT, "cifar10"): {
         **{"batch_size": 512, "steps": 10_000, "learning_rate": 0.03, "warmup_steps": 500, "schedule": "cosine"},
         **{"momentum_dtype": "bfloat16", "clip_norm": 1.0, "resolution": 384, "side": 384, "crop": "inception"},
