@@ -395,7 +395,8 @@ class Run:
     @property
     def label(self) -> str:
         """One readable line for progress bars and messages."""
-        dev = f", dev split, lr {self.recipe.learning_rate:g}" if self.split == "dev" else ""
+        rate = "" if self.recipe.learning_rate is None else f", lr {self.recipe.learning_rate:g}"
+        dev = f", dev split{rate}" if self.split == "dev" else ""
         backend = "" if self.backend == "torch" else f", {self.backend}"
         return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}{dev}{backend}"
 
