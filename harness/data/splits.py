@@ -108,15 +108,21 @@ def trained_on(train: Split, run: Run) -> Split:
         run: says whether the dev split is scored, or left out all the same (`recipe.trains_on`), the few-shot rule
             and the seed.
     """
+    chosen = trained_index(train.labels, run)
+    return train if len(chosen) == len(train) else train.take(chosen)
+
+
+def trained_index(labels: Indices, run: Run) -> Indices:
+    """Return which of all training examples, by their labels, a run trains on: sorted; see `trained_on`."""
+    chosen = np.arange(len(labels))
     if run.recipe.evaluates_only:
-        return train.take_none()
+        return chosen[:0]
     if run.split == "dev" or run.recipe.trains_on == "all but dev":
-        train = train.take(dev_split(len(train), run.dataset.dev_fraction)[0])
-    if run.dataset.shots is not None:
-        train = train.take(few_shot(train.labels, run.dataset.shots, run.seed))
-    if run.recipe.shots is not None:
-        train = train.take(few_shot(train.labels, run.recipe.shots, run.seed))
-    return train
+        chosen = dev_split(len(labels), run.dataset.dev_fraction)[0]
+    for shots in (run.dataset.shots, run.recipe.shots):
+        if shots is not None:
+            chosen = chosen[few_shot(labels[chosen], shots, run.seed)]
+    return chosen
 
 
 def select(data: Data, run: Run) -> Data:
