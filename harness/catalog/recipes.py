@@ -41,6 +41,8 @@ EVALUATION = frozenset(
     )
 )
 """The fields that an evaluation depends on."""
+LEAST_SQUARES = frozenset(("method", "shots", "l2"))
+"""The fields that only least squares depends on, beside those of an evaluation and `trains_on`."""
 STATED_AS = {
     "mean": "normalisation",
     "std": "normalisation",
@@ -295,14 +297,20 @@ def recipe_used(run: Run) -> RecipeUsed:
     rows = tuple((field, text, "") for field, text in settings(run.recipe).items())
     if run.checkpoint.family in protocols().get(compared, ()):
         papers = resolve(protocol(compared, run.checkpoint.family), run.checkpoint, run.dataset)
-        rows = tuple((field, text, different(field, run.recipe, papers)) for field, text, _ in rows)
+        if papers.method == run.recipe.method:
+            rows = tuple((field, text, different(field, run.recipe, papers)) for field, text, _ in rows)
     return RecipeUsed(run.checkpoint.id, run.recipe.id, rows)
 
 
 def settings(found: Recipe) -> dict[str, str]:
     """Return the fields that the runs of a resolved recipe depend on, as text; of an evaluation those of the test."""
-    fields = [name for name in FIELDS if name not in UNSHOWN and (not found.evaluates_only or name in EVALUATION)]
-    return {name: setting(found, name) for name in fields}
+    if found.evaluates_only:
+        chosen = EVALUATION
+    elif found.frozen:
+        chosen = EVALUATION | LEAST_SQUARES | {"trains_on"}
+    else:
+        chosen = frozenset(FIELDS) - UNSHOWN - LEAST_SQUARES
+    return {name: setting(found, name) for name in FIELDS if name in chosen}
 
 
 def different(field: str, found: Recipe, papers: Recipe) -> str:

@@ -204,7 +204,7 @@ def recipe_of(options: argparse.Namespace, checkpoint: Checkpoint, dataset: Data
         if not 0 < options.learning_rate < math.inf:
             raise ClaimsError(f"--learning-rate: expected a positive number, found {options.learning_rate:g}")
         return with_rate(found, options.learning_rate)
-    if found.learning_rate is None and not found.evaluates_only:
+    if found.learning_rate is None and not found.frozen:
         grid = ", ".join(f"{rate:g}" for rate in found.learning_rate_grid)
         raise ClaimsError(f"recipe {found.id}: expected --learning-rate, one of its grid: {grid}")
     return found

@@ -89,6 +89,8 @@ class Paper:
     defaults: Defaults = Defaults()
     images: Lists = ()
     """(a claim's dataset, ids of what holds its images and other labels for them) pairs, where those differ."""
+    groups: Lists = ()
+    """(name, ids of the datasets that it is the mean of) pairs, e.g. a benchmark of many tasks."""
     titles: Sources = ()
     """(a claim's dataset, how the report writes it) pairs."""
     test_examples: Numbers = ()
@@ -122,6 +124,10 @@ class Paper:
     def images_of(self, dataset: str) -> tuple[str, ...]:
         """Return the ids of what a claim's dataset is made of: images, then other labels for them."""
         return dict(self.images).get(dataset, (dataset,))
+
+    def members_of(self, dataset: str) -> tuple[str, ...]:
+        """Return the ids of the datasets that a name is the mean of; of one dataset itself."""
+        return dict(self.groups).get(dataset, (dataset,))
 
     def head_of(self, classes: int | None) -> Head | None:
         """Return whose classes a head has, by their number; None where nothing says."""

@@ -77,11 +77,11 @@ class Run:
         recipe = self.recipe
         if recipe.steps is None or (recipe.steps and recipe.learning_rate is None):
             raise ValueError(f"expected recipe {recipe.id} with steps and a learning rate, found it unresolved")
-        if recipe.steps == 0 and self.split == "dev":
+        if recipe.evaluates_only and self.split == "dev":
             raise ValueError(f"expected a recipe that trains for a run on the dev split, found {recipe.id}")
-        if recipe.steps and not self.dataset.train:
+        if not recipe.evaluates_only and not self.dataset.train:
             raise ValueError(f"expected a recipe that only evaluates {self.dataset.id}, found {recipe.id}")
-        if self.outputs and recipe.steps:
+        if self.outputs and not recipe.evaluates_only:
             raise ValueError(f"expected outputs only where a head is kept, found recipe {recipe.id}, which trains")
         if self.outputs and not len(set(self.outputs)) == len(self.outputs) == self.dataset.classes:
             raise ValueError(
@@ -104,6 +104,7 @@ class Run:
     @property
     def label(self) -> str:
         """One readable line for progress bars and messages."""
-        dev = f", dev split, lr {self.recipe.learning_rate:g}" if self.split == "dev" else ""
+        rate = "" if self.recipe.learning_rate is None else f", lr {self.recipe.learning_rate:g}"
+        dev = f", dev split{rate}" if self.split == "dev" else ""
         backend = "" if self.backend == "torch" else f", {self.backend}"
         return f"{self.checkpoint.id} on {self.dataset.id}, {self.recipe.id}, seed {self.seed}{dev}{backend}"

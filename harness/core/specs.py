@@ -212,7 +212,8 @@ class Recipe:
     resolution: Count
     """Side of the square training input in pixels, after all cropping."""
     steps: Natural | None = None
-    """Updates; 0: the checkpoint is evaluated as it is, its own head kept. None: `epochs` says."""
+    """Updates; 0: no weight of the checkpoint changes, and what is scored is its own head or, by the method "least
+    squares", one that is fitted. None: `epochs` says."""
     epochs: Positive | None = None
     """Passes over the training examples, where the source counts in these; resolved to steps for a dataset."""
     learning_rate: Positive | None = None
@@ -255,7 +256,7 @@ class Recipe:
     test_resize: Literal["square", "short side"] = "square"
     """The whole test image stretched to a square, or its short side scaled and the centre cropped."""
     test_crop_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Test side divided by the short side before the centre crop."""
+    """Test side divided by the side of the square, or by the short side, before the centre crop; 1: of a square all."""
     test_crop_rounding: Literal["down", "nearest"] = "down"
     """Where a centre crop leaves an odd number of pixels: the smaller half before it (TensorFlow, transformers), or
     half of it rounded to an even number (torchvision, and so timm)."""
@@ -264,6 +265,13 @@ class Recipe:
     mean: Mean = 0.5
     """Levels 0 ... 1 are normalised by (x - mean) / std: one number for every channel, or three."""
     std: Deviation = 0.5
+    method: Literal["fine-tuning", "least squares"] = "fine-tuning"
+    """"least squares": a linear classifier of the frozen network's features, fitted in closed form (few-shot linear
+    evaluation); the seed draws the examples."""
+    shots: Count | None = None
+    """Training examples per class that least squares fits, drawn with the run's seed; None: all of them."""
+    l2: Positive | None = None
+    """Weight of the squared norm of the classifier's weights in least squares."""
     sources: Sources = ()
     """(field, citation) pairs; a table of citations by field in TOML."""
 
@@ -276,6 +284,10 @@ class Recipe:
             raise ValueError("expected either steps or epochs")
         if self.steps != 0 and self.learning_rate is None and not self.learning_rate_grid:
             raise ValueError("expected learning_rate or learning_rate_grid; only an evaluation (steps = 0) has neither")
+        if self.method == "least squares" and (self.steps != 0 or self.l2 is None):
+            raise ValueError("expected steps = 0 and l2 for the method least squares")
+        if self.method != "least squares" and not (self.shots is self.l2 is None):
+            raise ValueError('expected shots and l2 only for the method "least squares"')
         if (self.schedule == "staircase") != bool(self.decay_at):
             raise ValueError("a staircase needs decay_at, and decay_at needs a staircase")
         if (self.crop == "random") != (self.train_resize is not None):
@@ -285,7 +297,12 @@ class Recipe:
 
     @property
     def evaluates_only(self) -> bool:
-        """Whether nothing is trained: a released, already fine-tuned checkpoint is scored with its own head."""
+        """Whether nothing is learned: a released, already fine-tuned checkpoint is scored with its own head."""
+        return self.frozen and self.method == "fine-tuning"
+
+    @property
+    def frozen(self) -> bool:
+        """Whether no weight of the network changes: its own head, or one that is fitted to its features, is scored."""
         return self.steps == 0
 
     @property

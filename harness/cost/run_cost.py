@@ -109,14 +109,17 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
     except ClaimsError as error:
         return Cost(notes=(f"unknown cost: {error}",))
     train_flops = job.recipe.steps * job.recipe.batch_size * training.train_flops(job.classes)
-    test_flops = job.test * testing.test_flops(job.classes)
+    seen = job.test + (job.recipe.shots or 0) * job.classes  # least squares sees training images as test images
+    test_flops = seen * testing.test_flops(job.classes)
     if card is None:
         return Cost(train_flops, test_flops, least_memory=need.at(1), memory=need.at(1))
-    images = min(job.test, EVALUATION_BATCH) if job.recipe.evaluates_only else job.recipe.batch_size
+    images = min(job.test, EVALUATION_BATCH) if job.recipe.frozen else job.recipe.batch_size
     micro_batch = need.largest(card.memory, images)
     checkpointing = False
     notes: list[str] = []
-    if not job.recipe.evaluates_only and (micro_batch or 0) < min(SMALL, images):
+    if job.recipe.method == "least squares" and job.recipe.shots is None:
+        notes.append("without the features of the training images")
+    if not job.recipe.frozen and (micro_batch or 0) < min(SMALL, images):
         saving = memory_estimate(job, of, checkpointing=True, home=home)
         if (found := saving.largest(card.memory, images)) is not None:
             need, micro_batch, checkpointing = saving, found, True
@@ -166,7 +169,7 @@ def memory_estimate(
     low = recipe.precision != "float32" if lower is None else lower
     held = work(of, recipe.resolution, home).with_head(job.classes)
     test = activations(of, recipe.side, training=False, lower=low, home=home)
-    if recipe.evaluates_only:
+    if recipe.frozen:
         return MemoryEstimate(CONTEXT + 4 * held + test.fixed, test.per_image)
     step = activations(
         of,

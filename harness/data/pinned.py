@@ -27,9 +27,11 @@ from harness.data.preprocess import Resize, eval_rule
 from harness.data.published_splits import PublishedSplits
 from harness.data.readers.imagenet import name_of
 from harness.data.registry import Entry, load_parts
-from harness.data.splits import Data, Split, held_out, trained_on
+from harness.data.splits import Data, Split, held_out, trained_index, trained_on
 from harness.fetch.pin_store import PinStore
 
+MANY = 100_000
+"""Training images above which few shots are decoded alone: ImageNet's would take 250 GB."""
 NUMBERED = "numbered"
 """The key, beside those of the parts, of whether test images are in the order of ImageNet's image numbers."""
 
@@ -198,7 +200,10 @@ def train_rule(recipe: Recipe, raw: bool) -> Resize | None:
     """Return how training images are stored, so that every step finds them as small as its crop allows.
 
     None, as decoded, for images of one small size (CIFAR) and for Inception crops, which take a part of the whole.
+    Least squares sees them as test images.
     """
+    if recipe.method == "least squares":
+        return eval_resize(recipe, raw)
     if raw or recipe.crop == "inception":
         return None
     return Resize("square", recipe.train_resize or recipe.resolution)
@@ -225,16 +230,21 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
     parts = load_parts(evaluated(entry) if recipe.evaluates_only else entry, root)
     found = {}
     trained = scored = None
-    if not recipe.evaluates_only:
+    if few_of_many(run, parts):
+        examples = part_of(parts, "train")
+        chosen = examples.take(trained_index(examples.labels, run))
+        trained = split_of(decoded_part(entry, "train", chosen, folder, train_rule(recipe, examples.raw)))
+    elif not recipe.evaluates_only:
         examples = part_of(parts, "train")
         rules = train_rule(recipe, examples.raw), eval_resize(recipe, examples.raw)
         cache = decoded_part(entry, "train", examples, folder, rules[0])
         found["train"] = cache.content
-        trained = split_of(cache)
+        whole = split_of(cache)
+        trained = trained_on(whole, run)
         if run.split == "dev":
             held = held_out(len(examples), run)
             if rules[0] == rules[1]:
-                scored = trained.take(held)
+                scored = whole.take(held)
             else:  # resized for testing from the images themselves, not from what is stored for training
                 scored = split_of(decoded_part(entry, "dev", examples.take(held), folder, rules[1]))
     if scored is None:
@@ -242,7 +252,16 @@ def load_real(run: Run, entry: Entry, root: Path, folder: Path) -> Data:
         found |= {"test": cache.content, NUMBERED: is_numbered(parts.test)}
         scored = split_of(cache)
     check_bytes(run, entry, found, root, folder)
-    return Data(scored.take_none() if trained is None else trained_on(trained, run), scored)
+    return Data(scored.take_none() if trained is None else trained, scored)
+
+
+def few_of_many(run: Run, parts: PublishedSplits) -> bool:
+    """Return whether a run trains on so few of so many images that only these are decoded.
+
+    The whole part was read when its digest was pinned; for a few of its images it is not read again.
+    """
+    drawn = run.recipe.shots is not None and run.split == "test"
+    return drawn and len(part_of(parts, "train")) > MANY
 
 
 def check_bytes(run: Run, entry: Entry, found: Mapping[str, str], root: Path, folder: Path) -> None:

@@ -73,11 +73,11 @@ def eval_rule(recipe: Recipe) -> Preprocessing:
         ClaimsError: a resize that no library does, e.g. bicubic without antialiasing.
     """
     side = recipe.side
-    short = recipe.test_resize == "short side"
-    target = math.floor(side / recipe.test_crop_share) if short else side
+    cropped = recipe.test_resize == "short side" or recipe.test_crop_share < 1
+    target = math.floor(side / recipe.test_crop_share)
     values = {"interpolation": recipe.test_interpolation, "antialias": recipe.test_antialias}
     resize = build(Resize, {"to": recipe.test_resize, "side": target, **values}, f"recipe {recipe.id}: test resize")
-    return Preprocessing(resize, "centre", side, recipe.test_crop_rounding) if short else Preprocessing(resize)
+    return Preprocessing(resize, "centre", side, recipe.test_crop_rounding) if cropped else Preprocessing(resize)
 
 
 def resized(image: npt.NDArray[Any], rule: Resize | None) -> Levels:

@@ -20,7 +20,7 @@ from harness.core.specs import STRICT, Count, Dataset, Natural, Sources, build
 from harness.core.toml import read_specs, read_tables, read_toml, table_stamp
 from harness.data.examples import Examples
 from harness.data.published_splits import Digests, PublishedSplits, Reader, join, stratified, subset
-from harness.data.readers import cifar, oxford, vtab
+from harness.data.readers import cifar, dsprites, oxford, smallnorb, vtab
 from harness.data.readers.image_folder import image_folder
 from harness.data.readers.imagenet import imagenet_train, imagenet_validation
 
@@ -198,6 +198,10 @@ READERS: dict[str, Reader] = {
     "patch-camelyon": vtab.patch_camelyon,
     "clevr-count": vtab.clevr_count,
     "clevr-distance": vtab.clevr_distance,
+    "dsprites-location": dsprites.dsprites_location,
+    "dsprites-orientation": dsprites.dsprites_orientation,
+    "smallnorb-azimuth": smallnorb.smallnorb_azimuth,
+    "smallnorb-elevation": smallnorb.smallnorb_elevation,
 }
 
 

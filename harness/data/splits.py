@@ -4,8 +4,8 @@
 - The dev split is a fixed share of the training examples, the same for every run of a dataset; runs
   that make choices train on the rest and are scored on it (hyper-parameters
   are chosen on a held-out part of the training set, the final run uses all of it).
-- A few-shot task draws its examples per class from the training examples with the run's seed, so
-  that an interval over seeds speaks of the draw, too.
+- A few-shot task, or recipe, draws its examples per class from the training examples with the run's seed, so
+  that an interval over seeds speaks of the draw, too. Fewer shots of a seed are among its more shots.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.errors import ClaimsError
 from harness.core.run import Run
 from harness.data.pixel_cache import PixelCache
 from harness.data.rng import Indices, permutation
@@ -79,14 +80,17 @@ def few_shot(labels: Indices, shots: int, seed: int) -> Indices:
     """Return the indices of `shots` examples of each class, drawn by `seed`, sorted.
 
     Raises:
-        ValueError: a class has fewer than `shots` examples.
+        ClaimsError: a class has fewer than `shots` examples.
     """
     order = permutation(len(labels), SHOTS_STREAM, seed)
     chosen = []
     for klass in np.unique(labels):
         of_class = order[labels[order] == klass][:shots]
         if len(of_class) < shots:
-            raise ValueError(f"class {klass} has {len(of_class)} examples, fewer than {shots}")
+            raise ClaimsError(
+                f"few shots: expected at least {shots} training examples of class {klass}, found {len(of_class)};"
+                " choose fewer shots or another dataset"
+            )
         chosen.append(of_class)
     return np.sort(np.concatenate(chosen))
 
@@ -104,13 +108,21 @@ def trained_on(train: Split, run: Run) -> Split:
         run: says whether the dev split is scored, or left out all the same (`recipe.trains_on`), the few-shot rule
             and the seed.
     """
+    chosen = trained_index(train.labels, run)
+    return train if len(chosen) == len(train) else train.take(chosen)
+
+
+def trained_index(labels: Indices, run: Run) -> Indices:
+    """Return which of all training examples, by their labels, a run trains on: sorted; see `trained_on`."""
+    chosen = np.arange(len(labels))
     if run.recipe.evaluates_only:
-        return train.take_none()
+        return chosen[:0]
     if run.split == "dev" or run.recipe.trains_on == "all but dev":
-        train = train.take(dev_split(len(train), run.dataset.dev_fraction)[0])
-    if run.dataset.shots is not None:
-        train = train.take(few_shot(train.labels, run.dataset.shots, run.seed))
-    return train
+        chosen = dev_split(len(labels), run.dataset.dev_fraction)[0]
+    for shots in (run.dataset.shots, run.recipe.shots):
+        if shots is not None:
+            chosen = chosen[few_shot(labels[chosen], shots, run.seed)]
+    return chosen
 
 
 def select(data: Data, run: Run) -> Data:

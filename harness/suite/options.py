@@ -57,16 +57,10 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add(
         "--seeds",
-        type=int,
-        metavar="N",
-        help="with -m gpu: number of seeds of the final runs (default: the seeds of paper.toml)",
-    )
-    add(
-        "--seeds",
         type=seeds,
         metavar="N",
-        help="-m gpu: seeds of the final runs (paper.toml says how many by default); auto: 3, then 5, 8 and 12 for what"
-        " is open and could still be decided",
+        help="with -m gpu: number of seeds of the final runs (default: the seeds of paper.toml); auto: 3, then 5, 8 and"
+        " 12 for questions that are open and could still be decided",
     )
     add(
         "--device",

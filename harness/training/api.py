@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # a stored result is looked up without numpy
 
 Weights: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """A checkpoint in its official npz layout: key to array."""
+OnImages: TypeAlias = Callable[[int, int], None]
+"""Called with how many images are done and how many there are."""
 EVALUATION_BATCH = 256
 """Fixed, and part of the numerics version: the batch size moves the logits' last bits."""
 
@@ -53,7 +55,7 @@ class Execution:
     """Seconds between saved states."""
     on_step: Callable[[Progress], None] | None = None
     """Called after every step."""
-    on_images: Callable[[int, int], None] | None = None
+    on_images: OnImages | None = None
     """Called while scored examples are predicted, with how many are and how many there are."""
 
 

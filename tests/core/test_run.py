@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from harness.core.run import NOT_IDENTITY, NUMERICS, Run, identity
 from harness.core.specs import Checkpoint, Dataset, Recipe, build
-from tests.core.test_specs import RECIPE
+from tests.core.test_specs import LEAST_SQUARES, RECIPE
 
 CHECKPOINT = {
     "id": "tiny",
@@ -91,6 +91,7 @@ def test_a_known_run_has_a_known_id():
         {"recipe": {"test_interpolation": "bicubic", "test_antialias": True}},
         {"recipe": {"mean": 0.4}},
         {"recipe": {"std": 0.4}},
+        {"recipe": LEAST_SQUARES},
         {"backend": "jax"},
         {"seed": 1},
         {"split": "dev"},
@@ -114,6 +115,25 @@ def test_what_determines_the_outcome_changes_the_id(changed):
 )
 def test_names_citations_and_defaults_do_not_change_the_id(changed):
     assert run(**changed).id == run().id
+
+
+@pytest.mark.parametrize("changed", [{"shots": 10}, {"shots": None}, {"l2": 2.0}], ids=str)
+def test_shots_and_l2_change_the_id_of_least_squares(changed):
+    assert run(recipe=LEAST_SQUARES | changed).id != run(recipe=LEAST_SQUARES).id
+
+
+def test_least_squares_is_frozen_but_no_evaluation():
+    fitted, scored = run(recipe=LEAST_SQUARES), run(recipe={"steps": 0})
+    assert (fitted.recipe.frozen, fitted.recipe.evaluates_only) == (True, False)
+    assert (scored.recipe.frozen, scored.recipe.evaluates_only) == (True, True)
+    assert (run().recipe.frozen, run().recipe.evaluates_only) == (False, False)
+    run(recipe=LEAST_SQUARES, split="dev")
+    with pytest.raises(ValueError, match="expected a recipe that trains for a run on the dev split"):
+        run(recipe={"steps": 0}, split="dev")
+    with pytest.raises(ValueError, match="expected a recipe that only evaluates d, found r"):
+        run(recipe=LEAST_SQUARES, dataset={"train": 0})
+    with pytest.raises(ValueError, match="expected outputs only where a head is kept"):
+        run(recipe=LEAST_SQUARES, outputs=tuple(range(10)))
 
 
 def test_the_dev_fraction_is_part_of_dev_runs_only():

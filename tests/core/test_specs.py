@@ -6,6 +6,7 @@ from harness.core.errors import ClaimsError
 from harness.core.specs import Recipe, build
 
 RECIPE = {"id": "r", "steps": 60, "batch_size": 32, "learning_rate": 0.03, "resolution": 32}
+LEAST_SQUARES = {"method": "least squares", "steps": 0, "learning_rate": None, "shots": 5, "l2": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,11 @@ RECIPE = {"id": "r", "steps": 60, "batch_size": 32, "learning_rate": 0.03, "reso
         (RECIPE | {"schedule": "staircase"}, r"a staircase needs decay_at"),
         (RECIPE | {"crop": "random"}, r"a random crop needs train_resize"),
         (RECIPE | {"crop": "random", "train_resize": 16}, r"expected train_resize of at least the resolution 32"),
+        (RECIPE | {"method": "least squares", "l2": 1.0}, r"expected steps = 0 and l2 for the method least squares"),
+        (RECIPE | LEAST_SQUARES | {"l2": None}, r"expected steps = 0 and l2 for the method least squares"),
+        (RECIPE | {"shots": 5}, r'expected shots and l2 only for the method "least squares"'),
+        (RECIPE | {"steps": 0, "l2": 1.0}, r'expected shots and l2 only for the method "least squares"'),
+        (RECIPE | LEAST_SQUARES | {"l2": 0.0}, r"l2: Input should be greater than 0, found 0.0"),
         (RECIPE | {"sources": {"step": "x"}}, r"sources cites 'step' \(did you mean 'steps'\?\), which is no field"),
     ],
 )

@@ -40,6 +40,15 @@ def test_an_evaluation_costs_the_forward_pass_at_its_own_resolution():
     assert memory_estimate(job(EVALUATE), OF).fixed - CONTEXT < 8 * work(OF, 32).with_head(10)  # the weights alone
 
 
+def test_least_squares_sees_the_shots_and_the_test_images_once():
+    fitted = Recipe("f", 32, 32, steps=0, method="least squares", shots=5, l2=1.0)
+    found = cost(job(fitted, test=1000), CARD)
+    assert (found.train_flops, found.test_flops) == (0, 1050 * work(OF, 32).test_flops(10))
+    assert (found.micro_batch, found.notes) == (256, ())
+    whole = cost(job(replace(fitted, shots=None), test=1000), CARD)
+    assert whole.notes == ("without the features of the training images",)
+
+
 def test_constants_are_those_of_the_backend():
     from harness.training.torch import evaluation, memory
 

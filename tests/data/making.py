@@ -1,5 +1,6 @@
 """Small synthetic copies of each dataset's form on disk."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -132,3 +133,72 @@ def clevr(root):
             scenes.append({"image_filename": name, "objects": [{"pixel_coords": [10, 20, depth]} for depth in row]})
         put(base / "scenes" / f"CLEVR_{part}_scenes.json", json.dumps({"scenes": scenes}))
     return base
+
+
+def dsprites_image(number):
+    """A binary image that no other number below 4,096 has."""
+    image = np.zeros((64, 64), dtype=np.uint8)
+    image[1:3, :12] = [number >> bit & 1 for bit in range(12)]
+    image[5, 5] = 1
+    image[10 : 10 + number % 50, : 1 + number // 50 % 60] = 1
+    return image
+
+
+def dsprites(folder, n=2000, name="dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"):
+    """The published npz with n images, y position changing first; unpickling its metadata would be an error."""
+    numbers = np.arange(n)
+    latents = np.zeros((n, 6), dtype=np.int64)
+    for column, count in ((5, 32), (4, 32), (3, 40), (2, 6), (1, 3)):
+        latents[:, column] = numbers % count
+        numbers = numbers // (2 if column > 3 else count)  # so that few images have all positions
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        "metadata": np.array({"never": Unpickled()}, dtype=object),
+        "imgs": np.stack([dsprites_image(number) for number in range(n)]),
+        "latents_classes": latents,
+        "latents_values": latents.astype(np.float64),
+    }
+    np.savez_compressed(folder / name, **arrays)
+    return latents
+
+
+class Unpickled:
+    """Raises when it is unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("raise AssertionError('it was unpickled')",))
+
+
+NORB = {"train": "smallnorb-5x46789x9x18x6x2x96x96-training", "test": "smallnorb-5x01235x9x18x6x2x96x96-testing"}
+
+
+def norb_image(number, camera=0):
+    """An image that no other number below 65,536 has, nor the other camera."""
+    image = np.full((96, 96), (37 * number + 10 * camera) % 256, dtype=np.uint8)
+    image[2, :2] = number % 256, number // 256
+    return image
+
+
+def norb_matrix(magic, shape, content):
+    """The bytes of a matrix: magic number, dimensions, at least three sizes, values."""
+    sizes = [*shape, *[1] * (3 - len(shape))]
+    return np.array([magic, len(shape), *sizes], dtype="<i4").tobytes() + content
+
+
+def smallnorb(folder, train=900, test=600, suffix=".mat.gz"):
+    """The published files of SmallNORB with so many pairs; the info of each part: toy, elevation, azimuth, lighting."""
+    found = {}
+    for part, n in (("train", train), ("test", test)):
+        numbers = np.arange(n) + (20_000 if part == "test" else 0)
+        info = np.stack([numbers % 5, numbers * 7 % 9, numbers * 5 % 18 * 2, numbers % 6], axis=1).astype("<i4")
+        pairs = b"".join(norb_image(i, camera).tobytes() for i in numbers for camera in (0, 1))
+        contents = {
+            "dat": norb_matrix(0x1E3D4C55, (n, 2, 96, 96), pairs),
+            "cat": norb_matrix(0x1E3D4C54, (n,), (numbers % 5).astype("<i4").tobytes()),
+            "info": norb_matrix(0x1E3D4C54, (n, 4), info.tobytes()),
+        }
+        for kind, content in contents.items():
+            packed = gzip.compress(content, 1) if suffix.endswith(".gz") else content
+            put(folder / f"{NORB[part]}-{kind}{suffix}", packed)
+        found[part] = info
+    return found

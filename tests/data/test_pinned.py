@@ -292,3 +292,31 @@ def test_a_dataset_that_is_only_evaluated_has_no_training_images(tmp_path):
     assert (len(data.train), data.test.labels.tolist()) == (0, [0, 1])
     with pytest.raises(ValueError, match="expected a recipe that only evaluates pets"):
         run(entry)
+
+
+LEAST_SQUARES = {**EVALUATE, "method": "least squares", "l2": 1.0}
+
+
+@pytest.mark.paper
+def test_least_squares_sees_training_images_as_test_images(tmp_path):
+    entry = many_sizes(tmp_path)
+    found = data_of(run(entry, **LEAST_SQUARES, crop="inception"), entry, tmp_path)
+    rule = Resize("square", 4)
+    assert_same(images(found.train), originals(TRAIN, rule))
+    assert_same(images(found.test), originals(TEST, rule))
+
+
+@pytest.mark.paper
+def test_few_shots_of_very_many_images_are_decoded_alone(tmp_path, monkeypatch):
+    entry = many_sizes(tmp_path)
+    a_run = run(entry, **LEAST_SQUARES, shots=1)
+    usual = data_of(a_run, entry, tmp_path)
+    monkeypatch.setattr("harness.data.pinned.MANY", 7)
+    shutil.copytree(tmp_path / "home/decoded/pins", tmp_path / "another/pins")
+    place = tmp_path / "data" / entry.folder
+    few = load_real(a_run, entry, place, tmp_path / "another")
+    assert (few.train.labels.tolist(), len(few.train.images)) == ([0, 1], 2)
+    assert (usual.train.labels.tolist(), len(usual.train.images)) == ([0, 1], 8)
+    assert_same(images(few.train), images(usual.train))
+    held = load_real(run(entry, "dev", **LEAST_SQUARES, shots=1), entry, place, tmp_path / "another")
+    assert (len(held.train), len(held.test)) == (2, 2)

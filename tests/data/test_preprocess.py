@@ -84,6 +84,13 @@ def test_timm_evaluation_is_a_larger_short_side_and_a_centre_crop():
     assert eval_rule(recipe) == Preprocessing(resize, "centre", 224)
 
 
+def test_the_centre_of_a_stretched_image():
+    recipe = Recipe("r", 1, 224, steps=0, test_crop_share=0.875)
+    assert eval_rule(recipe) == Preprocessing(Resize("square", 256), "centre", 224)
+    whole = Recipe("r", 1, 224, steps=0)
+    assert eval_rule(whole) == Preprocessing(Resize("square", 224))
+
+
 def test_an_image_smaller_than_the_crop_is_refused():
     with pytest.raises(ClaimsError, match="at least 8x8 pixels, found 5x5"):
         crop_box(Preprocessing(crop="centre", crop_side=8), 5, 5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.data.download.google_drive import from_drive
 from harness.data.paths import location
 from harness.data.registry import READERS, Entry, entries, load_parts
@@ -32,6 +33,23 @@ def test_vtab_has_its_nineteen_tasks_in_three_groups():
     for group, classes in VTAB_CLASSES.items():
         assert sorted(entry.classes for entry in found.values() if entry.group == group) == sorted(classes)
     assert all(entry.train == 1000 and round(entry.train * entry.dev_fraction) == 200 for entry in found.values())
+
+
+@pytest.mark.paper
+def test_the_papers_groups_are_vtab_and_its_three():
+    groups = {name: paper().members_of(name) for name, _ in paper().groups}
+    by_group = {group: {name for name, entry in entries().items() if entry.group == group} for group in VTAB_CLASSES}
+    assert {name: set(members) for name, members in groups.items()} == {
+        "vtab1k": set().union(*by_group.values()),
+        **{f"vtab1k_{group}": members for group, members in by_group.items()},
+    }
+    assert {name: len(members) for name, members in groups.items()} == {
+        "vtab1k": 19,
+        "vtab1k_natural": 7,
+        "vtab1k_specialized": 4,
+        "vtab1k_structured": 8,
+    }
+    assert paper().members_of("cifar10") == ("cifar10",)
 
 
 @pytest.mark.paper

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from harness.core.errors import ClaimsError
 from harness.core.run import Run
 from harness.core.specs import Checkpoint, Dataset, Recipe
 from harness.data.splits import Data, Split, batch_indices, dev_split, few_shot, select
 
 LABELS = np.repeat(np.arange(4), 25)
+LEAST_SQUARES = {"method": "least squares", "steps": 0, "learning_rate": None, "l2": 1.0}
 
 
 def dataset(**changed):
@@ -23,9 +25,9 @@ def dataset(**changed):
     return Dataset(**values | changed)
 
 
-def run(seed=0, split="test", shots=None, **recipe):
+def run(seed=0, split="test", shots=None, shots_drawn=None, **recipe):
     weights = Checkpoint("c", "vit", "ViT-L/16", "ImageNet-21k", "vit-npz", file="c.npz", sha256="a" * 64)
-    how = Recipe(id="r", batch_size=8, resolution=32, **{"steps": 10, "learning_rate": 0.1} | recipe)
+    how = Recipe(id="r", batch_size=8, resolution=32, shots=shots_drawn, **{"steps": 10, "learning_rate": 0.1} | recipe)
     return Run(weights, dataset(shots=shots), how, seed, split=split)
 
 
@@ -49,8 +51,25 @@ def test_few_shot_draws_so_many_of_each_class_and_other_ones_for_another_seed():
 
 
 def test_few_shot_needs_enough_examples():
-    with pytest.raises(ValueError, match="class 0 has 25 examples, fewer than 26"):
+    with pytest.raises(ClaimsError, match="at least 26 training examples of class 0, found 25"):
         few_shot(LABELS, 26, seed=0)
+
+
+def test_a_recipe_draws_shots_by_seed_and_fewer_are_among_more():
+    drawn = {
+        (shots, seed): set(select(data(), run(seed, **LEAST_SQUARES, shots_drawn=shots)).train.array().ravel().tolist())
+        for shots in (1, 5)
+        for seed in (0, 1)
+    }
+    assert [len(drawn[shots, 0]) for shots in (1, 5)] == [4, 20]
+    assert drawn[1, 0] < drawn[5, 0]
+    assert drawn[5, 0] != drawn[5, 1]
+    held = set(select(data(), run(split="dev", **LEAST_SQUARES, shots_drawn=5)).train.array().ravel().tolist())
+    assert not held & set(dev_split(100, 0.2)[1].tolist())
+    assert len(select(data(), run(**LEAST_SQUARES)).train) == 100
+    assert len(select(data(), run(shots=7, **LEAST_SQUARES, shots_drawn=5)).train) == 20
+    with pytest.raises(ClaimsError, match="at least 5 training examples of class 0, found 3"):
+        select(data(), run(shots=3, **LEAST_SQUARES, shots_drawn=5))
 
 
 def test_test_runs_train_on_everything_and_score_the_test_set():

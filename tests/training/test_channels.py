@@ -96,6 +96,18 @@ def test_test_inputs_are(split, changed):
     assert np.asarray(inputs).dtype == np.float32
 
 
+@pytest.mark.paper
+def test_the_centre_of_a_stretched_image_is_the_input(split):
+    recipe_of = how(test_resolution=8, test_crop_share=0.5)
+    stretched = np.stack([resized(image, Resize("square", 16)) for image in stored(split).astype(np.uint8)])
+    expected = wanted(stretched[:, 4:12, 4:12])
+    (found,) = torch_evaluation.eval_inputs(split, recipe_of, range(0, 8, EVALUATION_BATCH), CPU)
+    assert found.movedim(1, 3).numpy() == pytest.approx(expected, abs=1e-4)
+    context = JaxDeviceContext((jax.devices("cpu")[0],))
+    ((_, inputs),) = jax_evaluation.eval_inputs(split, recipe_of, context, EVALUATION_BATCH)
+    assert np.asarray(inputs)[:8] == pytest.approx(expected, abs=1e-4)
+
+
 def test_three_equal_numbers_are_one_and_no_other_identity():
     def of(**values):
         return Recipe("r", batch_size=1, resolution=8, steps=1, learning_rate=1, **values)

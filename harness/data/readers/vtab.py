@@ -2,7 +2,8 @@
 
 VTAB-1k trains on 1,000 examples: here by index (parts.subset) unless the published lists of the 1,000 lie
 in the folder, 800 of them for training and 200 for choices by the dev split's rule. VTAB's own 1,000 are the
-first 800 and 200 of TensorFlow Datasets' order, which its files define. Test sets are VTAB's, except where no
+first 800 and 200 of TensorFlow Datasets' order, which its files define (that of dSprites and SmallNORB, which have
+readers of their own, follows from the number of their images). Test sets are VTAB's, except where no
 split is published (Caltech101, EuroSAT, Resisc45): there the sizes are VTAB's and the draw is by index.
 """
 

@@ -43,7 +43,7 @@ class Trial:
     @property
     def searches(self) -> bool:
         """Whether a learning rate must be chosen first."""
-        return not self.recipe.evaluates_only and self.recipe.learning_rate is None
+        return not self.recipe.frozen and self.recipe.learning_rate is None
 
 
 @dataclass(frozen=True)

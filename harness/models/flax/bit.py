@@ -113,10 +113,12 @@ class ResNet(nn.Module):
     folded: bool
     remat: bool
     dtype: Dtype
+    features: bool = False
+    """The head is left out."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Return logits (N, classes) from images (N, H, W, channels)."""
+        """Return logits (N, classes), or what the head is given, from images (N, H, W, channels)."""
         a, wide = self.architecture, at_least_float32(self.dtype)
         x = Standardised(a.stem_width, 7, 2, self.folded, self.dtype, name="root_block")(x)
         # The pool sees zeros around the image, not minus infinity: the root's features may be negative.
@@ -126,7 +128,8 @@ class ResNet(nn.Module):
             how = self.folded, self.remat, self.dtype
             x = Stage(Unit, "unit{:02d}", units, width, stride, *how, name=f"block{index}")(x)
         x = jax.nn.relu(GroupNorm(1e-5, wide, name="group_norm")(x))
-        return Head(a.classes, wide, name="head")(x.mean((1, 2)))
+        pooled = x.mean((1, 2))
+        return pooled if self.features else Head(a.classes, wide, name="head")(pooled)
 
 
 class FlaxBiT(nn.Module):
@@ -142,13 +145,15 @@ class FlaxBiT(nn.Module):
     """Compute each unit's features again in the backward pass instead of keeping them."""
     dtype: Dtype = jnp.float32
     """Of the computation; parameters are float32."""
+    features: bool = False
+    """The head is left out."""
 
     @nn.compact
     def __call__(self, images: Array, train: bool = False) -> Array:
-        """Return float32 logits (N, classes).
+        """Return float32 logits (N, classes), or what the head is given.
 
         Args:
             images: (N, height, width, channels) in [-1, 1], of any size.
             train: changes nothing; the reference has no dropout.
         """
-        return ResNet(self.architecture, self.folded, self.remat, self.dtype, name="resnet")(images)
+        return ResNet(self.architecture, self.folded, self.remat, self.dtype, self.features, name="resnet")(images)

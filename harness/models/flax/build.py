@@ -94,6 +94,7 @@ def network(
     dropout: float = 0.0,
     remat: bool = False,
     folded: bool = False,
+    features: bool = False,
 ) -> nn.Module:
     """Return the function of parameters and images that an architecture is; it is hashable and holds no weights.
 
@@ -104,6 +105,7 @@ def network(
         dropout: rate in training (fraction), where the authors' `dropout_rate` acts; a BiT has none, as in PyTorch.
         remat: compute the features of each block or unit again in the backward pass: less memory, more time.
         folded: the parameters come from `fold`.
+        features: without its head: what `apply` returns is the head's input (N, D), pre_logits included.
 
     Raises:
         ClaimsError: an unknown type; a rate that is not in [0, 1).
@@ -113,14 +115,18 @@ def network(
     if not 0 <= dropout < 1:
         raise ClaimsError(f"dropout: expected a rate in [0, 1), found {dropout}")
     if isinstance(architecture, BitArchitecture):
-        return bit.FlaxBiT(architecture, folded=folded, remat=remat, dtype=DTYPES[dtype])
-    return vit.FlaxViT(architecture, dropout=dropout, folded=folded, remat=remat, dtype=DTYPES[dtype])
+        return bit.FlaxBiT(architecture, folded=folded, remat=remat, dtype=DTYPES[dtype], features=features)
+    return vit.FlaxViT(
+        architecture, dropout=dropout, folded=folded, remat=remat, dtype=DTYPES[dtype], features=features
+    )
 
 
 def apply(
     model: nn.Module, params: Params, images: Any, *, train: bool = False, dropout_rng: jax.Array | None = None
 ) -> jax.Array:
-    """Return float32 logits (N, classes). Pure: trace it with jax.jit and jax.grad (of `params`).
+    """Return float32 logits (N, classes), or a headless network's features (N, D).
+
+    Pure: trace it with jax.jit and jax.grad (of `params`).
 
     Args:
         model: as `network` returns it.

@@ -179,10 +179,12 @@ class FlaxViT(nn.Module):
     """Compute each block's features again in the backward pass instead of keeping them."""
     dtype: Dtype = jnp.float32
     """Of the computation; parameters are float32."""
+    features: bool = False
+    """The head is left out."""
 
     @nn.compact
     def __call__(self, images: Array, train: bool = False) -> Array:
-        """Return float32 logits (N, classes).
+        """Return float32 logits (N, classes), or what the head is given.
 
         Args:
             images: (N, height, width, channels) in [-1, 1], of the size that the positional embedding fits.
@@ -200,4 +202,6 @@ class FlaxViT(nn.Module):
         if a.representation_size:
             dense = nn.Dense(a.representation_size, dtype=wide, precision=lax.Precision.HIGHEST, name="pre_logits")
             x = jnp.tanh(dense(x))
+        if self.features:
+            return x
         return nn.Dense(a.classes, dtype=wide, precision=lax.Precision.HIGHEST, name="head")(x)

@@ -8,17 +8,18 @@ import jax
 
 from harness.core.errors import ClaimsError, TooLittleMemory
 from harness.core.run import Run
-from harness.data.splits import Data
+from harness.data.splits import Data, Split
 from harness.models.architectures import Architecture, BitArchitecture
 from harness.models.flax import build
 from harness.models.flax.build import Params
 from harness.models.initialise import library_head
 from harness.models.load import build_checkpoint_flax
-from harness.training.api import Execution, Outcome, Weights
+from harness.training.api import Execution, OnImages, Outcome, Weights
 from harness.training.jax.device import DeviceContext, device_context
-from harness.training.jax.evaluation import evaluate
+from harness.training.jax.evaluation import evaluate, features
 from harness.training.jax.loop import Loop
 from harness.training.jax.memory import out_of_memory
+from harness.training.least_squares import Features, classified
 from harness.training.outcome import tested, untested
 
 
@@ -56,8 +57,15 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
     # Around what makes arrays only: programs compiled within are others than those compiled without.
     with jax.default_device(here.devices[0]):
         params, architecture = network(run, weights)
+    if recipe.method == "least squares":
+        placed = here.put(params)
+
+        def of_split(split: Split, on_images: OnImages | None) -> Features:
+            return features(placed, architecture, split, recipe, here, run.checkpoint.id, on_images)
+
+        return classified(run, data, of_split, here.memory, execution.on_images)
     trained = None
-    if not recipe.evaluates_only:
+    if not recipe.frozen:
         trained = Loop(params, architecture, data.train, run, execution, here).train()
         if trained.diverged is not None:
             return untested(trained, here.memory())
@@ -71,16 +79,18 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
 
 
 def network(run: Run, weights: Weights) -> tuple[Params, Architecture]:
-    """Return a run's parameters before training: with a new head, or with their own where nothing is trained.
+    """Return a run's parameters before training: with a new head, or with their own where they stay as they are.
 
     Raises:
         ClaimsError: the checkpoint has another number of classes than the dataset it is only evaluated on; its
             semantics are timm's.
     """
     recipe, classes = run.recipe, run.dataset.classes
-    if recipe.evaluates_only:
+    if recipe.frozen:
         params, architecture = build_checkpoint_flax(run.checkpoint, weights, resolution=recipe.side)
-        if not (architecture.classes == classes or (run.outputs and max(run.outputs) < architecture.classes)):
+        if recipe.evaluates_only and not (
+            architecture.classes == classes or (run.outputs and max(run.outputs) < architecture.classes)
+        ):
             raise ClaimsError(
                 f"{run.checkpoint.id}: expected a head of {classes} classes for {run.dataset.id}, found"
                 f" {architecture.classes}; choose a checkpoint fine-tuned on it, or a recipe that trains"

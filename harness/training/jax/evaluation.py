@@ -1,4 +1,4 @@
-"""The predicted class of every scored example, in JAX."""
+"""What a network makes of every example of a split, in JAX: the predicted class, or the features before the head."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def classifier(network: nn.Module) -> Any:
     return jax.jit(classes)
 
 
+@lru_cache(maxsize=64)
+def featurizer(network: nn.Module) -> Any:
+    """Return the compiled function of (params, inputs (N, side, side, C)) that gives float32 features (N, D)."""
+
+    def before_head(params: Params, inputs: Array) -> Array:
+        images = jnp.repeat(inputs, 3, axis=-1) if inputs.shape[-1] == 1 else inputs
+        return build.apply(network, params, images).astype(jnp.float32)
+
+    return jax.jit(before_head)
+
+
 def evaluate(
     params: Params,
     architecture: Architecture,
@@ -72,26 +83,76 @@ def evaluate(
     Raises:
         ClaimsError: memory is too small for one image; images smaller than the crop.
     """
-    dtype: build.Dtype = "bfloat16" if recipe.precision == "bfloat16" else "float32"
-    classify = classifier(build.network(architecture, dtype=dtype, folded=True))
+    predictions = np.full(len(split), NOT_YET, np.int64)
+    classify = classifier(build.network(architecture, dtype=dtype_of(recipe), folded=True))
     folded = build.fold(params, architecture)
+    for start, found in _computed(classify, folded, split, recipe, context, where, on_images):
+        predictions[start : start + len(found)] = found
+    if (predictions == NOT_YET).any():
+        raise AssertionError("an example was not predicted")
+    return predictions
+
+
+def features(
+    params: Params,
+    architecture: Architecture,
+    split: Split,
+    recipe: Recipe,
+    context: DeviceContext,
+    where: str,
+    on_images: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Return the input of the network's head for every example of a split, float32 (N, D), as it is in a prediction.
+
+    Arguments and errors as of `evaluate`; the images are those of a test.
+    """
+    compute = featurizer(build.network(architecture, dtype=dtype_of(recipe), folded=True, features=True))
+    folded = build.fold(params, architecture)
+    computed = _computed(compute, folded, split, recipe, context, where, on_images)
+    return np.concatenate([found for _, found in computed])
+
+
+def dtype_of(recipe: Recipe) -> build.Dtype:
+    """Return what a recipe's evaluation computes in."""
+    return "bfloat16" if recipe.precision == "bfloat16" else "float32"
+
+
+def _computed(
+    compute: Any,
+    params: Params,
+    split: Split,
+    recipe: Recipe,
+    context: DeviceContext,
+    where: str,
+    on_images: Callable[[int, int], None] | None,
+) -> Iterator[tuple[int, Any]]:
+    """Yield (first example, what is computed of it and those after it, on the host) for batch after batch.
+
+    Args:
+        compute: a compiled function of (params, inputs).
+        params: folded.
+        split: as of `evaluate`, like the rest.
+        recipe: likewise.
+        context: likewise.
+        where: likewise.
+        on_images: likewise.
+    """
     devices = len(context.devices)
     size = batch = -(-EVALUATION_BATCH // devices) * devices
     proven = not context.accelerated
-    predictions = np.full(len(split), NOT_YET, np.int64)
     computing: deque[tuple[int, Any]] = deque()
 
-    def take() -> None:
+    def take() -> tuple[int, Any]:
         start, parts = computing.popleft()
         found = np.concatenate([np.asarray(part) for part in parts])[: len(split) - start]
-        predictions[start : start + len(found)] = found
         if on_images is not None:
             on_images(start + len(found), len(split))
+        return start, found
 
     for start, inputs in eval_inputs(split, recipe, context, batch):
         if start == 0:
             check_inputs(inputs, where, *limits(recipe))
-        attempt = partial(_parts, classify, folded, inputs, context=context)
+        attempt = partial(_parts, compute, params, inputs, context=context)
         # What fitted once fits again, and need not be waited for.
         while (found := attempt(size) if proven else attempted(partial(attempt, size))) is None:
             if size == devices:
@@ -100,22 +161,19 @@ def evaluate(
         proven = True
         computing.append((start, found))
         if len(computing) > 1:  # the device computes one batch while the next one is prepared
-            take()
+            yield take()
     while computing:
-        take()
-    if (predictions == NOT_YET).any():
-        raise AssertionError("an example was not predicted")
-    return predictions
+        yield take()
 
 
-def _parts(classify: Any, params: Params, inputs: Any, size: int, context: DeviceContext) -> list[Array]:
-    """Return the classes of a batch, computed `size` images at a time; the last part is filled up."""
+def _parts(compute: Any, params: Params, inputs: Any, size: int, context: DeviceContext) -> list[Array]:
+    """Return what is computed of a batch, computed `size` images at a time; the last part is filled up."""
     if size == len(inputs):
-        return [classify(params, jax.device_put(inputs, context.shared_out))]
+        return [compute(params, jax.device_put(inputs, context.shared_out))]
     parts = []
     for start in range(0, len(inputs), size):
         rows = np.minimum(np.arange(start, start + size), len(inputs) - 1)
-        found = classify(params, jax.device_put(inputs[rows], context.shared_out))
+        found = compute(params, jax.device_put(inputs[rows], context.shared_out))
         parts.append(found[: len(inputs) - start])
     return parts
 
@@ -127,7 +185,8 @@ def eval_inputs(split: Split, recipe: Recipe, context: DeviceContext, batch: int
     sampled on the device; others are resized by threads, each as preprocess.resized does it.
     """
     rule = eval_rule(recipe)
-    plain = recipe.test_resize == "square" and recipe.test_interpolation == "bilinear" and not recipe.test_antialias
+    stretched = recipe.test_resize == "square" and rule.crop == "none"
+    plain = stretched and recipe.test_interpolation == "bilinear" and not recipe.test_antialias
     pixels = Pixels(split, recipe, context) if plain else None
     here = None if context.accelerated else pixels  # no device to leave the stretching to
 

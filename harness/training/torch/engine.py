@@ -8,11 +8,12 @@ import torch
 
 from harness.core.errors import TooLittleMemory
 from harness.core.run import Run
-from harness.data.splits import Data
-from harness.training.api import Execution, Outcome, Weights
+from harness.data.splits import Data, Split
+from harness.training.api import Execution, OnImages, Outcome, Weights
+from harness.training.least_squares import Features, classified
 from harness.training.outcome import tested, untested
 from harness.training.torch.device import DeviceContext, device_context
-from harness.training.torch.evaluation import evaluate
+from harness.training.torch.evaluation import evaluate, features
 from harness.training.torch.loop import Loop
 from harness.training.torch.memory import free
 from harness.training.torch.network import at_side, faster_format, network
@@ -23,7 +24,8 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
 
     The usual way: SGD with momentum, linear warm-up, cosine decay, gradients clipped at a global
     norm, a zero-initialised head, positional embeddings interpolated to the recipe's resolution; every field of the
-    recipe changes it. A recipe without steps only predicts, with the checkpoint's own head.
+    recipe changes it. A recipe without steps only predicts, with the checkpoint's own head or, by the method least
+    squares, one that is fitted to the frozen network's features.
 
     Args:
         run: what to compute.
@@ -56,10 +58,16 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
     torch.manual_seed(run.seed)
     recipe = run.recipe
     model = network(run, weights).to(here.device)
-    side = recipe.side if recipe.evaluates_only else recipe.resolution
+    side = recipe.side if recipe.frozen else recipe.resolution
     memory_format = faster_format(model, 3, side, here)
+    if recipe.method == "least squares":
+
+        def of_split(split: Split, on_images: OnImages | None) -> Features:
+            return features(model, split, recipe, here, run.checkpoint.id, memory_format, on_images)
+
+        return classified(run, data, of_split, here.memory, execution.on_images)
     trained = None
-    if not recipe.evaluates_only:
+    if not recipe.frozen:
         trained = Loop(model, data.train, run, execution, here, memory_format).train()
         if trained.diverged is not None:
             return untested(trained, here.memory())

@@ -1,11 +1,11 @@
-"""The predicted class of every scored example."""
+"""What a network makes of every example of a split: the predicted class, or the features before the head."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -94,29 +94,13 @@ def evaluate(
     Raises:
         ClaimsError: memory is too small for one image; images smaller than the crop.
     """
-    model.eval()
     predictions = torch.full((len(split),), NOT_YET, dtype=torch.int64)
-    starts = range(context.rank * EVALUATION_BATCH, len(split), context.world * EVALUATION_BATCH)
-    size = EVALUATION_BATCH
-    readback = AsyncReadback(context, lag=1)  # the device computes one batch while the next one is prepared
 
-    def take(found: list[tuple[int, Tensor]]) -> None:
-        for start, part in found:
-            predictions[start : start + len(part)] = part
+    def compute(images: Tensor, size: int) -> Tensor:
+        return classes(model, images, context, memory_format, size)
 
-    with folded(model), context.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, context)) as batches:
-        for start, images in zip(starts, batches, strict=True):
-            if start == starts[0]:
-                check_inputs(images, where, *limits(recipe))
-            attempt = partial(classes, model, images, context, memory_format)
-            while (found := attempted(partial(attempt, size))) is None:
-                if size == 1:
-                    raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
-                size = math.ceil(size / 2)
-            take(readback.add(start, found))
-            if on_images is not None:
-                on_images(min(start + EVALUATION_BATCH, len(split)), len(split))
-        take(readback.due())
+    for start, part in _computed(model, compute, split, recipe, context, where, on_images):
+        predictions[start : start + len(part)] = part
     if context.world > 1:
         shared = predictions.to(context.device)
         torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
@@ -124,6 +108,84 @@ def evaluate(
     if (predictions == NOT_YET).any():
         raise AssertionError("an example was not predicted")
     return predictions.numpy()
+
+
+@torch.inference_mode()
+def features(
+    model: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    context: DeviceContext,
+    where: str,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    on_images: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Return the input of the network's head for every example of a split, float32 (N, D), as it is in a prediction.
+
+    Arguments and errors as of `evaluate`; the images are those of a test.
+    """
+    found: list[Tensor] = []
+
+    def compute(images: Tensor, size: int) -> Tensor:
+        parts = (laid_out(part.to(context.device, non_blocking=True), memory_format) for part in images.split(size))
+        return torch.cat([_before_head(model, part) for part in parts])
+
+    for start, part in _computed(model, compute, split, recipe, context, where, on_images):
+        if not found:
+            found.append(torch.zeros(len(split), part.shape[1]))
+        found[0][start : start + len(part)] = part
+    if context.world > 1:  # whoever had no batch does not know the number of features
+        width = torch.tensor([found[0].shape[1] if found else 0], device=context.device)
+        torch.distributed.all_reduce(width, torch.distributed.ReduceOp.MAX)
+        shared = (found[0] if found else torch.zeros(len(split), int(width))).to(context.device)
+        torch.distributed.all_reduce(shared)
+        found = [shared.cpu()]
+    return found[0].numpy()
+
+
+def _before_head(model: Any, images: Tensor) -> Tensor:
+    """Return the head's input for images of the model's layout, float32 (n, D): timm's models share these two names."""
+    before: Tensor = model.forward_head(model.forward_features(images), pre_logits=True)
+    return before.flatten(1).float()
+
+
+def _computed(
+    model: nn.Module,
+    compute: Callable[[Tensor, int], Tensor],
+    split: Split,
+    recipe: Recipe,
+    context: DeviceContext,
+    where: str,
+    on_images: Callable[[int, int], None] | None,
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield (first example, what is computed of it and those after it, on the host) for this process' batches.
+
+    Args:
+        model: put into evaluation mode, weights standardised once.
+        compute: of a batch, so many images at a time, on the device.
+        split: as of `evaluate`, like the rest.
+        recipe: likewise.
+        context: likewise.
+        where: likewise.
+        on_images: likewise.
+    """
+    model.eval()
+    starts = range(context.rank * EVALUATION_BATCH, len(split), context.world * EVALUATION_BATCH)
+    size = EVALUATION_BATCH
+    readback = AsyncReadback(context, lag=1)  # the device computes one batch while the next one is prepared
+    with folded(model), context.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, context)) as batches:
+        for start, images in zip(starts, batches, strict=True):
+            if start == starts[0]:
+                check_inputs(images, where, *limits(recipe))
+            attempt = partial(compute, images)
+            while (found := attempted(partial(attempt, size))) is None:
+                if size == 1:
+                    raise TooLittleMemory(f"{where}: expected memory to evaluate one image, found too little")
+                size = math.ceil(size / 2)
+            yield from readback.add(start, found)
+            if on_images is not None:
+                on_images(min(start + EVALUATION_BATCH, len(split)), len(split))
+        yield from readback.due()
 
 
 def eval_inputs(split: Split, recipe: Recipe, starts: range, context: DeviceContext) -> Generator[Tensor]:

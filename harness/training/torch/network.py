@@ -31,16 +31,16 @@ TRIED = (8, 2, 1)
 
 
 def network(run: Run, weights: Weights) -> nn.Module:
-    """Return a run's network before training: with a new head, or with its own where nothing is trained.
+    """Return a run's network before training: with a new head, or with its own where its weights stay as they are.
 
     Raises:
         ClaimsError: the checkpoint has another number of classes than the dataset it is only evaluated on.
     """
     recipe, classes = run.recipe, run.dataset.classes
-    if recipe.evaluates_only:
+    if recipe.frozen:
         model: nn.Module = build_checkpoint(run.checkpoint, weights, resolution=recipe.side)
         found = outputs_of(model)
-        if not (found == classes or (run.outputs and max(run.outputs) < found)):
+        if recipe.evaluates_only and not (found == classes or (run.outputs and max(run.outputs) < found)):
             raise ClaimsError(
                 f"{run.checkpoint.id}: expected a head of {classes} classes for {run.dataset.id}, found {found};"
                 " choose a checkpoint fine-tuned on it, or a recipe that trains"
@@ -89,7 +89,7 @@ def set_dropout(model: nn.Module, rate: float) -> None:
 def at_side(model: nn.Module, run: Run, weights: Weights) -> nn.Module:
     """Return a trained network for the test input's size: positional embeddings are interpolated to another one."""
     side = run.recipe.side
-    if run.recipe.evaluates_only or side == run.recipe.resolution or not isinstance(model, VisionTransformer):
+    if run.recipe.frozen or side == run.recipe.resolution or not isinstance(model, VisionTransformer):
         return model
     if isinstance(model, ReferenceViT):
         given = npz_layout.check(weights, npz_layout.describe(weights), run.checkpoint.id)

@@ -98,6 +98,16 @@ def svhn(root):
     return found
 
 
+def dsprites(root):
+    making.dsprites(root)
+    return {path.name: path.read_bytes() for path in root.iterdir()}
+
+
+def smallnorb(root):
+    making.smallnorb(root)
+    return {path.name: path.read_bytes() for path in sorted(root.iterdir()) if "-cat." not in path.name}
+
+
 def cifar10(root):
     return {"cifar-10-binary.tar.gz": archive10(root).read_bytes()}
 
@@ -126,6 +136,10 @@ def small(server, tmp_path):
         ("vtab-clevr-count", clevr, (2, None, 1)),
         ("vtab-clevr-distance", clevr, (2, None, 1)),
         ("vtab-svhn", svhn, (3, None, 2)),
+        ("vtab-dsprites-location", dsprites, (1000, None, 200)),
+        ("vtab-dsprites-orientation", dsprites, (1000, None, 200)),
+        ("vtab-smallnorb-azimuth", smallnorb, (1000, None, 300)),
+        ("vtab-smallnorb-elevation", smallnorb, (1000, None, 300)),
         ("cifar10", cifar10, (10, None, 3)),
     ],
 )
@@ -149,6 +163,9 @@ def test_a_dataset_is_laid_where_its_reader_looks_and_only_once(server, tmp_path
 def test_tasks_of_one_published_file_share_its_download():
     keys = {name: materials(entries()[name], Path("/nowhere"))[0].key for name in entries() if "clevr" in name}
     assert set(keys.values()) == {"clevr-count/CLEVR_v1.0.zip"}
+    for name in ("smallnorb-azimuth", "smallnorb-elevation"):
+        keys = [material.key.partition("/")[0] for material in materials(entries()[f"vtab-{name}"], Path("/nowhere"))]
+        assert keys == ["smallnorb-azimuth"] * 4
     (first,), (second,) = (materials(entries()[name], Path("/nowhere")) for name in ("cifar100", "vtab-cifar100"))
     assert first == second
 
