@@ -41,6 +41,7 @@ def gather_sides(
             title=of.title,
             runs=tuple(outcome(run, results[run.id], score) for run in of.runs),
             recipe=recipe_used(of.runs[0]),
+            upstream=tuple(run.checkpoint.id for run in of.runs),
         )
         for contender, of in planned.items()
     }

@@ -60,6 +60,8 @@ class RunsSide:
     runs: tuple[Scored | DivergedRun, ...]
     """In the order of their seeds, which is the same for every side."""
     recipe: RecipeUsed
+    upstream: tuple[str, ...] = ()
+    """The id of each run's checkpoint: which pre-trained network was fine-tuned (harness.judging.upstream)."""
 
     @property
     def scored(self) -> tuple[Scored, ...]:
