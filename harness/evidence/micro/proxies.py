@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -42,17 +44,19 @@ class Proxies:
     judged: Seeds = ()
     """Seeds that verdicts are judged on, of networks that were pre-trained once."""
     upstream: SeedsByNetwork = ()
-    """(an architecture's name in `checkpoint`, seeds) pairs, of networks that were pre-trained several times: the
-    seeds that each is fine-tuned with and judged on. The second one's id is CHECKPOINT-2, and so on."""
+    """(id of the checkpoint, seeds) pairs, of networks that were pre-trained several times: the seeds that each is
+    fine-tuned with and judged on. The second one's id is CHECKPOINT-2, and so on."""
     development: Seeds = ()
     """Seeds that learning rates and hypotheses were chosen on; never judged."""
 
     def __post_init__(self) -> None:
         if set(self.all_judged) & set(self.development):
             raise ValueError("expected seeds to judge on that nothing was chosen on, found some of `development`")
+        stood_for = product(dict(self.architectures).values(), dict(self.pretraining).values())
+        known = {self.first(*names) for names in stood_for}
         for name, groups in self.upstream:
-            if name not in dict(self.architectures).values():
-                raise ValueError(f"upstream: expected a network of `architectures`, found {name!r}")
+            if name not in known:
+                raise ValueError(f"upstream: expected a checkpoint that stands for something, found {name!r}")
             seeds = [seed for group in groups for seed in group]
             # With equal numbers the mean over runs is the mean over pre-trainings.
             if len({len(group) for group in groups}) != 1 or not seeds or len(set(seeds)) < len(seeds):
@@ -68,16 +72,27 @@ class Proxies:
 
     def networks(self, architecture: str, pretraining: str) -> tuple[UpstreamNetwork, ...]:
         """Return the networks of an architecture and a pre-training set, by their names in `checkpoint`."""
-        first = self.checkpoint.format(architecture=architecture, pretraining=pretraining)
-        groups = dict(self.upstream).get(architecture, (self.judged,))
-        return tuple(
-            UpstreamNetwork(first if index == 1 else f"{first}-{index}", seeds)
-            for index, seeds in enumerate(groups, start=1)
-        )
+        first = self.first(architecture, pretraining)
+        groups = dict(self.upstream).get(first, (self.judged,))
+        return tuple(UpstreamNetwork(numbered(first, i), seeds) for i, seeds in enumerate(groups, start=1))
+
+    def first(self, architecture: str, pretraining: str) -> str:
+        """Return the id of the first checkpoint of an architecture and a pre-training set."""
+        return self.checkpoint.format(architecture=architecture, pretraining=pretraining)
+
+    @property
+    def again(self) -> Mapping[str, str]:
+        """The first checkpoint's id by that of each later pre-training."""
+        return {numbered(name, i): name for name, groups in self.upstream for i in range(2, len(groups) + 1)}
 
     def task_of(self, dataset: str) -> str | None:
         """Return the task that stands for a claims' dataset, if one does."""
         return dict(self.datasets).get(dataset)
+
+
+def numbered(first: str, index: int) -> str:
+    """Return the id of the checkpoint of a network's pre-training, counted from 1."""
+    return first if index == 1 else f"{first}-{index}"
 
 
 def proxies() -> Proxies:
