@@ -17,7 +17,7 @@ from harness.stats.intervals import Interval
 pytestmark = pytest.mark.paper
 
 AFFORDABLE = 90
-"""Runs of 40 steps at 32 pixels that a minute on two cores allows, with a seventh in reserve: 1.15 s of one core each."""
+"""Runs of 40 steps at 32 pixels that a minute on two cores allows, with some in reserve: 1.15 s of a core each."""
 
 
 def by_levels(grid="reduced", statement="vit-bit"):
