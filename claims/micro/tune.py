@@ -3,8 +3,8 @@
     python -m claims.micro.tune [--jobs N] [--home DIR]
 
 Every checkpoint and dataset gets the same grid, as the paper searches one per model and dataset
-(appendix B.1.1). The test sets and the judged seeds have no part in it. The grid's results are
-written with the choice (learning_rates.json).
+(appendix B.1.1). A network that was pre-trained several times is tuned once, on its first pre-training. The test sets
+and the judged seeds have no part in it. The grid's results are written with the choice (learning_rates.json).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=cores(), help="processes, one thread each (default: %(default)s)")
     parser.add_argument("--home", help="where results lie")
     options = parser.parse_args(arguments)
-    points = [(c, d, rate) for c in shipped() for d in dict(proxies().datasets).values() for rate in GRID]
+    tuned = [name for name in shipped() if name not in proxies().again]
+    points = [(c, d, rate) for c in tuned for d in dict(proxies().datasets).values() for rate in GRID]
     found: dict[str, dict[str, dict[str, float]]] = {}
     with executor(home(options.home), options.jobs) as execute:
         for point in points:
@@ -63,7 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
-    """Return the choice with its grounds: the best mean dev accuracy, the lower rate where two tie."""
+    """Return the choice with its grounds: the best mean dev accuracy, the lower rate where two tie.
+
+    A network's later pre-trainings get the rates of the first.
+    """
     chosen = {
         checkpoint: {
             dataset: best_rate({float(rate): accuracy for rate, accuracy in by_rate.items()})
@@ -71,6 +75,7 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
         }
         for checkpoint, by_dataset in found.items()
     }
+    chosen |= {again: chosen[first] for again, first in proxies().again.items() if first in chosen}
     return {
         "rule": RULE,
         "development_seeds": list(proxies().development),

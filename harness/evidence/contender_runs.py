@@ -47,6 +47,7 @@ def gather_sides(
             runs=tuple(outcome(run, results[run.id], (scores or {}).get(term[1], scored)) for run in of.runs),
             recipe=recipe_used(of.runs[0]),
             deterministic=of.runs[0].recipe.evaluates_only,
+            upstream=tuple(run.checkpoint.id for run in of.runs),
         )
         for term, of in planned.items()
     }

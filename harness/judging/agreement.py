@@ -9,10 +9,10 @@ from harness.core.hypotheses import VerdictName
 from harness.core.specs import Backend
 from harness.core.verdict import Verdict
 from harness.judging import wording
-from harness.judging.estimate import scores_of
 from harness.judging.evidence import Evidence, Missing, Term
 from harness.judging.judge import PAPER_WORDS, FamilyEvidence, judge, verdict_of
 from harness.judging.question import ALPHA, AgreementQuestion
+from harness.judging.upstream import score_rows
 from harness.stats.equivalence import equivalence
 from harness.stats.estimate import Estimate, Undefined
 
@@ -88,7 +88,7 @@ def least_alike(question: AgreementQuestion, found: Mapping[Backend, Evidence]) 
     for term in found[one].sides:
         a, b = (found[backend].sides[term] for backend in (one, two))
         # The same seeds draw the same batches on both frameworks: their difference is one side's score.
-        difference = SideScores(scores_of(a) - scores_of(b), deterministic=a.deterministic)
+        difference = SideScores(score_rows(a).scores - score_rows(b).scores, deterministic=a.deterministic)
         try:
             both = crossed([Group((difference,))], level=1 - 2 * ALPHA)
             estimate = Estimate(
@@ -99,7 +99,7 @@ def least_alike(question: AgreementQuestion, found: Mapping[Backend, Evidence]) 
             method = f"{estimate.method}; two one-sided tests of equivalence"
             compared.append((term, replace(estimate, p=tested.p, method=method), name))
         except Undefined:
-            value = float(scores_of(a).mean() - scores_of(b).mean())
+            value = float(score_rows(a).scores.mean() - score_rows(b).scores.mean())
             alike: VerdictName = "REPRODUCED" if abs(value) < margin else "REFUTED"
             method = "the same predictions"
             compared.append((term, Estimate(value, value, value, None, 0.0, None, 1 - 2 * ALPHA, method), alike))

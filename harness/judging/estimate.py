@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Close, Simple
 from harness.judging.evidence import Evidence, PublishedRow, RunsSide, Term
-from harness.judging.scoring import Scored
+from harness.judging.upstream import score_rows
 from harness.stats.estimate import Estimate, Undefined
 from harness.stats.synthesis import Effect, Synthesis, sum_of, synthesise
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from harness.stats.crossed import CrossedEstimate
     from harness.stats.seeds import PooledSeeds
 
@@ -139,7 +136,7 @@ def from_runs(
         terms = [term for term in contrast.terms if term.on == dataset]
         require_same_examples([sides[term.contender, dataset] for term in terms])
         by_dataset[dataset] = [
-            SideScores(scores_of(side), term.weight, side.deterministic)
+            SideScores(score_rows(side).scores, term.weight, side.deterministic)
             for term in terms
             for side in [sides[term.contender, dataset]]
         ]
@@ -172,29 +169,6 @@ def require_same_examples(sides: Sequence[RunsSide]) -> None:
                 )
 
 
-def scores_of(side: RunsSide) -> np.ndarray:
-    """Return a side's per-example scores, shape (seeds, examples).
-
-    Where several pre-trained networks stand for one contender, each is one seed: the mean over its runs, so that the
-    interval speaks of pre-training, too.
-    """
-    import numpy as np
-
-    rows = np.stack([hits_of(run) for run in side.scored])
-    if len(set(side.upstream)) < 2:
-        return rows
-    networks = dict.fromkeys(side.upstream)
-    return np.stack([rows[[at for at, name in enumerate(side.upstream) if name == each]].mean(0) for each in networks])
-
-
-@lru_cache(maxsize=4096)
-def hits_of(run: Scored) -> np.ndarray:
-    """Return whether each example was predicted correctly, as 0 and 1."""
-    import numpy as np
-
-    return np.asarray(run.hits, dtype=np.float32)
-
-
 def pooled_seeds(found: Iterable[Evidence]) -> PooledSeeds | None:
     """Return the variance between seeds over all sides and datasets of a family; None where no side has two runs."""
     from harness.stats.seeds import SideScores, pool, seed_variance
@@ -205,6 +179,6 @@ def pooled_seeds(found: Iterable[Evidence]) -> PooledSeeds | None:
             if not side.diverged:
                 sides[tuple(run.run_id for run in side.scored)] = side
     try:
-        return pool([seed_variance(SideScores(scores_of(side)) for side in sides.values())])
+        return pool([seed_variance(SideScores(score_rows(side).scores) for side in sides.values())])
     except Undefined:
         return None

@@ -83,7 +83,7 @@ class RunsSide:
     deterministic: bool = False
     """Whether it was only evaluated: nothing in it is random, and there is one run."""
     upstream: tuple[str, ...] = ()
-    """The pre-trained network of each run, where there are several that stand for one contender."""
+    """The id of each run's checkpoint: which pre-trained network was fine-tuned (harness.judging.upstream)."""
 
     @property
     def scored(self) -> tuple[Scored, ...]:

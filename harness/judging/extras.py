@@ -9,10 +9,11 @@ from typing import Any
 
 from harness.core.hypotheses import Hypothesis, Simple, datasets_of, terms_of
 from harness.core.verdict import Reported, Side
-from harness.judging.estimate import Contrasted, effect_of, scores_of
+from harness.judging.estimate import Contrasted, effect_of
 from harness.judging.evidence import Evidence, PublishedSide, RunsSide, Term
 from harness.judging.question import Question
 from harness.judging.scoring import Scored
+from harness.judging.upstream import score_rows
 from harness.stats.estimate import Undefined
 from harness.stats.intervals import mean_t, wilson
 from harness.stats.seeds import PooledSeeds
@@ -69,8 +70,8 @@ def of_seeds(hypothesis: Simple, evidence: Evidence) -> dict[str, Any]:
     terms = hypothesis.contrast.terms
     sides = [evidence.sides[term.contender, term.on] for term in terms]
     fields: dict[str, Any] = {}
-    if len(sides) == 2 and min(len(scores_of(side)) for side in sides) >= 3:
-        a, b = (scores_of(side).mean(axis=1).tolist() for side in sides)
+    if len(sides) == 2 and min(len(score_rows(side).scores) for side in sides) >= 3:
+        a, b = (score_rows(side).scores.mean(axis=1).tolist() for side in sides)
         fields["permutation_p"] = permutation_p(a, b)
     odd = [
         side.scored[at].run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import textwrap
@@ -80,7 +81,8 @@ def forest(claim: str, verdicts: Sequence[Verdict]) -> str:
         output = io.StringIO()
         nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(output, format="svg", metadata=nothing, transparent=True)
-    return inline(output.getvalue(), claim, len(drawn))
+    label = f"Forest plot of {len(drawn)} estimates with their intervals; the table below holds the same figures"
+    return inline(output.getvalue(), claim, label)
 
 
 def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[PlotRow]]]:
@@ -183,9 +185,9 @@ def limits(verdicts: Sequence[Verdict]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def inline(svg: str, claim: str, drawn: int) -> str:
-    """Return matplotlib's SVG as an element of a page: scalable, described, its ids its own."""
-    prefix = re.sub(r"[^A-Za-z0-9_-]", "_", claim)
+def inline(svg: str, name: str, label: str) -> str:
+    """Return matplotlib's SVG as an element of a page: scalable, described by a label, its ids its own by a name."""
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
     def own(tag: re.Match[str]) -> str:
         # Two figures of one page would share ids such as axes_1, and a browser resolves #id to the first.
@@ -195,5 +197,4 @@ def inline(svg: str, claim: str, drawn: int) -> str:
     svg = re.sub(r"<[^>]*>", own, svg[svg.index("<svg") :])
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    label = f"Forest plot of {drawn} estimates with their intervals; the table below holds the same figures"
-    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)

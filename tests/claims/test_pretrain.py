@@ -10,6 +10,7 @@ from claims.micro import pretrain
 from harness.catalog.checkpoint_files import file_of
 from harness.catalog.checkpoints import checkpoints
 from harness.core.errors import ClaimsError
+from harness.data.splits import batch_indices
 from harness.models.npz_layout import describe, read
 
 STEPS = 12
@@ -67,14 +68,42 @@ def test_an_unknown_network_is_one_line():
         pretrain.main(["--only", "vit-xl"])
 
 
-@pytest.mark.parametrize("name", pretrain.NAMES)
-def test_shipped_files_are_in_the_official_layouts(name):
-    from claims.micro.fractals import CORPORA
+SHIPPED = [name for name in pretrain.NAMES if f"micro-{name}" in checkpoints()]
 
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_files_are_in_the_official_layouts(name):
     arrays = read(file_of(checkpoints()[f"micro-{name}"]))
-    family, corpus = name.split("-")
-    assert describe(arrays) == pretrain.architecture(family, CORPORA[corpus.upper()].classes)
+    network = pretrain.Network.parse(name)
+    assert describe(arrays) == pretrain.architecture(network.family, network.corpus.classes)
     assert all(array.dtype == np.float32 for array in arrays.values())
+
+
+def test_the_first_network_of_each_kind_keeps_its_seed_and_the_next_ones_have_seeds_of_their_own():
+    seeds = {name: pretrain.Network.parse(name).seed for name in pretrain.NAMES}
+    assert {seeds[name] for name in pretrain.FIRST} == {20201022}
+    assert (seeds["vit-l-2"], seeds["bit-s-3"]) == (20201023, 20201024)
+    assert len(pretrain.NAMES) == len(set(pretrain.NAMES)) == 9 + 2 * 6
+    assert set(pretrain.FIRST) <= set(SHIPPED)
+
+
+def test_another_upstream_seed_gives_other_weights_and_another_order_of_the_same_images(tmp_path, monkeypatch):
+    seen = {}
+
+    def loop(model, images, labels, steps, seed, state, progress):
+        start = max(model.parameters(), key=lambda parameter: parameter.numel()).detach().numpy().copy()
+        seen[seed] = (start, images.numpy().sum(), batch_indices(len(labels), 64, 0, seed))
+        return [0.0]
+
+    monkeypatch.setattr(pretrain, "loop", loop)
+    rows = [pretrain.pretrain(name, 1, tmp_path, tmp_path, lambda step, loss: None) for name in ("vit-s", "vit-s-2")]
+    (first, total, order), (second, same, other) = seen.values()
+    assert [row["seed"] for row in rows] == list(seen) == [20201022, 20201023]
+    assert not np.array_equal(first, second)
+    assert total == same
+    assert not np.array_equal(order, other)
+    assert [row["held_out_images"] for row in rows] == [200, 200]
+    assert (tmp_path / "vit-s-2.npz").exists()
 
 
 def test_held_out_images_are_fresh():

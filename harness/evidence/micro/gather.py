@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.catalog.checkpoints import checkpoint
@@ -12,7 +13,7 @@ from harness.core.paper import paper
 from harness.core.run import Run
 from harness.core.specs import Backend, build
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
-from harness.evidence.micro.proxies import checkpoint_of, own_names, proxies
+from harness.evidence.micro.proxies import networks_of, own_names, proxies
 from harness.evidence.source import RunProvider
 from harness.judging.evidence import Evidence, Term
 from harness.judging.question import Question
@@ -33,20 +34,41 @@ class MicroStudy:
         (backend,) = question.backends
         planned = runs(question.hypothesis, backend)
         tasks = {of.runs[0].dataset.id: of.runs[0].dataset.title for of in planned.values()}
-        task = "; ".join(f"{name}: {title}" for name, title in tasks.items())
-        return Evidence(gather_sides(planned, self.provider), task=task, names=own_names(question.hypothesis))
+        return Evidence(
+            gather_sides(planned, self.provider),
+            task="; ".join(f"{name}: {title}" for name, title in tasks.items()),
+            names=own_names(question.hypothesis),
+            caveats=pretrained_once(planned.values()),
+        )
 
 
 def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Term, ContenderRuns]:
-    """Return each contender's runs on each dataset on a framework, one per seed."""
+    """Return each contender's runs on each dataset on a framework, one per seed, spread over its networks."""
     table, name_of_recipe = proxies(), paper().defaults.micro
     planned: dict[Term, ContenderRuns] = {}
     for contender, on in terms_of(hypothesis):
-        name, task = checkpoint_of(contender), table.task_of(on)
-        assert name is not None
-        assert task is not None
-        chosen = recipe(name_of_recipe, name, task)
-        parts = {"checkpoint": checkpoint(name), "dataset": dataset(task), "recipe": chosen, "backend": backend}
-        of_seeds = tuple(build(Run, parts | {"seed": seed}, "micro study") for seed in table.judged)
-        planned[contender, on] = ContenderRuns(of_seeds, f"{contender} as {name}")
+        networks, task = networks_of(contender), table.task_of(on)
+        assert networks
+        assert task is not None  # the hypothesis has a key
+        of_seeds: list[Run] = []
+        for network in networks:
+            chosen = recipe(name_of_recipe, network.checkpoint, task)
+            pinned = {"checkpoint": checkpoint(network.checkpoint), "dataset": dataset(task)}
+            parts = pinned | {"recipe": chosen, "backend": backend}
+            of_seeds += [build(Run, parts | {"seed": seed}, "micro study") for seed in network.seeds]
+        name, times = networks[0].checkpoint, len(networks)
+        title = f"{contender} as {name}" + (f", pre-trained {times} times" if times > 1 else "")
+        planned[contender, on] = ContenderRuns(tuple(of_seeds), title)
     return planned
+
+
+def pretrained_once(planned: Iterable[ContenderRuns]) -> tuple[str, ...]:
+    """Return a remark on the networks that were pre-trained once, if there are any: nothing speaks of another time."""
+    once = [names.pop() for names in ({run.checkpoint.id for run in of.runs} for of in planned) if len(names) == 1]
+    if not once:
+        return ()
+    if len(set(once)) > 1:
+        return (
+            f"{' and '.join(dict.fromkeys(once))} were pre-trained once each, and the verdict is conditional on that",
+        )
+    return (f"{once[0]} was pre-trained once, and the verdict is conditional on that pre-training",)

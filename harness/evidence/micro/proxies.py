@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,17 @@ from harness.core.paper import paper
 from harness.core.specs import STRICT, Natural, Sources, build, pairs
 from harness.core.toml import read_toml
 
-Seeds = Annotated[tuple[tuple[str, tuple[Natural, ...]], ...], BeforeValidator(pairs)]
+Seeds = tuple[Natural, ...]
+SeedsByNetwork = Annotated[tuple[tuple[str, tuple[Seeds, ...]], ...], BeforeValidator(pairs)]
+
+
+@dataclass(frozen=True)
+class UpstreamNetwork:
+    """One pre-trained network that stands for a contender, and the seeds that it is fine-tuned with."""
+
+    checkpoint: str
+    """Id."""
+    seeds: Seeds
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -29,18 +41,58 @@ class Proxies:
     """(the claims' dataset, the task that stands for it) pairs."""
     checkpoint: str = "micro-{architecture}-{pretraining}"
     """The id of the checkpoint that stands for both."""
-    judged: tuple[Natural, ...] = ()
-    """Seeds that verdicts are judged on."""
-    development: tuple[Natural, ...] = ()
+    judged: Seeds = ()
+    """Seeds that verdicts are judged on, of networks that were pre-trained once."""
+    upstream: SeedsByNetwork = ()
+    """(id of the checkpoint, seeds) pairs, of networks that were pre-trained several times: the seeds that each is
+    fine-tuned with and judged on. The second one's id is CHECKPOINT-2, and so on."""
+    development: Seeds = ()
     """Seeds that learning rates and hypotheses were chosen on; never judged."""
 
     def __post_init__(self) -> None:
-        if set(self.judged) & set(self.development):
+        if set(self.all_judged) & set(self.development):
             raise ValueError("expected seeds to judge on that nothing was chosen on, found some of `development`")
+        stood_for = product(dict(self.architectures).values(), dict(self.pretraining).values())
+        known = {self.first(*names) for names in stood_for}
+        for name, groups in self.upstream:
+            if name not in known:
+                raise ValueError(f"upstream: expected a checkpoint that stands for something, found {name!r}")
+            seeds = [seed for group in groups for seed in group]
+            # With equal numbers the mean over runs is the mean over pre-trainings.
+            if len({len(group) for group in groups}) != 1 or not seeds or len(set(seeds)) < len(seeds):
+                raise ValueError(
+                    f"upstream: expected groups of equally many seeds for {name!r}, no seed twice, found"
+                    f" {[list(group) for group in groups]}"
+                )
+
+    @property
+    def all_judged(self) -> Seeds:
+        """Every seed that some network is judged on, in order."""
+        return tuple(sorted({*self.judged, *(seed for _, groups in self.upstream for g in groups for seed in g)}))
+
+    def networks(self, architecture: str, pretraining: str) -> tuple[UpstreamNetwork, ...]:
+        """Return the networks of an architecture and a pre-training set, by their names in `checkpoint`."""
+        first = self.first(architecture, pretraining)
+        groups = dict(self.upstream).get(first, (self.judged,))
+        return tuple(UpstreamNetwork(numbered(first, i), seeds) for i, seeds in enumerate(groups, start=1))
+
+    def first(self, architecture: str, pretraining: str) -> str:
+        """Return the id of the first checkpoint of an architecture and a pre-training set."""
+        return self.checkpoint.format(architecture=architecture, pretraining=pretraining)
+
+    @property
+    def again(self) -> Mapping[str, str]:
+        """The first checkpoint's id by that of each later pre-training."""
+        return {numbered(name, i): name for name, groups in self.upstream for i in range(2, len(groups) + 1)}
 
     def task_of(self, dataset: str) -> str | None:
         """Return the task that stands for a claims' dataset, if one does."""
         return dict(self.datasets).get(dataset)
+
+
+def numbered(first: str, index: int) -> str:
+    """Return the id of the checkpoint of a network's pre-training, counted from 1."""
+    return first if index == 1 else f"{first}-{index}"
 
 
 def proxies() -> Proxies:
@@ -59,14 +111,19 @@ def read_proxies(path: Path) -> Proxies:
     return build(Proxies, read_toml(path), path.name)
 
 
-def checkpoint_of(contender: Contender) -> str | None:
-    """Return the id of the checkpoint that stands for a contender, if one does."""
+def networks_of(contender: Contender) -> tuple[UpstreamNetwork, ...]:
+    """Return the networks that stand for a contender, one a pre-training; none where nothing does."""
     table = proxies()
-    family = dict(table.architectures).get(contender.architecture)
+    architecture = dict(table.architectures).get(contender.architecture)
     corpus = dict(table.pretraining).get(contender.pretrained_on)
-    if not family or not corpus or contender.variant != "orig":
-        return None
-    return table.checkpoint.format(architecture=family, pretraining=corpus)
+    if not architecture or not corpus or contender.variant != "orig":
+        return ()
+    return table.networks(architecture, corpus)
+
+
+def checkpoint_of(contender: Contender) -> str | None:
+    """Return the id of the checkpoint that stands for a contender, the first pre-training's; None if none does."""
+    return next((network.checkpoint for network in networks_of(contender)), None)
 
 
 def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:

@@ -1,0 +1,140 @@
+"""The specification curve as inline SVG: effects, sorted, with intervals, and below each the choices behind it."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.core.hypotheses import VerdictName
+from harness.report.forest_plot import STYLE, inline
+from harness.report.labels import LOOKS
+from harness.report.rendering import writable
+from harness.stats.specification_curve import SpecificationCurve, SpecificationEffect
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# One unit of the drawing is one CSS pixel at full width.
+WIDTH, LABELS, MARGIN = 1080, 230, 24
+TITLE, CURVE, LINE, AXIS = 34, 260, 17, 18
+INK, SOFT = "#24292f", "#57606a"
+
+
+def specification_plot(name: str, title: str, curve: SpecificationCurve) -> str:
+    """Return the `<svg>` element of a curve, in percentage points.
+
+    Marks carry ids: `<name>-estimate-<k>` and `<name>-interval-<k>` (where there is one), k counting the
+    specifications from the smallest effect, and `<name>-choice-<factor>-<level>` for the dots of a level. Factors with
+    one level are left out. The same curve gives the same bytes.
+
+    Args:
+        name: the figure's, unique in its page.
+        title: what is stated.
+        curve: its effects.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    rows = choice_rows(curve.effects)
+    height = TITLE + CURVE + AXIS + LINE * len(rows) + MARGIN
+    across = (LABELS / WIDTH, (WIDTH - LABELS - MARGIN) / WIDTH)
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+")  # the browser's fonts draw the text
+        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
+        FigureCanvasSVG(figure)
+        bottom = 1 - (TITLE + CURVE) / height
+        draw_curve(figure.add_axes((across[0], bottom, across[1], CURVE / height)), curve)
+        if rows:
+            box = (across[0], MARGIN / height, across[1], LINE * len(rows) / height)
+            draw_choices(figure.add_axes(box), rows, len(curve.effects))
+        figure.text(0, 1 - 0.5 * TITLE / height, writable(title), va="center", weight="bold", size=14, color=INK,
+                    parse_math=False)  # fmt: skip
+        output = io.StringIO()
+        nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(output, format="svg", metadata=nothing, transparent=True)
+    count = len(curve.effects)
+    label = f"Specification curve of {count} specification{'s' * (count > 1)}: {title}"
+    return inline(output.getvalue(), name, label)
+
+
+def choice_rows(effects: Sequence[SpecificationEffect]) -> list[tuple[str, str, list[int]]]:
+    """Return (factor, level, places of the specifications with it) rows, of factors with several levels."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for place, each in enumerate(effects):
+        for factor, level in each.levels:
+            found.setdefault(factor, {}).setdefault(level, []).append(place)
+    return [
+        (factor, level, levels[level])
+        for factor, levels in found.items()
+        if len(levels) > 1
+        for level in sorted(levels, key=in_order)
+    ]
+
+
+def in_order(level: str) -> tuple[float, str]:
+    """Return the key by which levels are sorted: numbers ("x0.5", "40") by size, after them words."""
+    try:
+        return float(level.removeprefix("x")), ""
+    except ValueError:
+        return math.inf, level
+
+
+def look_of(effect: SpecificationEffect) -> VerdictName:
+    """Return the verdict whose look an effect has: by itself it decides for, against, or not."""
+    if effect.low > 0:
+        return "REPRODUCED"
+    return "REFUTED" if effect.high < 0 else "INCONCLUSIVE"
+
+
+def draw_curve(axes: Axes, curve: SpecificationCurve) -> None:
+    """Draw the effects with their intervals over their places."""
+    bare(axes, len(curve.effects))
+    axes.axhline(0, color=INK, linewidth=1.2, zorder=1)
+    axes.axhline(100 * curve.median, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1, gid="median")
+    size = min(7.0, max(2.0, 600 / len(curve.effects)))
+    for place, each in enumerate(curve.effects):
+        look = LOOKS[look_of(each)]
+        if not math.isnan(each.low):
+            axes.plot([place, place], [100 * each.low, 100 * each.high], color=look.color, linewidth=min(2.0, size / 3),
+                      zorder=2, gid=f"interval-{place}")  # fmt: skip
+        axes.plot([place], [100 * each.value], marker=look.marker, markersize=size, color=look.color, linestyle="none",
+                  markerfacecolor="white" if look.hollow else look.color, markeredgecolor=look.color, zorder=3,
+                  gid=f"estimate-{place}")  # fmt: skip
+    axes.set_ylabel("percentage points", color=INK)
+    axes.grid(axis="y", color="#d8dee4", linewidth=0.8)
+
+
+def draw_choices(axes: Axes, rows: Sequence[tuple[str, str, list[int]]], specifications: int) -> None:
+    """Draw a line of dots for each level of each choice."""
+    bare(axes, specifications)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    left = -LABELS / (WIDTH - LABELS - MARGIN)
+    last = ""
+    for y, (factor, level, places) in enumerate(rows):
+        if factor != last:
+            axes.axhline(y - 0.5, color="#d8dee4", linewidth=0.8)
+            axes.text(left, y, factor, transform=axes.get_yaxis_transform(), va="center", weight="bold", color=INK)
+        last = factor
+        axes.text(-0.02, y, writable(level), transform=axes.get_yaxis_transform(), va="center", ha="right", color=INK,
+                  parse_math=False)  # fmt: skip
+        size = min(5.0, max(1.5, 500 / specifications))
+        axes.plot(places, [y] * len(places), marker="o", linestyle="none", markersize=size, color=SOFT,
+                  gid=f"choice-{factor}-{level}".replace(" ", "-"))  # fmt: skip
+
+
+def bare(axes: Axes, specifications: int) -> None:
+    """Take away what says nothing: a place along the curve is no quantity."""
+    axes.set_xlim(-0.75, specifications - 0.25)
+    axes.set_xticks([])
+    axes.patch.set_visible(False)
+    axes.set_axisbelow(True)
+    for side in ("right", "top", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_color(SOFT)
+    axes.tick_params(axis="y", colors=INK, length=4)
