@@ -24,6 +24,7 @@ from harness.core.hypotheses import (
     Increasing,
     Interaction,
     Ratio,
+    Robust,
     contenders_of,
 )
 from harness.core.specs import STRICT, Sources
@@ -41,6 +42,7 @@ __all__ = [
     "Increasing",
     "Interaction",
     "Ratio",
+    "Robust",
     "Statement",
 ]
 

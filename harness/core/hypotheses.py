@@ -300,19 +300,50 @@ class Ratio:
         return f"{self.of} of {self.a} / {self.b} <= {self.at_most:g}"
 
 
+@dataclass(frozen=True, config=STRICT)
+class Robust:
+    """An ordering holds whatever is chosen: in the median over every reasonable specification (a specification curve).
+
+    The paper's table of specifications (micro/specifications.toml) has the statement and the choices; every combination
+    is a run of the micro study.
+    """
+
+    of: str
+    """The statement's name in the table."""
+    said: str
+    """The statement in the study's own names, e.g. "micro A > micro B on TASK"."""
+    expected: ExpectedBySource = ()
+
+    @property
+    def id(self) -> str:
+        """The hypothesis in one line."""
+        return f"{self.said}, whatever is chosen"
+
+
 Simple = Better | Close | Interaction | Average | Equivalent
 """A hypothesis on one contrast."""
 Compound = Increasing | All | AtLeast
 """A hypothesis that asks for `k` of its parts `of`."""
-Hypothesis = Simple | Compound | Ratio
-HYPOTHESIS_KINDS = ("Better", "Close", "Interaction", "Average", "Equivalent", "Increasing", "All", "AtLeast", "Ratio")
+Hypothesis = Simple | Compound | Ratio | Robust
+HYPOTHESIS_KINDS = (
+    "Better",
+    "Close",
+    "Interaction",
+    "Average",
+    "Equivalent",
+    "Increasing",
+    "All",
+    "AtLeast",
+    "Ratio",
+    "Robust",
+)
 
 
 def simple_parts(hypothesis: Hypothesis) -> tuple[Simple, ...]:
-    """Return the simple hypotheses that a hypothesis is made of, itself if it is one; none of a ratio."""
+    """Return the simple hypotheses that a hypothesis is made of, itself if it is one; none of a ratio or a curve."""
     if isinstance(hypothesis, Compound):
         return tuple(simple for part in hypothesis.of for simple in simple_parts(part))
-    return () if isinstance(hypothesis, Ratio) else (hypothesis,)
+    return () if isinstance(hypothesis, (Ratio, Robust)) else (hypothesis,)
 
 
 def terms_of(hypothesis: Hypothesis) -> tuple[tuple[Contender, str], ...]:

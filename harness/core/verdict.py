@@ -10,7 +10,7 @@ from harness.core.hypotheses import VerdictName
 from harness.core.specs import STRICT
 
 HypothesisKind = Literal[
-    "Better", "Close", "Interaction", "Average", "Equivalent", "Increasing", "All", "AtLeast", "Ratio"
+    "Better", "Close", "Interaction", "Average", "Equivalent", "Increasing", "All", "AtLeast", "Ratio", "Robust"
 ]
 AnswerName = Literal["SUPPORTED", "CONTRADICTED", "MIXED", "OPEN", "NOT TESTED"]
 

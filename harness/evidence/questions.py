@@ -9,7 +9,7 @@ from harness.catalog.recipes import require_protocol
 from harness.core.claim import Claim, Statement
 from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
-from harness.core.hypotheses import Hypothesis, Ratio
+from harness.core.hypotheses import Hypothesis, Ratio, Robust
 from harness.core.paper import paper
 from harness.core.result import Result
 from harness.core.run import Run
@@ -39,6 +39,9 @@ class EvidenceRequest:
     """"torch", "jax", or "both": each, and whether they agree."""
     protocol: str = ""
     """Whose recipes the released checkpoints are fine-tuned by (recipes.toml); "": the paper's default."""
+
+    specifications: str = ""
+    """Which grid of specifications is computed: "full", or "" for the reduced one."""
 
     def on_each(self, source: Source) -> list[Source]:
         """Return a measured source for each requested framework, and their agreement if all are requested."""
@@ -229,6 +232,8 @@ def sources_of(
     Raises:
         ClaimsError: a verdict is on record of a source that does not judge the hypothesis.
     """
+    if isinstance(hypothesis, Robust):  # frameworks are among what is chosen
+        return [Source(MICRO, request.specifications)]
     sources = [Source(PUBLISHED)] if judges(hypothesis) else []
     compared = key(hypothesis)
     if compared is not None and compared not in judged:
@@ -336,6 +341,11 @@ def runs_of(questions_asked: Iterable[AnyQuestion]) -> list[Run]:
             members = asked.family.hypotheses or (asked.hypothesis,)
             hypotheses |= {(backend, each): None for backend in asked.backends for each in members}
     for backend, hypothesis in hypotheses:
+        if isinstance(hypothesis, Robust):
+            continue
         for of_contender in micro.runs(hypothesis, backend).values():
             planned |= {run.id: run for run in of_contender.runs}
+    for asked in questions_asked:
+        if isinstance(asked.hypothesis, Robust):
+            planned |= {run.id: run for run in micro.specification_runs(asked.hypothesis, micro.grid_of(asked.source))}
     return list(planned.values())

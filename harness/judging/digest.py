@@ -39,10 +39,9 @@ def evidence_lines(evidence: Evidence) -> tuple[str, ...]:
         for row in rows:
             sides = ", ".join(f"{100 * side.value:.10g} ± {error(side.variance)}" for side in row.sides)
             lines.add(f"{row.publication}: {sides}, {row.origin}, on {hypothesis.rpartition(' on ')[2]}")
-    for side in evidence.runs:
-        for run in side.runs:
-            what = "diverged" if isinstance(run, DivergedRun) else run.digest
-            lines.add(f"{run.run_id[:SHORT]} {what}")
+    for run in evidence.all_runs:
+        what = "diverged" if isinstance(run, DivergedRun) else run.digest
+        lines.add(f"{run.run_id[:SHORT]} {what}")
     lines |= {f"{cost.title}: {cost.value:.10g} {cost.unit}" for cost in evidence.costs}
     return tuple(sorted(lines))
 

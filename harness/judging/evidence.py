@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.core.hypotheses import Contender
 from harness.core.verdict import RecipeUsed, Searched
 from harness.judging.scoring import Scored
+
+if TYPE_CHECKING:
+    from harness.stats.specification_curve import SpecificationCurve
 
 Term = tuple[Contender, str]
 """A contender and the dataset that its accuracy is on."""
@@ -150,6 +153,10 @@ class Evidence:
     """What stood for the dataset."""
     searches: tuple[LearningRateSearch, ...] = ()
     pipeline_checks: tuple[PipelineCheck, ...] = ()
+    curve: SpecificationCurve | None = None
+    """Of a specification curve: every specification's effect, with the joint tests."""
+    curve_runs: tuple[Scored | DivergedRun, ...] = ()
+    """The runs behind it."""
     names: tuple[tuple[str, str], ...] = ()
     """(the paper's name, the source's own) pairs of contenders and datasets, for a source that has others."""
     caveats: tuple[str, ...] = ()
@@ -163,4 +170,9 @@ class Evidence:
     @property
     def run_ids(self) -> tuple[str, ...]:
         """Ids of the runs, each once, in order."""
-        return tuple(dict.fromkeys(run.run_id for side in self.runs for run in side.runs))
+        return tuple(dict.fromkeys(run.run_id for run in self.all_runs))
+
+    @property
+    def all_runs(self) -> tuple[Scored | DivergedRun, ...]:
+        """Every run, those of a curve, too."""
+        return (*(run for side in self.runs for run in side.runs), *self.curve_runs)

@@ -7,6 +7,7 @@ by its parts (harness.judging.weighing).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from harness.core.hypotheses import (
     Equivalent,
     Hypothesis,
     Ratio,
+    Robust,
     Simple,
     VerdictName,
     datasets_of,
@@ -30,7 +32,7 @@ from harness.judging.estimate import Contrasted, contrasted, pooled_seeds
 from harness.judging.evidence import Evidence, Missing
 from harness.judging.extras import of_contrast, rows_shown, shown
 from harness.judging.question import ALPHA, AnyQuestion, Question
-from harness.judging.weighing import UNDECIDED, Tested, alphas, margin, simple, weighed
+from harness.judging.weighing import UNDECIDED, Tested, alphas, margin, of_curve, simple, weighed
 from harness.stats.estimate import Undefined
 from harness.stats.seeds import PooledSeeds
 
@@ -112,7 +114,7 @@ def judge(question: Question, family: FamilyEvidence | None = None, found: Evide
         verdict = verdict_of(question, "INCONCLUSIVE", wording.one_line(unscored))
     else:
         verdict = conclude(question, evidence, family)
-    remarks = wording.remarks(evidence) if evidence.runs or evidence.rows else []
+    remarks = wording.remarks(evidence) if evidence.all_runs or evidence.rows else []
     hypothesis = question.hypothesis
     return replace(
         verdict,
@@ -137,6 +139,8 @@ def conclude(question: Question, evidence: Evidence, family: FamilyEvidence) -> 
     alpha = family.alphas[hypothesis]
     if isinstance(hypothesis, Ratio):
         return of_costs(question, hypothesis, evidence)
+    if isinstance(hypothesis, Robust):
+        return of_specifications(question, evidence, alpha)
     if isinstance(hypothesis, Compound):
         return of_parts(question, hypothesis, evidence, family.pooled, alpha)
     result = contrasted(hypothesis, evidence, 1 - alpha, family.pooled)
@@ -216,6 +220,33 @@ def component(part: Simple, result: Contrasted | Undefined, told: Tested, alpha:
         100 * estimate.high,
         told.p,
         None if name == "INCONCLUSIVE" else name == "REPRODUCED",
+    )
+
+
+def of_specifications(question: Question, evidence: Evidence, alpha: float) -> Verdict:
+    """Return the verdict on an ordering whatever is chosen, with every specification's effect."""
+    curve = evidence.curve
+    if curve is None:
+        return verdict_of(question, "INCONCLUSIVE", "every specification has a run that diverged")
+    found = of_curve(curve)
+    verdict = verdict_of(question, decided(found, alpha), wording.curve(curve))
+    effects = tuple(
+        Component(
+            each.name,
+            100 * each.value,
+            None if math.isnan(each.low) else 100 * each.low,
+            None if math.isnan(each.high) else 100 * each.high,
+            p=None,
+            holds=True if each.low > 0 else False if each.high < 0 else None,
+        )
+        for each in curve.effects
+    )
+    return replace(
+        verdict,
+        estimate=100 * curve.median,
+        p=found.p,
+        method="specification curve: median effect, joint permutation test",
+        components=effects,
     )
 
 

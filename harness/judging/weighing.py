@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.core.hypotheses import Close, Compound, Equivalent, Hypothesis, Ratio, Simple
+from harness.core.hypotheses import Close, Compound, Equivalent, Hypothesis, Ratio, Robust, Simple
 from harness.judging.estimate import Contrasted, contrasted
 from harness.judging.evidence import Evidence
 from harness.stats.equivalence import equivalence
 from harness.stats.estimate import Undefined, upper_tail
 from harness.stats.multiplicity import at_least, holm_levels, refutes
 from harness.stats.seeds import PooledSeeds
+from harness.stats.specification_curve import SpecificationCurve
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,21 @@ def weighed(
         a, b = evidence.costs
         holds = a.value <= hypothesis.at_most * b.value
         return Tested(0.0, 1.0) if holds else Tested(1.0, 0.0)
+    if isinstance(hypothesis, Robust):
+        return UNDECIDED if evidence.curve is None else of_curve(evidence.curve)
     if isinstance(hypothesis, Compound):
         return compound(hypothesis.k, [weighed(part, evidence, pooled) for part in hypothesis.of])
     found = contrasted(hypothesis, evidence, 0.95, pooled)
     return UNDECIDED if isinstance(found, Undefined) else simple(hypothesis, found, evidence, tolerance)
+
+
+def of_curve(curve: SpecificationCurve) -> Tested:
+    """Return what a specification curve says of an ordering: the joint test of its median effect.
+
+    Other pre-trainings are asked where a side has several networks, else other test examples.
+    """
+    test = (curve.by_networks or curve.by_examples).median
+    return Tested(min(1.0, 2 * test.greater), min(1.0, 2 * test.less))
 
 
 def simple(hypothesis: Simple, found: Contrasted, evidence: Evidence, tolerance: float | None = None) -> Tested:

@@ -21,6 +21,7 @@ from harness.core.verdict import Component, Verdict
 from harness.judging.estimate import Contrasted
 from harness.judging.evidence import Cost, DivergedRun, Evidence
 from harness.stats.estimate import Estimate
+from harness.stats.specification_curve import SpecificationCurve
 
 POSITION: Mapping[VerdictName, str] = {
     "REPRODUCED": "within",
@@ -78,6 +79,16 @@ def parts(hypothesis: Compound, components: Sequence[Component], undefined: str)
         least = min(known, key=lambda part: part.estimate or 0.0)
         line += f"; least: {least.hypothesis}: {least.estimate:+.2f} points [{least.low:+.2f}, {least.high:+.2f}]"
     return "; ".join([line, *([undefined] if undefined else [])])
+
+
+def curve(found: SpecificationCurve) -> str:
+    """Return what a specification curve comes to."""
+    test = found.by_networks or found.by_examples
+    return (
+        f"median effect {100 * found.median:+.2f} points over {len(found.effects)} specifications; the ordering holds"
+        f" in {found.holds:.0%} of them, significantly in {found.decided_for:.0%}, the reverse in"
+        f" {found.decided_against:.0%}; joint permutation test over {test.unit}"
+    )
 
 
 def costs(hypothesis: Ratio, a: Cost, b: Cost) -> str:

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "--backend": "torch",
     "--recipe": "",
     "--seeds": None,
+    "--specifications": "reduced",
     "--device": "auto",
     "--compile": False,
     "--strict-verdicts": False,
@@ -61,6 +62,11 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="N",
         help="with -m gpu: number of seeds of the final runs (default: the seeds of paper.toml); auto: 3, then 5, 8 and"
         " 12 for questions that are open and could still be decided",
+    )
+    add(
+        "--specifications",
+        choices=("reduced", "full"),
+        help="how many ways of making the micro study's comparisons its sensitivity is judged by (default: reduced)",
     )
     add(
         "--device",
@@ -119,7 +125,8 @@ def option(config: pytest.Config, name: str) -> Any:
 
 def request_of(config: pytest.Config) -> EvidenceRequest:
     """Return what the options request from the sources that measure."""
-    return EvidenceRequest(option(config, "--backend"), option(config, "--recipe"))
+    grid = option(config, "--specifications")
+    return EvidenceRequest(option(config, "--backend"), option(config, "--recipe"), "full" if grid == "full" else "")
 
 
 def require_values(config: pytest.Config) -> None:
@@ -169,6 +176,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--compile": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
+        "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
         "--jobs": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
         "--card": (

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from harness.core.hypotheses import Close, Contender, Equivalent, Hypothesis, Ratio, simple_parts, terms_of
+from harness.core.hypotheses import Close, Contender, Equivalent, Hypothesis, Ratio, Robust, simple_parts, terms_of
 from harness.core.paper import paper
 from harness.core.specs import STRICT, Natural, Sources, build, pairs
 from harness.core.toml import read_toml
@@ -132,6 +132,8 @@ def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:
     Two hypotheses of a claim with the same key (their contenders have one proxy) are judged once. A
     published accuracy, a cost and a margin of the paper's scale mean nothing at this scale.
     """
+    if isinstance(hypothesis, Robust):
+        return ("Robust", hypothesis.of)
     parts = simple_parts(hypothesis)
     if isinstance(hypothesis, Ratio) or any(isinstance(part, (Close, Equivalent)) for part in parts):
         return None

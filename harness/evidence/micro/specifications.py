@@ -155,7 +155,11 @@ def derived(base: Recipe, choices: Choices) -> Recipe:
 
 
 def curves(
-    grid: Grid, provider: RunProvider, interval: Callable[[Floats, Floats, float], HasInterval], level: float = 0.95
+    grid: Grid,
+    provider: RunProvider,
+    interval: Callable[[Floats, Floats, float], HasInterval],
+    level: float = 0.95,
+    statement: str | None = None,
 ) -> tuple[StatementCurve, ...]:
     """Return the curve of each statement of a grid.
 
@@ -164,13 +168,14 @@ def curves(
         provider: returns the results of runs, computing what is not stored.
         interval: returns the difference of two arrays of scores (networks, examples) with its interval at a level.
         level: of each specification's interval.
+        statement: its name; None: of every statement.
 
     Raises:
         NotComputed: a run is not stored and nothing is computed.
     """
     import numpy as np
 
-    asked = specifications(grid)
+    asked = [each for each in specifications(grid) if statement in (None, each.statement)]
     runs = list({run.id: run for each in asked for run in each.runs}.values())
     results = dict(zip((run.id for run in runs), provider.results_for(runs), strict=True))
     found = []
