@@ -5,8 +5,8 @@ from harness.core.claim import Claim, Robust, Statement
 CLAIM = Claim(
     id="sensitivity",
     title="The answers do not depend on learning rate, number of epochs or seed",
-    quote="We have experimented with some fine-tuning hyperparameters that yielded good results, but we can explore more"
-    " and try to improve the performance of the models.",
+    quote="We have experimented with some fine-tuning hyperparameters that yielded good results, but we can explore"
+    " more and try to improve the performance of the models.",
     source="the course's experiments, things to try",
 )
 
