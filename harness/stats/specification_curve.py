@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from harness.stats.estimate import ROUNDING, Undefined
+from harness.stats.estimate import Undefined
+from harness.stats.intervals import Undefined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,10 @@ EXAMPLE_DRAWS = 4_000
 """Random exchanges of the sides' labels over the examples: 0.05 is known to ± 0.0035 (one standard error)."""
 MOST_RELABELLINGS = 20_000
 """As many relabellings of networks are gone through one by one; of more, so many are drawn."""
+
+
+TIE = 1e-12
+"""Statistics that agree to this are equal: what remains is binary rounding."""
 
 
 class HasInterval(Protocol):
@@ -168,7 +173,7 @@ def specification_curve(
         effects=tuple(effects),
         level=level,
         median=float(np.median(values)),
-        holds=float((values > ROUNDING).mean()),
+        holds=float((values > TIE).mean()),
         decided_for=sum(each.low > 0 for each in effects) / len(effects),
         decided_against=sum(each.high < 0 for each in effects) / len(effects),
         by_examples=exchange_examples(specifications, generator, draws),
@@ -317,8 +322,8 @@ def joint(unit: Literal["examples", "networks"], effects: Floats, z: Floats, exa
     """Return the joint test of effects and z of shape (specifications, relabellings), the first as seen."""
     import numpy as np
 
-    holds = (effects > ROUNDING).mean(axis=0)
-    reversed_ = (effects < -ROUNDING).mean(axis=0)
+    holds = (effects > TIE).mean(axis=0)
+    reversed_ = (effects < -TIE).mean(axis=0)
     median, mean_z = np.median(effects, axis=0), z.mean(axis=0)
     return JointTest(
         unit,
@@ -332,4 +337,4 @@ def joint(unit: Literal["examples", "networks"], effects: Floats, z: Floats, exa
 
 def at_least_seen(statistic: Floats) -> float:
     """Return the share of relabellings whose statistic is at least that of the first, which is as seen."""
-    return float((statistic >= statistic[0] - ROUNDING).mean())
+    return float((statistic >= statistic[0] - TIE).mean())
