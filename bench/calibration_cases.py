@@ -122,6 +122,23 @@ def skewed_seeds(rng: np.random.Generator, families: int) -> Iterator[tuple[str,
         for analysis in ("pooled", "alone"):
             yield f"a bad run in ten on one side alone, {k} seeds, {analysis}", of(draws, analysis)
 
+    for k in (3, 5, 8):
+        draws = one_skewed(Cell(n=50_000, discordance=0.02, seeds=k, seed_sd=0.003), rng, families)
+        for analysis in ("pooled", "alone"):
+            name = f"the same, sd 0.3, 50,000 examples, {k} seeds, {analysis}"
+            yield name, of(draws, analysis)
+            yield f"{name}; were both directions as bad as the worse", worse_direction(draws, analysis)
+
+
+def worse_direction(draws: Draws, analysis: Analysis) -> Rate:
+    """Return twice how often intervals miss in the direction in which they miss more."""
+
+    def rate(alpha: float) -> float:
+        halves = half_widths(draws, 1 - alpha, analysis)
+        return 2 * max(float((draws.value > halves).mean()), float((draws.value < -halves).mean()))
+
+    return rate
+
 
 def one_skewed(cell: Cell, rng: np.random.Generator, families: int) -> Draws:
     """Draw families in which the first side of each comparison has bad runs and the second has none."""

@@ -303,8 +303,8 @@ def _method(sides: Sequence[SideScores], pooled: PooledSeeds | None, one_run: bo
     if one_run:
         kind = "normal approximation" if all(side.binary for side in sides) else "t"
         return f"{kind} over the test examples{_of_one_run(bool(random))}"
-    text = f"crossed over {_between(side.seeds for side in random)} seeds and {_between(s.examples for s in sides)}"
-    text = f"{text} examples"
+    seeds, examples = _between(side.seeds for side in random), _between(side.examples for side in sides)
+    text = f"crossed over {seeds} {'seed' if seeds == '1' else 'seeds'} and {examples} examples"
     if pooled is not None:
         return f"{text}, seed variance pooled over {pooled.sides} sides"
     return f"{text}, {CONDITIONAL} of a side" if any(side.seeds == 1 for side in random) else text
