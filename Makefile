@@ -10,7 +10,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test coverage check bench clean
+.PHONY: help setup verify test coverage check bench calibrate clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -35,6 +35,9 @@ check: $(READY) ## ruff (format and lint), mypy, import direction
 
 bench: $(READY) ## measure speeds: a table, and JSON in bench/results/
 	$(BIN)/python -m bench
+
+calibrate: $(READY) ## check by simulation what intervals keep to: the table in docs/statistics.md
+	$(BIN)/python -m bench.calibrate
 
 clean: ## remove .venv, caches and the generated report (stored runs stay in the home folder)
 	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 from harness.stats.estimate import ROUNDING, Undefined
 from harness.stats.intervals import binomial_variance, paired_examples
-from harness.stats.seeds import Array, PooledSeeds, SeedComponent, SideScores, seed_component
-from harness.stats.sources import TwoSources
+from harness.stats.power import own_df_per_seed
+from harness.stats.seeds import Array, PooledSeeds, SeedComponent, SideScores, own_p, seed_component
+from harness.stats.sources import OWN_ALPHA, TwoSources
 
 ENOUGH_DF = 10
 """Pooled seed variance with fewer degrees of freedom is treated as carefully as a comparison's own."""
@@ -54,8 +55,10 @@ class Projection:
     """Variance that more seeds do not change."""
     per_seed: float
     """Variance that is divided by the number of seeds."""
-    sides: int
-    """Number of sides behind the seed variance: degrees of freedom are sides x (seeds - 1)."""
+    df_per_seed: float
+    """Degrees of freedom of the seed variance: this times (seeds - 1)."""
+    own_df_per_seed: float | None
+    """The same for the comparison's own seed variance; None: that is what it is judged by."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def crossed(groups: Sequence[Group], level: float = 0.95, pooled: PooledSeeds | 
             +1, -1, -1, +1; an average over m datasets m groups with weights +-1/m; against a figure, one side and the
             group's target.
         level: confidence level of the interval.
-        pooled: the family's seed variance; used where it is homogeneous, also for a side with one run.
+        pooled: the family's seed variance, these sides among it; used where it is homogeneous and these sides do not
+            vary more than the rest, also for a side with one run.
 
     Raises:
         Undefined: there is no group or no spread at all, so nothing to judge by.
@@ -127,6 +131,8 @@ def crossed(groups: Sequence[Group], level: float = 0.95, pooled: PooledSeeds | 
     if one_run and (exact := _exact(groups, level)) is not None:
         return exact
     parts = [_parts(group) for group in groups]
+    if pooled is not None and own_p([own for part in parts for own in part.components if own], pooled) < OWN_ALPHA:
+        pooled = None
     value, examples = math.fsum(part.value for part in parts), math.fsum(part.examples for part in parts)
     if one_run and len(sides) == 1 and sides[0].binary:
         examples = binomial_variance(float(sides[0].seed_means[0]), sides[0].examples)
@@ -297,8 +303,8 @@ def _method(sides: Sequence[SideScores], pooled: PooledSeeds | None, one_run: bo
     if one_run:
         kind = "normal approximation" if all(side.binary for side in sides) else "t"
         return f"{kind} over the test examples{_of_one_run(bool(random))}"
-    text = f"crossed over {_between(side.seeds for side in random)} seeds and {_between(s.examples for s in sides)}"
-    text = f"{text} examples"
+    seeds, examples = _between(side.seeds for side in random), _between(side.examples for side in sides)
+    text = f"crossed over {seeds} {'seed' if seeds == '1' else 'seeds'} and {examples} examples"
     if pooled is not None:
         return f"{text}, seed variance pooled over {pooled.sides} sides"
     return f"{text}, {CONDITIONAL} of a side" if any(side.seeds == 1 for side in random) else text
@@ -318,5 +324,6 @@ def _projection(
     examples: float, seeds: _SeedTerms, sides: Sequence[SideScores], pooled: PooledSeeds | None
 ) -> Projection:
     """Return how the variance depends on the number of seeds."""
-    behind = pooled.sides if pooled is not None else sum(side.seeds > 1 for side in sides)
-    return Projection(max(examples - seeds.noise, 0.0), seeds.per_seed, behind)
+    own = own_df_per_seed(max(sum(side.seeds > 1 for side in sides), 1))
+    df = own if pooled is None else float(pooled.sides)
+    return Projection(max(examples - seeds.noise, 0.0), seeds.per_seed, df, None if pooled is None else own)

@@ -10,12 +10,14 @@ from statistics import NormalDist
 from typing import Protocol
 
 from harness.stats.estimate import ROUNDING, Undefined, mean_and_error, quantile, upper_tail
-from harness.stats.sources import TwoSources
+from harness.stats.sources import OWN_ALPHA, TwoSources
 
 MOST_UNITS = 10_000
 """More seeds than this decide nothing in practice."""
 POWER = 0.8
 """Chance that a difference of the smallest detectable size is found."""
+STEPS = 40
+"""Bisections of a difference."""
 NORMAL_FROM = 2_000
 """Degrees of freedom from which the t distributions are normal to four digits of a power."""
 
@@ -32,8 +34,12 @@ class Projected(Protocol):
         """Variance that is divided by the number of seeds."""
 
     @property
-    def sides(self) -> int:
-        """Number of sides behind the seed variance."""
+    def df_per_seed(self) -> float:
+        """Degrees of freedom of the seed variance: this times (seeds - 1)."""
+
+    @property
+    def own_df_per_seed(self) -> float | None:
+        """The same for the comparison's own seed variance; None: that is what it is judged by."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,23 @@ class Design:
         return 2 * self.seed_sd**2 + self.within / self.n
 
     @property
-    def sides(self) -> int:
-        """Number of sides behind the seed variance."""
-        return self.pooled_sides or 2
-        return self.pooled_sides is not None
+    def df_per_seed(self) -> float:
+        """Degrees of freedom of the seed variance: this times (seeds - 1)."""
+        return own_df_per_seed(2) if self.pooled_sides is None else self.pooled_sides
+
+    @property
+    def own_df_per_seed(self) -> float | None:
+        """The same for the comparison's own seed variance; None: that is what it is judged by."""
+        return None if self.pooled_sides is None else own_df_per_seed(2)
+
+
+def own_df_per_seed(sides: int) -> float:
+    """Return what Welch's degrees of freedom of sides with few seeds come to: between 1 and the number of sides.
+
+    Sides that vary alike do not look alike with few seeds. Planned power is reached with the middle (docs/
+    statistics.md).
+    """
+    return (1 + sides) / 2
 
 
 @dataclass(frozen=True)
@@ -133,7 +152,7 @@ def expected_error(design: Projected, seeds: int, level: float = 0.95) -> Expect
     if seeds < 2 or seed_part == 0:
         return ExpectedError(math.sqrt(design.examples + seed_part), None)
     # Noise of seeds and examples together is in `per_seed`: it is known from the seeds, not from the examples.
-    error = TwoSources(design.examples, None, seed_part, design.sides * (seeds - 1))
+    error = TwoSources(design.examples, None, seed_part, design.df_per_seed * (seeds - 1))
     return ExpectedError(error.standard_error, error.df(level))
 
 
@@ -148,7 +167,30 @@ def planned(design: Design, level: float = 0.95, power: float = POWER) -> float:
     if design.seeds == 1:
         return smallest_detectable(math.sqrt(design.discordance / design.n), None, level, power)
     expected = expected_error(design, design.seeds, level)
-    return smallest_detectable(expected.standard_error, expected.df, level, power)
+    low = high = smallest_detectable(expected.standard_error, expected.df, level, power)
+    while chance(high, design, design.seeds, level) < power:
+        high *= 2
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chance(middle, design, design.seeds, level) < power else (low, middle)
+    return high
+
+
+def chance(difference: float, design: Projected, seeds: int, level: float = 0.95) -> float:
+    """Return the power of a comparison to find a true difference with a number of seeds on each side.
+
+    A pooled comparison is judged by its own seed variance where this stands out (seeds.own_p); by chance that happens
+    to a tenth, whose variance then looks about twice as large as it is.
+    """
+    expected = expected_error(design, seeds, level)
+    if expected.standard_error == 0:
+        return 1.0
+    distance = abs(difference) / expected.standard_error
+    pooled = power_of(distance, expected.df, quantile(level, expected.df))
+    if design.own_df_per_seed is None or seeds < 2:
+        return pooled
+    own = TwoSources(design.examples, None, 2 * design.per_seed / seeds, design.own_df_per_seed * (seeds - 1))
+    return (1 - OWN_ALPHA) * pooled + OWN_ALPHA * power_of(distance, None, own.half(level) / expected.standard_error)
 
 
 def independent_discordance(a: float, b: float) -> float:
@@ -177,11 +219,7 @@ def seeds_for_power(difference: float, design: Projected, level: float = 0.95, p
         return None
 
     def enough(seeds: int) -> bool:
-        expected = expected_error(design, seeds, level)
-        if expected.standard_error == 0:
-            return True
-        critical = quantile(level, expected.df)
-        return power_of(abs(difference) / expected.standard_error, expected.df, critical) >= power
+        return chance(difference, design, seeds, level) >= power
 
     return _fewest(enough)
 

@@ -50,7 +50,7 @@ class Judgement:
     @property
     def alpha(self) -> float:
         """Error rate of each one-sided test."""
-        return 1 - self.crossed.level
+        return round(1 - self.crossed.level, 12)
 
     def record(self) -> dict[str, Any]:
         """Return the judgement as JSON values."""
@@ -85,7 +85,7 @@ class Judgement:
                 "margin": self.margin,
                 "verdict": self.verdict,
                 "p": tested.p,
-                "level": 1 - 2 * self.alpha,
+                "level": round(1 - 2 * self.alpha, 12),
                 "low": tested.interval.low,
                 "high": tested.interval.high,
             }
@@ -186,7 +186,7 @@ def _judged(sides: tuple[SideScores, ...], margin: float | None, level: float) -
     found = crossed([group], level)
     tested = None
     if margin is not None:
-        tested = equivalence(crossed([group], 2 * level - 1), margin, 1 - level)
+        tested = equivalence(crossed([group], round(2 * level - 1, 12)), margin, round(1 - level, 12))
     permuted = None
     with contextlib.suppress(Undefined):
         permuted = permutation_p(a.seed_means.tolist(), b.seed_means.tolist())

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from harness.stats.estimate import quantile, upper_tail
 
+OWN_ALPHA = 0.1
+"""A comparison whose sides vary more than their family's at this level is judged by its own seed variance."""
 STEPS = 48
 """Bisections, after which a z value is known to 13 digits."""
 FARTHEST_T = 1e100

@@ -1,6 +1,7 @@
 """Contrasts over seeds and examples against formulas written out, scipy, and the exact tests of one run."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,15 @@ def test_variance_that_is_not_homogeneous_is_not_used():
     found = difference(a, b, pooled=PooledSeeds(4e-4, 6e-4, 20, 10, False, 1e-4))
     assert found == difference(a, b)
     assert not found.pooled
+
+
+def test_sides_that_stand_out_in_their_family_are_judged_by_themselves():
+    wild = [SideScores(real(4, seed_sd=0.5), weight) for weight in (1.0, -1.0)]
+    calm = [SideScores(real(4, seed_sd=0.05), weight) for weight in (1.0, -1.0, 1.0, -1.0)]
+    family = pool([seed_variance([*wild, *calm])])
+    family = replace(family, homogeneous=True)  # as it would be with fewer seeds
+    assert not crossed([Group(tuple(wild))], pooled=family).pooled
+    assert crossed([Group(tuple(calm[:2]))], pooled=family).pooled
 
 
 def test_a_family_of_its_own_pools_to_equal_variances():

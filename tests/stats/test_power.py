@@ -50,7 +50,9 @@ def test_a_plan_meets_simulated_power():
     spread = mean_square * rng.chisquare(24, 40_000) / 24
     component = np.maximum(spread - 0.02 / 3_669, 0)
     half = stats.norm.isf(0.025) ** 2 * examples / 3_669 + stats.t.isf(0.025, 24) ** 2 * 2 * component / 5
-    power = np.mean(value > half**0.5)
+    pooled = np.mean(value > half**0.5)
+    own = stats.norm.isf(0.025) ** 2 * (0.07 - 0.04) / 3_669 + stats.t.isf(0.025, 6) ** 2 * 2 * 2 * mean_square / 5
+    power = 0.9 * pooled + 0.1 * np.mean(value > own**0.5)
     assert power == pytest.approx(0.8, abs=0.01)
 
 
@@ -69,18 +71,22 @@ def test_independent_errors_differ_as_two_coins_do():
     assert independent_discordance(0.9, 0.8) == pytest.approx(0.9 * 0.2 + 0.1 * 0.8)
 
 
-@pytest.mark.parametrize("sides", [2, 6])
-def test_seeds_for_power_is_the_first_number_with_the_power(sides):
+@pytest.mark.parametrize("sides, df", [(None, 1.5), (6, 6)])
+def test_seeds_for_power_is_the_first_number_with_the_power(sides, df):
     design = Design(10_000, 3, 0.003, 0.02, 0.01, pooled_sides=sides)
     found = seeds_for_power(0.005, design)
 
     def power(seeds):
         part = 2 * 0.003**2 / seeds + 0.01 / 10_000 / seeds
         variance = 0.01 / 10_000 + part
-        t = stats.t.isf(0.025, sides * (seeds - 1))
+        t = stats.t.isf(0.025, df * (seeds - 1))
         half = (stats.norm.isf(0.025) ** 2 * 0.01 / 10_000 + t**2 * part) ** 0.5
-        df = optimize.brentq(lambda df: stats.t.isf(0.025, df) - half / variance**0.5, 0.9, 1e6)
-        return stats.nct.sf(half / variance**0.5, df, 0.005 / variance**0.5)
+        both = optimize.brentq(lambda df: stats.t.isf(0.025, df) - half / variance**0.5, 0.9, 1e6)
+        pooled = stats.nct.sf(half / variance**0.5, both, 0.005 / variance**0.5)
+        if sides is None:
+            return pooled
+        own = stats.norm.isf(0.025) ** 2 * 1e-6 + stats.t.isf(0.025, 1.5 * (seeds - 1)) ** 2 * 2 * part
+        return 0.9 * pooled + 0.1 * stats.norm.sf((own**0.5 - 0.005) / variance**0.5)
 
     assert found == next(seeds for seeds in range(2, 100) if power(seeds) >= 0.8)
 

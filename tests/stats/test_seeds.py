@@ -14,6 +14,7 @@ from harness.stats.seeds import (
     SideScores,
     homogeneity,
     outliers,
+    own_p,
     permutation_p,
     pool,
     seed_component,
@@ -82,6 +83,15 @@ def test_one_wild_side_is_noticed():
 def test_identical_runs_everywhere_are_homogeneous():
     found = pool([SeedComponents((SeedComponent(0.0, 0.0, 2), SeedComponent(0.0, 0.0, 2)))])
     assert (found.variance, found.homogeneous, found.p_homogeneity) == (0.0, True, 1.0)
+
+
+def test_sides_that_vary_more_than_the_rest_are_noticed_by_an_f_test():
+    sides = [SeedComponent(square, 0.0, 4) for square in (9e-6, 7e-6, 1e-6, 2e-6, 1e-6, 3e-6)]
+    family = pool([SeedComponents(tuple(sides))])
+    f = np.mean([9e-6, 7e-6]) / np.mean([1e-6, 2e-6, 1e-6, 3e-6])
+    assert own_p(sides[:2], family) == pytest.approx(stats.f.sf(f, 8, 16))
+    assert own_p(sides[2:4], family) > 0.5
+    assert own_p(sides, family) == own_p([], family) == 1.0
 
 
 def test_outliers_are_those_of_grubbs():
