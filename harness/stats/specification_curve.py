@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from harness.stats.estimate import Undefined
-from harness.stats.intervals import Undefined
 
 if TYPE_CHECKING:
     import numpy as np

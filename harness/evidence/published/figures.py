@@ -79,7 +79,7 @@ class Publication:
     """What its figures were made with, unless a figure says otherwise."""
     tables: Annotated[tuple[tuple[Name, Annotated[str, Field(pattern=r"^[\w.-]*$")]], ...], Field(min_length=1)]
     """(name of the table in the source, its name in publication ids) pairs."""
-    origin: Origin
+    origin: Origin | None = None
     """Who made the weights that its figures are about."""
     cluster: Id | None = None
     """What its figures are no independent evidence from, e.g. another evaluation of the same weights; None: only from
@@ -89,7 +89,10 @@ class Publication:
 
     def origin_of(self, figure: Figure) -> Origin:
         """Return who made the weights that one of its figures is about."""
-        return next((part.origin for part in self.parts if part.origin and part.has(figure)), self.origin)
+        return (
+            next((part.origin for part in self.parts if part.origin and part.has(figure)), self.origin)
+            or self.own_origin
+        )
 
     def cluster_of(self, figure: Figure) -> str:
         """Return the cluster of one of its figures; figures of different clusters are independent evidence."""
