@@ -80,7 +80,8 @@ class Publication:
     tables: Annotated[tuple[tuple[Name, Annotated[str, Field(pattern=r"^[\w.-]*$")]], ...], Field(min_length=1)]
     """(name of the table in the source, its name in publication ids) pairs."""
     origin: Origin | None = None
-    """Who made the weights that its figures are about."""
+    """Who made the weights that its figures are about; None: the authors, for the paper's own publication, else somebody
+    who trained or fine-tuned again."""
     cluster: Id | None = None
     """What its figures are no independent evidence from, e.g. another evaluation of the same weights; None: only from
     each other."""
@@ -89,10 +90,8 @@ class Publication:
 
     def origin_of(self, figure: Figure) -> Origin:
         """Return who made the weights that one of its figures is about."""
-        return (
-            next((part.origin for part in self.parts if part.origin and part.has(figure)), self.origin)
-            or self.own_origin
-        )
+        of_part = next((part.origin for part in self.parts if part.origin and part.has(figure)), None)
+        return of_part or self.origin or ("paper" if self.id == paper().defaults.publication else "replication")
 
     def cluster_of(self, figure: Figure) -> str:
         """Return the cluster of one of its figures; figures of different clusters are independent evidence."""
