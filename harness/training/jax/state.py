@@ -87,7 +87,7 @@ def load(path: Path, run_id: str, training: Training) -> None:
     except Exception as error:  # a damaged folder makes each of orbax's layers raise something else
         raise ClaimsError(f"{path}: expected a saved state, found: {_line(error)}") from None
     if not sound:
-        raise ClaimsError(f"{path}: expected an intact state of run {run_id}, found another or a damaged one")
+        raise ClaimsError(f"{path}: expected a valid state of run {run_id}, found another or a damaged one")
     leaves = [arrays[name] for name in wanted if name != "losses"]
     training.state = jax.tree.unflatten(jax.tree.structure(training.state), leaves)
     training.losses[:] = arrays["losses"].tolist()

@@ -98,7 +98,7 @@ def load(path: Path, run_id: str, training: Training) -> None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ClaimsError(f"{path}: expected a saved state, found: {error}") from None
     if not sound:
-        raise ClaimsError(f"{path}: expected an intact state of run {run_id}, found another or a damaged one")
+        raise ClaimsError(f"{path}: expected a valid state of run {run_id}, found another or a damaged one")
     with torch.no_grad():
         for name, tensor in now.items():
             tensor.copy_(tensors[name])

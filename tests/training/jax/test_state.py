@@ -219,7 +219,7 @@ def test_a_state_of_another_run_or_network_is_refused_and_changes_nothing(states
     folder, a_run = states
     training = loop(a_run, Execution()).training
     before = training.state
-    with pytest.raises(ClaimsError, match="expected an intact state of run 0000, found another or a damaged one"):
+    with pytest.raises(ClaimsError, match="expected a valid state of run 0000, found another or a damaged one"):
         load(saved(folder)[0], "0000", training)
     other = loop(run("micro-bit-s"), Execution()).training
     with pytest.raises(ClaimsError, match="expected a saved state, found"):
