@@ -80,7 +80,7 @@ class Publication:
     tables: Annotated[tuple[tuple[Name, Annotated[str, Field(pattern=r"^[\w.-]*$")]], ...], Field(min_length=1)]
     """(name of the table in the source, its name in publication ids) pairs."""
     origin: Origin | None = None
-    """Who made the weights that its figures are about; None: the authors, for the paper's own publication, else somebody
+    """Who made the weights that its figures are about; None: the authors, for the paper's own publication, else others
     who trained or fine-tuned again."""
     cluster: Id | None = None
     """What its figures are no independent evidence from, e.g. another evaluation of the same weights; None: only from
