@@ -29,7 +29,7 @@ def test_hours_are_flops_over_the_share_of_the_peak_that_is_assumed():
     assert found.hours == pytest.approx((found.train_flops + found.test_flops) / (0.45 * 1e12 * 3600))
     half = cost(job(replace(RECIPE, precision="bfloat16")), CARD)
     assert half.hours == pytest.approx(found.hours / 4)
-    bit = cost(job(of=checkpoint("micro-bit-l")), CARD)
+    bit = cost(job(of=checkpoint("micro-bit-m")), CARD)
     assert bit.hours == pytest.approx(bit.flops / (0.3 * 1e12 * 3600))
 
 

@@ -91,7 +91,6 @@ def assert_same(found, expected):
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@pytest.mark.paper
 def test_the_same_images_in_another_form_are_the_same_dataset(tmp_path, monkeypatch):
     entry = cifar(tmp_path / "data" / "cifar10")
     first = pinned_dataset(entry)
@@ -104,7 +103,6 @@ def test_the_same_images_in_another_form_are_the_same_dataset(tmp_path, monkeypa
     assert (first.train, first.test, first.protocol) == (10, 10, entry.protocol)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("part", ["test", "train"])
 def test_one_byte_makes_another_dataset(tmp_path, monkeypatch, part):
     entry = many_sizes(tmp_path)
@@ -123,7 +121,6 @@ def test_one_byte_makes_another_dataset(tmp_path, monkeypatch, part):
         data_of(first, entry, tmp_path)
 
 
-@pytest.mark.paper
 def test_which_examples_are_trained_on_is_part_of_the_dataset(tmp_path, monkeypatch):
     entry = eurosat(tmp_path)
     whole = pinned_dataset(entry)
@@ -132,7 +129,6 @@ def test_which_examples_are_trained_on_is_part_of_the_dataset(tmp_path, monkeypa
     assert drawn.sha256 != whole.sha256
 
 
-@pytest.mark.paper
 def test_a_known_dataset_is_named_without_its_files(tmp_path):
     entry = many_sizes(tmp_path)
     first = pinned_dataset(entry)
@@ -145,7 +141,6 @@ def test_a_known_dataset_is_named_without_its_files(tmp_path):
         data_of(run(entry), entry, tmp_path)
 
 
-@pytest.mark.paper
 def test_the_parts_are_pinned_one_after_the_other(tmp_path):
     entry = many_sizes(tmp_path)
     folder = tmp_path / "home" / "decoded"
@@ -155,14 +150,12 @@ def test_the_parts_are_pinned_one_after_the_other(tmp_path):
     assert set(pinned("mine", folder)) == {"test", "train", "numbered"}
 
 
-@pytest.mark.paper
 def test_damaged_pins_are_one_line(tmp_path):
     making.put(tmp_path / "home/decoded/pins/vtab-eurosat.json", "[1")
     with pytest.raises(ClaimsError, match="expected pinned digests"):
         pinned_dataset(eurosat(tmp_path))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
@@ -180,7 +173,6 @@ def test_training_images_are_stored_as_their_crop_needs_them(tmp_path, changed, 
     assert_same(images(data.test), originals(TEST, Resize("square", 4)))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
@@ -202,14 +194,12 @@ def test_scored_images_are_stored_as_the_recipe_tests_them(tmp_path, changed, ru
     assert eval_resize(recipe(resolution=224, test_resize="short side", test_crop_share=0.875), False).side == 256
 
 
-@pytest.mark.paper
 def test_bicubic_without_antialiasing_is_refused_in_one_line(tmp_path):
     entry = many_sizes(tmp_path)
     with pytest.raises(ClaimsError, match="recipe r: test resize: .*bicubic without antialiasing"):
         data_of(run(entry, test_interpolation="bicubic"), entry, tmp_path)
 
 
-@pytest.mark.paper
 def test_images_of_one_small_size_are_stored_as_they_are(tmp_path):
     entry = cifar(tmp_path / "data" / "cifar10")
     data = data_of(run(entry, crop="random", train_resize=160, resolution=128), entry, tmp_path)
@@ -218,7 +208,6 @@ def test_images_of_one_small_size_are_stored_as_they_are(tmp_path):
     assert train_rule(recipe(), raw=True) is eval_resize(recipe(), raw=True) is None
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("changed", [{}, {"crop": "random", "train_resize": 5}, {"crop": "inception"}])
 def test_the_dev_split_is_scored_as_the_test_set_would_be_and_never_trained_on(tmp_path, changed):
     entry = many_sizes(tmp_path)
@@ -233,7 +222,6 @@ def test_the_dev_split_is_scored_as_the_test_set_would_be_and_never_trained_on(t
     assert_same(images(final.test), originals(TEST, Resize("square", 4)))
 
 
-@pytest.mark.paper
 def test_no_part_is_decoded_that_the_run_does_not_need(tmp_path):
     entry = many_sizes(tmp_path)
     broken = tmp_path / "data/mine/train/c0/0.png"
@@ -248,7 +236,6 @@ def test_no_part_is_decoded_that_the_run_does_not_need(tmp_path):
     assert (len(dev.train), len(dev.test)) == (6, 2)
 
 
-@pytest.mark.paper
 def test_a_dataset_that_is_only_evaluated_has_no_training_images(tmp_path):
     making.pets(tmp_path / "data" / "pets", train=((1, "a"), (2, "b")), test=((1, "a"), (2, "b")))
     entry = small("pets", classes=2, train=0, test=2)

@@ -35,7 +35,7 @@ def test_published_better_combines_test_set_and_seed_uncertainty():
 def test_a_publication_that_lacks_a_side_gives_no_verdict_and_several_give_one_each():
     better = Better(Contender("ViT-L/16", "ImageNet-21k"), than=Contender("BiT-R152x4", "ImageNet-21k"), on="imagenet")
     assert "small-pictures/table-2" not in publications_judging(better)
-    assert {"course", "evaluations/384-vs-480"} < set(publications_judging(better))
+    assert {"course", "csv/384-vs-480"} < set(publications_judging(better))
     assert publications_judging(replace(better, than=Contender("Nobody", "JFT-300M"))) == ()
 
 

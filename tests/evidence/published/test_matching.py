@@ -152,7 +152,7 @@ def test_every_source_with_both_sides_is_found_and_every_pair_of_resolutions():
     assert ids(published_comparisons([vit, bit], "cifar10")) == ["course"]
     found = published_comparisons([vit, bit], "imagenet")
     # One side was evaluated at two resolutions and the other at a third: every combination is shown.
-    assert ids(found) == ["course", "evaluations/384-vs-480", "evaluations/224-vs-480"]
+    assert ids(found) == ["course", "csv/384-vs-480", "csv/224-vs-480"]
     assert [side.value for side in found[1].sides] == pytest.approx([0.852, 0.848])
     # Two sources have one side only: figures of different sources are never compared.
     assert not {"small-pictures", "large-networks", "readme"} & {comparison.source for comparison in found}
@@ -179,7 +179,7 @@ def test_equal_resolutions_are_paired_where_sides_share_some():
     found = published_comparisons(
         [Contender("ViT-B/32", K21, "augreg"), Contender("ViT-B/32", K1, "augreg")], "imagenet"
     )
-    assert sorted(ids(found)) == ["evaluations/224", "evaluations/384"]
+    assert sorted(ids(found)) == ["csv/224", "csv/384"]
     for comparison in found:
         assert len({side.resolution for side in comparison.sides}) == 1
 
@@ -265,7 +265,7 @@ def test_single_labels_the_recipe_and_leaves_sources_out():
     left = single(vit, "imagenet", exclude_sources=["small-pictures"])
     found = {reading.publication: reading.recipe for reading in left}
     assert found["course"] == "evaluate"
-    assert found["evaluations/384"] == "evaluate"
+    assert found["csv/384"] == "evaluate"
     assert found["readme/replication/dropout-0.0"] == "code"
     assert not any(publication.startswith("small-pictures") for publication in found)
     assert [(r.publication, r.recipe) for r in single(vit, "pets", ["small-pictures"])] == [("course", "notebook")]
