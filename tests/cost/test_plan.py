@@ -11,7 +11,7 @@ from harness.cost.plan import PlannedRun, plan, require_within, to_json
 from harness.cost.run_cost import Job, cost
 from harness.cost.table import text
 
-CARD = Card(id="c", title="Card", memory=10**12, float32=1e9, citation="a datasheet")
+CARD = Card(id="c", title="Card", memory=10**12, float32=1e7, citation="a datasheet")
 RECIPE = Recipe(id="short", batch_size=32, resolution=32, steps=40, learning_rate=0.1)
 GRID = replace(RECIPE, learning_rate=None, learning_rate_grid=(0.1, 0.3, 1.0))
 VIT, BIT = checkpoint("micro-vit-l"), checkpoint("micro-bit-m")
@@ -76,7 +76,7 @@ def test_what_can_not_run_is_named_and_counted_apart():
 def test_a_dearer_plan_than_allowed_is_refused():
     found = plan([*seeds(FINAL), replace(FINAL, checkpoint=BIT)], CARD)
     require_within(found, found.hours)
-    with pytest.raises(ClaimsError, match=r"expected at most 0\.01 GPU hours, found about .* micro-vit-l on digits"):
+    with pytest.raises(ClaimsError, match=r"expected at most 0\.01 GPU hours, found about .* micro-bit-m on digits"):
         require_within(found, 0.01)
 
 

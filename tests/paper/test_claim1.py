@@ -21,7 +21,9 @@ def test_vit_is_better(hypothesis, judge):
     judge(hypothesis)
 
 
-@CLAIM.hypotheses([Better(PUBLIC[0], than=PUBLIC[1], on=d) for d in ("cifar10", "pets", "flowers102")], EXPECTED)
+@CLAIM.hypotheses(
+    [Better(PUBLIC[0], than=PUBLIC[1], on=d) for d in ("imagenet", "cifar10", "pets", "flowers102")], EXPECTED
+)
 def test_vit_is_better_with_public_pretraining(hypothesis, judge):
     judge(hypothesis)
 

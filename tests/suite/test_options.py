@@ -40,7 +40,6 @@ ALL = ("published/x", "micro", "gpu/notebook")
 GPU = ("-m", "gpu", "--device", "cpu")
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -70,7 +69,6 @@ def test_an_option_that_does_nothing_is_refused(arguments, line):
     assert "\n" not in told
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -94,7 +92,6 @@ def test_a_value_that_no_session_can_use_is_refused(arguments, line):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, sources",
     [
@@ -113,7 +110,6 @@ def test_an_option_that_does_something_is_taken(arguments, sources):
     assert refusal(parsed(*arguments), selected(*sources)) == ""
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -138,7 +134,6 @@ def test_a_selection_reaches_the_controller_whole():
         selection_of(b"{")
 
 
-@pytest.mark.paper
 def test_recipes_and_seeds_reach_the_questions(tmp_path):
     write_claims(tmp_path)
     done = call(tmp_path, *LOAD, "-q", "-m", "not micro", "--recipe", "paper", "--seeds", "1", "--jobs", "1")
