@@ -12,6 +12,7 @@ from harness.report.verdict_store import load
 from harness.suite.plugin import questions_in
 from tests.report.suite import run
 from tests.suite.calling import ROOT, call, verdicts
+from tests.test_imports import HEAVY
 
 PUBLISHED = ("-m", "published", "-q")
 
@@ -35,6 +36,15 @@ def test_the_project_s_own_claims_are_judged_from_anywhere(tmp_path, cwd, argume
     found = verdicts(tmp_path)
     assert len(found) == 6
     assert all("on pets" in hypothesis for hypothesis, _ in found)
+
+
+def test_collecting_the_claims_imports_no_heavy_library():
+    code = (
+        "import pytest; assert pytest.main(['claims', '--collect-only', '-q', '-p', 'no:cacheprovider']) == 0\n"
+        f"import sys\nprint([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
 def test_published_evidence_imports_no_framework(tmp_path):

@@ -15,7 +15,7 @@ architecture = "ViT-Tiny"
 pretrained_on = "Small"
 layout = "vit-npz"
 resolution = 32
-classes = 6
+classes = 12
 file = "vit-m.npz"
 
 [tiny-vit-large]
@@ -24,7 +24,7 @@ architecture = "ViT-Tiny"
 pretrained_on = "Large"
 layout = "vit-npz"
 resolution = 32
-classes = 8
+classes = 14
 file = "vit-l.npz"
 
 [tiny-bit]
@@ -33,7 +33,7 @@ architecture = "BiT-Tiny"
 pretrained_on = "Small"
 layout = "bit-npz"
 resolution = 32
-classes = 6
+classes = 12
 file = "bit-m.npz"
 
 [tiny-lost]

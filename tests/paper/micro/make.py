@@ -14,14 +14,14 @@ from harness.models.initialise import initial_arrays, library_head
 from harness.models.npz_layout import BitArchitecture, HybridStem, ViTArchitecture
 
 FOLDER = Path(__file__).parent / "checkpoints"
-CLASSES = {"s": 4, "m": 6, "l": 8}
+CLASSES = {"s": 10, "m": 12, "l": 14}
 VIT = {"width": 32, "depth": 1, "heads": 2, "mlp_size": 48, "patch": (8, 8), "grid": (4, 4)}
 NETWORKS = {
     "vit": lambda classes: ViTArchitecture(**VIT, classes=classes),
     "bit": lambda classes: BitArchitecture(stem_width=32, stages=((1, 128),), classes=classes),
     "hybrid": lambda classes: ViTArchitecture(**VIT | {"patch": (2, 2)}, classes=classes, stem=HybridStem(32, (1,))),
 }
-NAMES = ("vit-s", "vit-m", "vit-l", "bit-s", "bit-m", "hybrid-s", "hybrid-m")
+NAMES = ("vit-s", "vit-m", "vit-l", "bit-s", "bit-m", "hybrid-s", "hybrid-m", "bit-l")
 
 
 def arrays_of(name):
