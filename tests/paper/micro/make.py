@@ -31,7 +31,9 @@ def arrays_of(name):
     arrays = initial_arrays(NETWORKS[family](CLASSES[size]), seed)
     for key, array in arrays.items():
         if "head/" in key and key.endswith("kernel"):
-            array = 50 * library_head((array.shape[-2], array.shape[-1]), seed).reshape(array.shape)
+            kernel = 50 * library_head((array.shape[-2], array.shape[-1]), seed)
+            # What all images have in common gives no class more than another.
+            array = (kernel - kernel.mean(axis=0)).reshape(array.shape)
         if "/gn3/" in key and key.endswith("scale"):
             array = np.ones_like(array)
         arrays[key] = rounded(array)
