@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.config import use
 from harness.training.devices import start_jax
 from tests.report.samples import NASTY
 from tests.report.suite import CLAIMS, record_of, run, write_suite
@@ -15,24 +16,19 @@ start_jax()
 os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
 
 
-PAPER = Path(__file__).parents[1] / "claims"
-"""The paper whose networks, tables and figures many tests of the engine use, too."""
-USERS = (
-    "cost/test_plan.py",
-    "cost/test_run_cost.py",
-    "evidence/micro/test_gather.py",
-    "suite/test_report_plugin.py",
-    "training/torch/test_evaluation.py",
-)
-"""Modules that need it as soon as they are imported; single tests are marked `paper`."""
-collect_ignore = [] if PAPER.is_dir() else list(USERS)
+PAPER = Path(__file__).parent / "paper"
+"""The small paper of the engine's tests, made up for them."""
+CLAIMS_OF_THE_PAPER = Path(__file__).parents[1] / "claims"
+collect_ignore = ["paper"] + ([] if CLAIMS_OF_THE_PAPER.is_dir() else ["claims"])
+# For tests, for modules while they are imported, and for processes that either starts.
+os.environ["VIT_CLAIMS_PAPER"] = str(PAPER)
 
 
-def pytest_collection_modifyitems(items):
-    if not PAPER.is_dir():
-        for item in items:
-            if item.get_closest_marker("paper"):
-                item.add_marker(pytest.mark.skip(reason="needs the ViT paper's folder, claims/"))
+@pytest.fixture(autouse=True)
+def no_configuration_is_left():
+    """What a test's own entry point chose ends with the test."""
+    yield
+    use(None)
 
 
 @pytest.fixture

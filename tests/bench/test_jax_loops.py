@@ -5,7 +5,6 @@ import pytest
 from bench import cases, loops
 
 
-@pytest.mark.paper
 def test_both_loops_train_the_same():
     from harness.training.devices import start_jax
 

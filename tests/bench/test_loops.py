@@ -10,7 +10,6 @@ from harness.training.torch.network import network
 STEPS = 6
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_three_loops_train_the_same_network_on_the_same_batches(precision):
     case = cases.micro("vit", STEPS).changed("micro", precision=precision, warmup_steps=1)
@@ -26,7 +25,6 @@ def test_three_loops_train_the_same_network_on_the_same_batches(precision):
     assert ours.images == bare.images == trainer.images
 
 
-@pytest.mark.paper
 def test_parts_of_a_batch_are_the_same_work():
     case = cases.micro("vit", STEPS).changed("micro", warmup_steps=1)
     whole, parts = loops.bare(case), loops.bare(case, part=16)
@@ -34,7 +32,6 @@ def test_parts_of_a_batch_are_the_same_work():
     assert loops.trainer(case, part=16).losses[0] == pytest.approx(sum(whole.losses) / STEPS, rel=1e-5)
 
 
-@pytest.mark.paper
 def test_both_evaluations_predict_the_same():
     case = cases.micro("bit", 1).changed("micro", head="library")
     here = device_context("cpu", case.run.recipe)

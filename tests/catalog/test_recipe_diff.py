@@ -22,24 +22,21 @@ def rows(a, b):
 ZOO = list(checkpoints().values())
 
 
-@pytest.mark.paper
-def test_the_paper_and_its_code_differ_where_the_reference_says():
+def test_recipes_differ_where_their_tables_say():
     found = rows(defined("paper"), defined("code"))
     grid = "one of 0.001, 0.003, 0.01, 0.03"
     assert [row for row in found if row[0] == "learning_rate"] == [
         ("learning_rate", "", grid, "0.03"),
         ("learning_rate", "imagenet*", "one of 0.003, 0.01, 0.03, 0.06", "0.03"),
-        ("learning_rate", "vtab-*", "0.01", "0.03"),
         ("learning_rate", "ViT-B/16; cifar10", grid, "0.01"),
     ]
     assert ("momentum_dtype", "", "float32", "bfloat16") in found
     assert ("trains_on", "", "all", "all but dev") in found
-    assert ("resolution", "ViT-L/16; imagenet*", "512", "384") in found
-    assert ("polyak", "ViT-H/14; imagenet*", "0.9999", "none") in found
-    assert {row[0] for row in found} == {
-        *("learning_rate", "momentum_dtype", "trains_on", "resolution", "polyak", "steps", "warmup_steps"),
-        *("train_resize", "crop", "dropout"),
-    }
+    # What one is based on holds for both, its cases too.
+    assert {row[0] for row in found} == {"learning_rate", "momentum_dtype", "trains_on"}
+    found = rows(defined("paper"), defined("notebook-vit"))
+    assert ("resolution", "ViT-L/16; imagenet*", "512", "224") in found
+    assert ("polyak", "ViT-L/16; imagenet*", "0.9999", "none") in found
 
 
 @pytest.mark.parametrize("name", all_definitions())
@@ -47,7 +44,6 @@ def test_a_recipe_does_not_differ_from_itself(name):
     assert rows(defined(name), defined(name)) == []
 
 
-@pytest.mark.paper
 @pytest.mark.no_cover  # many short loops: three times as long when they are traced
 @pytest.mark.parametrize("a, b", [("paper", "code"), ("paper", "bit-hyperrule"), ("notebook-vit", "notebook-bit")])
 def test_fields_that_are_not_listed_are_the_same_for_every_checkpoint_and_dataset(a, b):
@@ -70,37 +66,34 @@ def made(**cases):
     return definitions_of({name: base | {"cases": listed} for name, listed in cases.items()}, "t.toml", {})
 
 
-BOTH = {"when": {"architectures": ["ViT-L/16"], "variants": ["augreg"]}}
+BOTH = {"when": {"architectures": ["ViT-B/16"], "variants": ["augreg"]}}
 
 
-@pytest.mark.paper
 def test_cases_that_meet_have_a_row_where_neither_says_it():
     found = made(
         a=[
-            {"when": {"architectures": ["ViT-L/16"]}, "dropout": 0.1},
+            {"when": {"architectures": ["ViT-B/16"]}, "dropout": 0.1},
             {"when": {"variants": ["augreg"]}, "dropout": 0.0},
         ],
         b=[],
     )
     assert rows(found["a"], found["b"]) == [
-        ("dropout", "ViT-L/16", "0.1", "0"),
+        ("dropout", "ViT-B/16", "0.1", "0"),
     ]
-    assert rows(found["b"], found["a"]) == [("dropout", "ViT-L/16", "0", "0.1")]
+    assert rows(found["b"], found["a"]) == [("dropout", "ViT-B/16", "0", "0.1")]
     # What is said for both conditions at once is neither of the two rows above.
-    other = made(a=[{"when": {"architectures": ["ViT-L/16"]}, "dropout": 0.1}], b=[{**BOTH, "dropout": 0.3}])
+    other = made(a=[{"when": {"architectures": ["ViT-B/16"]}, "dropout": 0.1}], b=[{**BOTH, "dropout": 0.3}])
     assert rows(other["a"], other["b"]) == [
-        ("dropout", "ViT-L/16", "0.1", "0"),
-        ("dropout", "ViT-L/16; augreg", "0.1", "0.3"),
+        ("dropout", "ViT-B/16", "0.1", "0"),
+        ("dropout", "ViT-B/16; augreg", "0.1", "0.3"),
     ]
 
 
-@pytest.mark.paper
 def test_sizes_are_told_by_the_datasets_that_have_them():
     found = made(a=[{"when": {"train_below": 2000}, "steps": 5}], b=[])
     assert rows(found["a"], found["b"]) == [("steps", "flowers, vtab-*", "5", "10")]
 
 
-@pytest.mark.paper
 def test_where_they_agree_is_said_beside_where_they_do_not():
     found = made(a=[{"when": {"datasets": ["pets"]}, "mixup": 0.2}], b=[{"when": {"datasets": ["*"]}, "mixup": 0.2}])
     assert ("mixup", "pets", "0.2", "0.2") not in rows(found["a"], found["b"])
@@ -115,7 +108,6 @@ def test_where_they_agree_is_said_beside_where_they_do_not():
     assert rows(definitely["a"], definitely["b"]) == [("mixup", "", "0", "0.5"), ("mixup", "pets", "0", "0")]
 
 
-@pytest.mark.paper
 def test_what_is_said_always_takes_earlier_cases_away():
     said = statements(defined("short-500"))
     assert [(each.when, each.value) for each in said["steps"]] == [("", "500")]
@@ -130,7 +122,6 @@ def printed(capsys, *arguments):
     return code, capsys.readouterr()
 
 
-@pytest.mark.paper
 def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     code, out = printed(capsys, "diff", "paper", "bit-hyperrule")
@@ -140,10 +131,9 @@ def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
     flat = " ".join(out.out.split())
     assert "schedule cosine staircase" in flat
     assert "a tenth at 30, 60 and" in flat
-    assert lines[-2].startswith("the same in both: batch_size, momentum,")
+    assert any(line.startswith("the same in both: batch_size, ") for line in lines[-3:])
 
 
-@pytest.mark.paper
 def test_a_resolved_difference_names_the_recipes_of_the_family(capsys):
     arguments = ("diff", "paper", "notebook", "--checkpoint", "bit-m-r152x4", "--dataset", "pets")
     _, out = printed(capsys, *arguments)
@@ -155,16 +145,18 @@ def test_a_resolved_difference_names_the_recipes_of_the_family(capsys):
     assert "momentum" not in found
 
 
-@pytest.mark.paper
 def test_the_differences_as_json(capsys):
-    _, out = printed(capsys, "--json", "diff", "paper", "code")
+    _, out = printed(capsys, "--json", "diff", "paper", "short-500")
     rows_found = json.loads(out.out)
     assert {"field", "if", "a", "b"} == set(rows_found[0])
     steps = [row for row in rows_found if row["field"] == "steps"]
-    assert [(row["if"], row["a"]["value"], row["b"]["value"]) for row in steps] == [("vtab-*", "2,500", "500")]
+    assert [(row["if"], row["a"]["value"], row["b"]["value"]) for row in steps] == [
+        ("", "10,000", "500"),
+        ("imagenet*", "20,000", "500"),
+        ("pets, flowers", "500", "500"),
+    ]
 
 
-@pytest.mark.paper
 def test_show_prints_every_setting(capsys):
     _, out = printed(capsys, "show", "notebook", "--checkpoint", "vit-l16-in21k", "--dataset", "cifar10")
     assert out.out.startswith("recipe notebook: notebook-vit (for vit-l16-in21k on cifar10)")
@@ -177,7 +169,6 @@ def test_show_prints_every_setting(capsys):
     assert json.loads(out.out)["steps"][0]["value"] == "40"
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, message",
     [

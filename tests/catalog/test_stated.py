@@ -114,7 +114,6 @@ def levels_apart(found, expected, std):
     return float(((found - expected).abs() * torch.tensor(std).reshape(1, -1, 1, 1) * 255).max())
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", NETWORKS)
 def test_logits_are_those_of_timm_with_its_own_transform(own, name):
     family, more, sizes = NETWORKS[name]
@@ -138,7 +137,6 @@ def test_logits_are_those_of_timm_with_its_own_transform(own, name):
     assert run.recipe.resolution == SIDE
 
 
-@pytest.mark.paper
 def test_a_config_of_timms_comes_before_its_registry(own):
     model = saved(own, "resnet10t")
     cfg = {"input_size": [3, SIDE, SIDE], "mean": [0.1, 0.2, 0.3], "std": [0.3, 0.2, 0.1], "interpolation": "bilinear"}
@@ -157,7 +155,6 @@ def test_a_config_of_timms_comes_before_its_registry(own):
         asked()
 
 
-@pytest.mark.paper
 def test_a_network_with_batch_normalisation_is_fine_tuned_and_its_batch_is_never_split(own):
     saved(own, "resnet10t")
     entry(own, "resnet10t", "other")
@@ -179,7 +176,6 @@ def test_a_network_with_batch_normalisation_is_fine_tuned_and_its_batch_is_never
         computed(run, Execution(micro_batch=5))
 
 
-@pytest.mark.paper
 def test_jax_refuses_timms_semantics_by_name(own):
     saved(own, "convnext_atto")
     entry(own, "convnext_atto", "convnext", "resolution = 64")
@@ -187,7 +183,6 @@ def test_jax_refuses_timms_semantics_by_name(own):
         compute(asked(backend="jax"), Store(home()), "cpu")
 
 
-@pytest.mark.paper
 def test_what_the_registry_does_not_know_is_refused(own):
     saved(own, "resnet10t")
     entry(own, "resnet_none", "other")
@@ -195,7 +190,6 @@ def test_what_the_registry_does_not_know_is_refused(own):
         asked()
 
 
-@pytest.mark.paper
 def test_a_timm_file_that_says_nothing_of_its_input_is_not_evaluated(own):
     saved(own, "vit_tiny_patch16_224", img_size=SIDE)
     entry(own, "", "vit", "heads = 3")
@@ -213,7 +207,6 @@ def test_the_heads_of_a_timm_vit_are_those_of_its_model(own):
     assert (found.heads, found.resolution, found.classes) == (3, SIDE, 12)
 
 
-@pytest.mark.paper
 def test_released_checkpoints_are_as_the_tables_have_them(tmp_path):
     released = checkpoint("vit-b16-in21k")
     assert complete(released, tmp_path / "nothing here") is released

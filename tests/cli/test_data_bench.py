@@ -34,7 +34,6 @@ def test_a_folder_of_images_is_measured_and_its_cache_kept(tmp_path, capsys):
     assert len(list((tmp_path / "cache").glob("*/pixels.u8"))) == 1
 
 
-@pytest.mark.paper
 def test_a_micro_dataset_is_measured(capsys):
     assert bench("count", "--images", 50) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -50,7 +49,6 @@ def test_a_micro_dataset_is_measured(capsys):
     assert all(line.endswith(" images/s") for line in lines[2:])
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -56,7 +56,6 @@ def states(capsys):
     return {row["id"]: row["state"] for row in json.loads(capsys.readouterr().out)}
 
 
-@pytest.mark.paper
 def test_datasets_are_fetched_unpacked_and_read_by_id(server, capsys):
     assert states(capsys)["pets"] == "to fetch"
     assert command("fetch", "pets", "vtab-dtd") == 0
@@ -74,14 +73,12 @@ def test_datasets_are_fetched_unpacked_and_read_by_id(server, capsys):
     assert (here["pets"], here["vtab-dtd"], here["imagenet"]) == ("here", "here", "by hand")
 
 
-@pytest.mark.paper
 def test_the_cache_keeps_what_datasets_name(capsys):
     command("fetch", "pets")
     assert command("cache", "prune", "--yes") == 0
     assert "nothing to remove" in capsys.readouterr().out
 
 
-@pytest.mark.paper
 def test_a_dry_run_downloads_and_unpacks_nothing(server, capsys):
     assert command("fetch", "vtab-dtd", "vtab-resisc45", "--dry-run", "--json") == 0
     printed = capsys.readouterr()
@@ -97,7 +94,6 @@ def test_a_dry_run_downloads_and_unpacks_nothing(server, capsys):
     assert len(server.asked) == asked
 
 
-@pytest.mark.paper
 def test_what_must_be_laid_by_hand_is_told_once_and_the_rest_is_fetched(capsys):
     assert command("fetch", "pets", "vtab-resisc45", "vtab-dmlab", "imagenet", "--offline") == 1
     capsys.readouterr()
@@ -109,7 +105,6 @@ def test_what_must_be_laid_by_hand_is_told_once_and_the_rest_is_fetched(capsys):
     assert "pets: 2 training" in printed.out
 
 
-@pytest.mark.paper
 def test_a_file_that_no_source_gives_is_one_line_and_no_traceback(server, capsys):
     server.files["/pets/annotations.tar.gz"].always = Fault(status=404)
     assert command("fetch", "pets") == 1
@@ -124,7 +119,6 @@ def test_a_file_that_no_source_gives_is_one_line_and_no_traceback(server, capsys
     assert "pets/annotations.tar.gz: offline: expected the file in the cache" in capsys.readouterr().err
 
 
-@pytest.mark.paper
 def test_another_digest_than_the_published_is_one_line(server, table, capsys):
     server.files["/pets/images.tar.gz"].content = making.tar(location("x") / "x.tar.gz", {"a": b"b"}).read_bytes()
     assert command("fetch", "pets") == 1
@@ -133,7 +127,6 @@ def test_another_digest_than_the_published_is_one_line(server, table, capsys):
     assert f"expected {table['pets'].files[0][1].replace(':', ' ')} as published" in line
 
 
-@pytest.mark.paper
 def test_imagenet_without_access_says_what_to_do(server, monkeypatch, capsys):
     names = lay_out_imagenet(server, monkeypatch)
     assert command("fetch", "imagenet", "--dry-run") == 0
@@ -147,15 +140,13 @@ def test_imagenet_without_access_says_what_to_do(server, monkeypatch, capsys):
     assert "set HF_TOKEN" in capsys.readouterr().err
 
 
-@pytest.mark.paper
 def test_claims_name_the_datasets_they_need():
     needed = list(fetching.required_by("claim1"))
-    assert {"imagenet", "cifar10", "cifar100", "pets", "flowers", "vit-l16-in21k"} <= set(needed)
+    assert {"imagenet", "cifar10", "pets", "flowers", "vit-l16-in21k"} <= set(needed)
     assert len(set(needed)) == len(needed)
     assert not {"flowers102", "imagenet_real", "vtab1k"} & set(needed)
 
 
-@pytest.mark.paper
 def test_names_of_the_claims_and_of_groups_are_understood(capsys):
     assert command("fetch", "imagenet_real", "--dry-run", "--offline") == 0
     assert capsys.readouterr().err.startswith("imagenet: ")
@@ -165,7 +156,6 @@ def test_names_of_the_claims_and_of_groups_are_understood(capsys):
     assert [line.split(":")[0] for line in printed.err.splitlines()] == ["vtab-resisc45", "vtab-dmlab"]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -182,14 +172,12 @@ def test_a_wrong_command_is_one_line(arguments, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.paper
 def test_everything_is_planned_offline(capsys):
     assert command("fetch", "--all", "--dry-run", "--offline", "--json") == 0
     keys = {row["key"] for row in json.loads(capsys.readouterr().out)}
     assert {"pets/images.tar.gz", "dtd/dtd-r1.0.1.tar.gz", "vit-l16-in21k/weights"} <= keys
 
 
-@pytest.mark.paper
 def test_the_table_lists_shipped_and_real_datasets_with_group_and_state(capsys):
     assert command("datasets", module=listing) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
@@ -204,7 +192,6 @@ def test_the_table_lists_shipped_and_real_datasets_with_group_and_state(capsys):
     }
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(("answers", "code"), [(True, 0), (False, 1)])
 def test_a_dry_run_fails_where_no_source_answers(server, capsys, answers, code):
     if not answers:

@@ -4,13 +4,15 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.suite.calling import LOAD, PAPER, ROOT, call
+
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # linux/prctl.h, linux/capability.h
 
 
@@ -27,7 +29,6 @@ def harness(*arguments, **environment):
 RUN = ("run", "--checkpoint", "micro-vit-l", "--dataset", "digits-5", "--recipe", "micro", "--seed", 0)
 
 
-@pytest.mark.paper
 def test_a_run_is_performed_then_looked_up(tmp_path):
     first = harness(*RUN, "--json", "--home", tmp_path)
     assert first.returncode == 0, first.stderr
@@ -48,7 +49,6 @@ def test_a_run_is_performed_then_looked_up(tmp_path):
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()].count(".json") == 1
 
 
-@pytest.mark.paper
 def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
     code = (
         "import sys; from harness.__main__ import main; main(sys.argv[1:]);"
@@ -61,7 +61,6 @@ def test_looking_up_a_stored_run_imports_no_framework(tmp_path):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "changed, message",
     [
@@ -116,7 +115,6 @@ def test_an_interrupted_command_says_that_nothing_is_lost(monkeypatch, capsys):
     assert capsys.readouterr().err == "harness zoo: interrupted; what was stored is kept\n"
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "command", [("fetch", "vit-b16-in21k", "--dry-run", "--offline"), ("cache", "list"), ("doctor", "--offline")]
 )
@@ -126,7 +124,6 @@ def test_every_command_takes_the_home_folder(command, tmp_path):
     assert str(tmp_path) in done.stdout, done.stderr
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("kind, known", [("zoo", "micro-hybrid-s"), ("datasets", "orientation"), ("recipes", "micro")])
 def test_listings(kind, known):
     names = [row["id"] for row in json.loads(harness(kind, "--json").stdout)]
@@ -138,10 +135,10 @@ def test_listings(kind, known):
         assert {line.split()[0] for line in text[1:] if line} >= set(names)
 
 
-@pytest.mark.paper
 def test_a_killed_session_s_report_is_rebuilt_from_its_history(tmp_path):
-    arguments = ["claims/test_claim1.py", "-m", "published", "-q", "-p", "no:cacheprovider", "--report-dir", tmp_path]
-    subprocess.run([sys.executable, "-m", "pytest", *map(str, arguments)], cwd=ROOT, check=True, capture_output=True)
+    claims = shutil.copytree(PAPER, tmp_path / "paper")
+    done = call(claims, *LOAD, "test_claim1.py", "-m", "published", "-q", "--report-dir", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
     before = json.loads((tmp_path / "verdicts.json").read_text())
     for name in ("verdicts.json", "report.html", "tables/claim1.csv"):
         (tmp_path / name).unlink()
@@ -149,12 +146,11 @@ def test_a_killed_session_s_report_is_rebuilt_from_its_history(tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "verdicts.json").read_text()) == before
     assert f"{len(before['verdicts'])} verdicts on 1 claims" in done.stdout
-    assert "The smaller ViT-L/16 model" in (tmp_path / "report.html").read_text()
+    assert "ViT-L/16 is better than BiT-R152x4" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "tables" / "claim1.csv").exists()
     assert harness("report", "--report-dir", tmp_path / "none").returncode == 2
 
 
-@pytest.mark.paper
 def test_a_full_disk_after_the_work_is_done_still_gives_the_accuracy(tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
@@ -190,7 +186,6 @@ def test_a_terminal_of_ascii_gets_escapes_and_no_traceback(tmp_path):
     assert r"n\xe9 \xe0 Z\xfcrich" in done.stdout
 
 
-@pytest.mark.paper
 def test_a_read_only_home_gives_what_is_stored_and_refuses_the_rest_in_one_line(tmp_path):
     def obeying_modes():  # root may write anywhere, unless that capability is dropped before the program starts
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)

@@ -71,7 +71,6 @@ def run(capsys, *arguments, code=0):
     return json.loads(printed.out) if code == 0 else printed.err
 
 
-@pytest.mark.paper
 def test_own_images_are_fine_tuned_on_stored_and_looked_up_when_they_are_gone(tables, capsys):
     first = run(capsys, "--recipe", "quick")
     assert (first["n"], first["cached"], first["environment"]["device"]) == (20, False, "cpu")
@@ -81,7 +80,6 @@ def test_own_images_are_fine_tuned_on_stored_and_looked_up_when_they_are_gone(ta
     assert "photographs: expected its images in" in run(capsys, "--recipe", "quick", "--seed", 1, code=2)
 
 
-@pytest.mark.paper
 def test_the_stored_run_says_whose_protocol_its_data_follow(capsys):
     found = run(capsys, "--recipe", "quick")
     (path,) = (home() / "runs").rglob("*.json")
@@ -91,7 +89,6 @@ def test_the_stored_run_says_whose_protocol_its_data_follow(capsys):
     assert dict(stored["result"]["environment"])["device"] == "cpu"
 
 
-@pytest.mark.paper
 def test_a_learning_rate_of_the_grid_is_tried_on_the_dev_split(capsys):
     message = run(capsys, "--recipe", "searched", "--split", "dev", code=2)
     assert message == "harness run: recipe searched: expected --learning-rate, one of its grid: 0.1, 0.01\n"
@@ -104,7 +101,6 @@ def test_a_learning_rate_of_the_grid_is_tried_on_the_dev_split(capsys):
     )
 
 
-@pytest.mark.paper
 def test_an_evaluation_reads_no_training_image(tables, capsys):
     for path in (tables / "images" / "train").rglob("*.png"):
         path.write_bytes(b"no image")
@@ -113,7 +109,6 @@ def test_an_evaluation_reads_no_training_image(tables, capsys):
     assert "expected an image file" in run(capsys, "--recipe", "quick", code=2)
 
 
-@pytest.mark.paper
 def test_a_run_that_diverges_is_stored_and_said(tables, capsys):
     making.put(
         tables / "recipes.toml",
@@ -125,7 +120,6 @@ def test_a_run_that_diverges_is_stored_and_said(tables, capsys):
     assert run(capsys, "--recipe", "wild") == found | {"cached": True}
 
 
-@pytest.mark.paper
 def test_the_same_images_read_again_are_the_same_run(tables, capsys, monkeypatch, tmp_path):
     first = run(capsys, "--recipe", "quick")
     shutil.copytree(tables, tmp_path / "copy")

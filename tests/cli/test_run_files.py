@@ -111,7 +111,6 @@ def run(capsys, *arguments, recipe="evaluate", code=0):
     return json.loads(printed.out.splitlines()[-1]) if code == 0 else printed.err
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_the_same_weights_in_any_file_give_the_same_predictions(backend, tables, arrays, capsys):
     npz.write(tables / "plain.npz", arrays)
@@ -140,7 +139,6 @@ def test_the_same_weights_in_any_file_give_the_same_predictions(backend, tables,
     assert len(ids) == 1 + len(FILES)
 
 
-@pytest.mark.paper
 def test_another_set_of_the_same_file_is_another_run(tables, arrays, capsys):
     two_sets(arrays, tables / "w.pth")
     found = {}
@@ -155,7 +153,6 @@ def test_another_set_of_the_same_file_is_another_run(tables, arrays, capsys):
     assert message.count("\n") == 1
 
 
-@pytest.mark.paper
 def test_what_the_file_does_not_say_and_what_does_not_fit_is_refused(tables, arrays, capsys):
     save_file(as_timm(arrays), tables / "w.safetensors")
     listed(tables, file="w.safetensors")

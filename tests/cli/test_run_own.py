@@ -56,7 +56,6 @@ def anew(found, before):
     return not found["cached"] and found["run_id"] != before["run_id"]
 
 
-@pytest.mark.paper
 def test_an_entry_that_names_another_file_is_another_run_also_when_the_old_one_is_gone(folder, capsys):
     first = run(capsys)
     assert run(capsys)["cached"]
@@ -67,7 +66,6 @@ def test_an_entry_that_names_another_file_is_another_run_also_when_the_old_one_i
     assert run(capsys)["run_id"] == second["run_id"]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("same_times", [False, True])
 def test_weights_trained_anew_over_the_same_file_are_another_run(folder, capsys, same_times):
     first = run(capsys)
@@ -105,7 +103,6 @@ def image_added(folder):
     making.put(folder / "images/test/class3/99.png", making.png(99, 20, 24))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("change", [swapped, label_fixed, image_changed_in_place, image_added])
 def test_images_that_change_are_another_run(folder, capsys, change):
     first = run(capsys)
@@ -116,7 +113,6 @@ def test_images_that_change_are_another_run(folder, capsys, change):
     assert run(capsys) == second | {"cached": True}
 
 
-@pytest.mark.paper
 def test_another_path_in_the_entry_is_looked_at(folder, capsys):
     first = run(capsys)
     shutil.copytree(folder / "images", folder / "others")
@@ -127,7 +123,6 @@ def test_another_path_in_the_entry_is_looked_at(folder, capsys):
     assert run(capsys) == first | {"cached": True}
 
 
-@pytest.mark.paper
 def test_fewer_images_than_the_entry_says_are_refused(folder, capsys):
     (folder / "images/test/class3/43.png").unlink()
     told = run(capsys, code=2)
@@ -135,7 +130,6 @@ def test_fewer_images_than_the_entry_says_are_refused(folder, capsys):
     assert "correct its entry" in told
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("gone", ["weights", "images"])
 def test_what_is_gone_is_said_and_the_stored_result_given_only_when_asked_for(folder, capsys, gone):
     first = run(capsys)
@@ -153,7 +147,6 @@ def test_what_is_gone_is_said_and_the_stored_result_given_only_when_asked_for(fo
     assert run(capsys)["cached"]
 
 
-@pytest.mark.paper
 def test_the_stored_result_says_when_and_from_what_it_was_computed(folder, capsys):
     first = run(capsys)
     (folder / "epoch10.npz").unlink()
@@ -163,7 +156,6 @@ def test_the_stored_result_says_when_and_from_what_it_was_computed(folder, capsy
     assert first["dataset_sha256"] in printed
 
 
-@pytest.mark.paper
 def test_stored_alone_computes_nothing(capsys, tmp_path):
     told = run(capsys, "--stored", code=2)
     assert "expected a stored result" in told
@@ -171,7 +163,6 @@ def test_stored_alone_computes_nothing(capsys, tmp_path):
     assert not list((tmp_path / "home").rglob("runs/*/*.json"))
 
 
-@pytest.mark.paper
 def test_a_seed_beyond_the_generators_is_refused_in_one_line(capsys):
     told = run(capsys, "--seed", 2**63, code=2)
     assert told.count("\n") == 1
@@ -180,14 +171,12 @@ def test_a_seed_beyond_the_generators_is_refused_in_one_line(capsys):
     assert run(capsys, "--seed", 2**63 - 1)["n"] == 20
 
 
-@pytest.mark.paper
 def test_the_version_is_printed(capsys):
     with contextlib.suppress(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.startswith("vit-claims 0.")
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(folder, terminal):
     command = [sys.executable, "-m", "harness", "run", "--checkpoint", "mine", "--dataset", "photographs"]

@@ -92,7 +92,6 @@ def run(capsys, weights, images, *arguments, code=0):
     return json.loads(printed.out) if code == 0 else printed.err
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("form", ["model", "model/model.safetensors", "sharded"])
 def test_a_transformers_classifier_is_evaluated_in_the_order_of_its_own_labels(saved, capsys, tmp_path, form):
     images = split(saved / "images", tmp_path / "images")
@@ -102,7 +101,6 @@ def test_a_transformers_classifier_is_evaluated_in_the_order_of_its_own_labels(s
     assert run(capsys, saved / form, images, "--recipe", "evaluate") == found | {"cached": True}
 
 
-@pytest.mark.paper
 def test_a_folder_without_train_and_test_is_read_too(saved, capsys):
     found = run(capsys, saved / "model", saved / "images", "--recipe", "evaluate")
     assert found["accuracy"] == 100.0
@@ -110,7 +108,6 @@ def test_a_folder_without_train_and_test_is_read_too(saved, capsys):
     assert images // 6 < found["n"] < images // 4
 
 
-@pytest.mark.paper
 def test_the_same_names_from_the_current_folder(saved, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(saved)
     found = run(capsys, "model", "images", "--recipe", "evaluate")
@@ -118,7 +115,6 @@ def test_the_same_names_from_the_current_folder(saved, capsys, monkeypatch, tmp_
     assert found["accuracy"] == 100.0
 
 
-@pytest.mark.paper
 def test_other_labels_in_config_json_are_another_run(saved, capsys, tmp_path):
     shutil.copytree(saved / "model", tmp_path / "model")
     first = run(capsys, tmp_path / "model", saved / "images", "--recipe", "evaluate")
@@ -133,7 +129,6 @@ def test_other_labels_in_config_json_are_another_run(saved, capsys, tmp_path):
     assert second["accuracy"] < 100
 
 
-@pytest.mark.paper
 def test_weights_for_other_classes_are_fine_tuned_and_looked_up_when_gone(capsys, tmp_path):
     shutil.copyfile(file_of(checkpoint("micro-vit-s")), tmp_path / "mine.npz")
     for number in range(12):

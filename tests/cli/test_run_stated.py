@@ -77,7 +77,6 @@ def run(capsys, *more, code=0):
     return json.loads(printed.out) if code == 0 else printed.err.splitlines()[-1]
 
 
-@pytest.mark.paper
 def test_outputs_are_matched_to_class_folders_by_name(own):
     images(own, tuple(name.upper().replace(" ", "-") for name in toy.NAMES))
     command = [*"-m harness run --checkpoint mine --dataset colours --recipe evaluate --json".split()]
@@ -102,13 +101,11 @@ def test_outputs_are_matched_to_class_folders_by_name(own):
     assert record["result"]["predictions"] == record["result"]["labels"]
 
 
-@pytest.mark.paper
 def test_jax_scores_the_same_classes(own, capsys):
     images(own)
     assert run(capsys, "--backend", "jax")["accuracy"] == 100.0
 
 
-@pytest.mark.paper
 def test_numbered_class_folders_are_in_the_order_of_their_numbers(own, capsys):
     config(own, id2label={str(n): f"LABEL_{n}" for n in range(12)})
     images(own, tuple(map(str, range(12))))  # as text: 0, 1, 10, 11, 2, ...
@@ -119,7 +116,6 @@ def test_numbered_class_folders_are_in_the_order_of_their_numbers(own, capsys):
     )
 
 
-@pytest.mark.paper
 def test_labels_that_are_numbers_are_matched_whatever_their_zeros(own, capsys):
     order = [7, 3, 11, 0, 1, 2, 4, 5, 6, 8, 9, 10]
     config(own, id2label={str(output): str(name) for output, name in enumerate(order)})
@@ -127,7 +123,6 @@ def test_labels_that_are_numbers_are_matched_whatever_their_zeros(own, capsys):
     assert run(capsys)["accuracy"] == 100.0
 
 
-@pytest.mark.paper
 def test_an_order_that_nothing_settles_is_refused_until_a_classes_file_does(own, capsys):
     config(own, id2label=None, label2id=None)
     images(own)
@@ -144,7 +139,6 @@ def test_an_order_that_nothing_settles_is_refused_until_a_classes_file_does(own,
     assert run(capsys)["cached"]
 
 
-@pytest.mark.paper
 def test_another_order_is_another_run(own, capsys):
     images(own)
     first = run(capsys)
@@ -155,13 +149,11 @@ def test_another_order_is_another_run(own, capsys):
     assert second["correct"] == 40  # the two classes that now have each other's names are wrong
 
 
-@pytest.mark.paper
 def test_a_dataset_of_some_of_the_classes_is_scored_over_the_whole_head(own, capsys):
     images(own, toy.NAMES[:5])
     assert (run(capsys)["n"], run(capsys)["accuracy"]) == (20, 100.0)
 
 
-@pytest.mark.paper
 def test_a_prediction_of_a_class_that_the_dataset_has_not_is_wrong(own, capsys):
     # The folder of the first class holds the colour of the sixth, which the dataset has no class for.
     images(own, toy.NAMES[:5])
@@ -174,13 +166,11 @@ def test_a_prediction_of_a_class_that_the_dataset_has_not_is_wrong(own, capsys):
     assert set(result["predictions"]) - set(result["labels"]) == {5 + 5}  # above every class
 
 
-@pytest.mark.paper
 def test_a_class_that_the_head_has_not_is_named(own, capsys):
     images(own, (*toy.NAMES[:4], "walrus"))
     assert "expected one output of the head for the class 'walrus', found none among 12" in run(capsys, code=2)
 
 
-@pytest.mark.paper
 def test_the_resolution_is_that_of_the_positional_embedding(own, capsys):
     config(own, image_size=None)
     images(own, shape=(70, 70))
@@ -207,7 +197,6 @@ def test_an_entry_that_contradicts_the_files_is_refused(own, capsys, more, messa
     assert message in run(capsys, code=2)
 
 
-@pytest.mark.paper
 def test_heads_come_from_a_config_with_a_byte_order_mark_or_from_the_entry(own, capsys):
     images(own)
     path = own / "model" / "config.json"
@@ -231,7 +220,6 @@ def test_a_malformed_config_is_one_line(own, capsys):
     assert f"{path}: expected JSON, found" in run(capsys, code=2)
 
 
-@pytest.mark.paper
 def test_a_preprocessor_decides_how_levels_are_normalised(own, capsys):
     """Trained on (x - 0.5) / 0.5: with another mean, two colours that differ by it are taken for each other."""
     images(own)

@@ -55,7 +55,6 @@ def test_hybrid_is_counted_with_its_stem():
     assert work(of, 16).train_flops(3) == 3 * forward - 2 * root
 
 
-@pytest.mark.paper
 def test_depthwise_convolutions_are_not_overstated():
     found = work(network(checkpoint("convnext-t-in1k")), 224)
     # arXiv:2201.03545, table 9: ConvNeXt-T, 28 M parameters ("29M" there), 4.5 G multiply-adds.
@@ -64,7 +63,6 @@ def test_depthwise_convolutions_are_not_overstated():
     assert found.training == pytest.approx(3 * found.forward, rel=0.01)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "name, resolution, gflop",
     # MECHANICS, "Cost": counted on the released networks before this code was written.
@@ -74,9 +72,8 @@ def test_the_papers_networks_cost_what_was_counted_before(name, resolution, gflo
     assert work(network(checkpoint(name)), resolution).train_flops(10) / 1e9 == pytest.approx(gflop, abs=0.6)
 
 
-@pytest.mark.paper
 def test_parameters_are_those_of_the_file():
-    for name in ("micro-vit-l", "micro-bit-l", "micro-hybrid-l"):
+    for name in ("micro-vit-l", "micro-bit-m", "micro-hybrid-m"):
         found = checkpoint(name)
         from harness.catalog.checkpoint_files import file_of
         from harness.models.load import official
@@ -87,7 +84,6 @@ def test_parameters_are_those_of_the_file():
         assert work(network(found), 32).with_head(classes) == sum(a.size for a in held.values()) - pre_logits
 
 
-@pytest.mark.paper
 def test_a_resolution_that_a_hybrid_does_not_take_is_refused():
     with pytest.raises(ClaimsError, match="expected a resolution that is a multiple of 32x32"):
         work(network(checkpoint("hybrid-r50-l32-in21k")), 230)

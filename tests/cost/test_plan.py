@@ -11,10 +11,10 @@ from harness.cost.plan import PlannedRun, plan, require_within, to_json
 from harness.cost.run_cost import Job, cost
 from harness.cost.table import text
 
-CARD = Card(id="c", title="Card", memory=10**12, float32=1e9, citation="a datasheet")
+CARD = Card(id="c", title="Card", memory=10**12, float32=1e7, citation="a datasheet")
 RECIPE = Recipe(id="short", batch_size=32, resolution=32, steps=40, learning_rate=0.1)
 GRID = replace(RECIPE, learning_rate=None, learning_rate_grid=(0.1, 0.3, 1.0))
-VIT, BIT = checkpoint("micro-vit-l"), checkpoint("micro-bit-l")
+VIT, BIT = checkpoint("micro-vit-l"), checkpoint("micro-bit-m")
 FINAL = PlannedRun("claim1", VIT, "digits", test=500, classes=10, recipe=RECIPE, hypotheses=("a > b",))
 EACH = cost(Job(VIT, RECIPE, test=500, classes=10), CARD)
 
@@ -76,7 +76,7 @@ def test_what_can_not_run_is_named_and_counted_apart():
 def test_a_dearer_plan_than_allowed_is_refused():
     found = plan([*seeds(FINAL), replace(FINAL, checkpoint=BIT)], CARD)
     require_within(found, found.hours)
-    with pytest.raises(ClaimsError, match=r"expected at most 0\.01 GPU hours, found about .* micro-vit-l on digits"):
+    with pytest.raises(ClaimsError, match=r"expected at most 0\.01 GPU hours, found about .* micro-bit-m on digits"):
         require_within(found, 0.01)
 
 
@@ -100,7 +100,7 @@ def test_text_groups_by_claim_and_says_what_is_left_to_pay(tmp_path):
     row = shown[first:second].splitlines()[2]
     assert row.split()[:8] == "final: micro-vit-l on digits, short 3 seeds to".split()
     assert f" {3 * EACH.hours:.2f} " in row
-    assert "micro-bit-l on digits, short, jax" in shown[second:]
+    assert "micro-bit-m on digits, short, jax" in shown[second:]
     assert "\n[1] needs data: put it there\n" in shown
     assert "already here: micro-vit-l\n" in shown  # weights are not fetched before the images are there
     assert "4 runs: 0 stored, 3 to compute, 1 that can't run now." in shown
@@ -112,7 +112,7 @@ def test_text_groups_by_claim_and_says_what_is_left_to_pay(tmp_path):
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_text_keeps_to_the_width(width):
     named = {"dataset": "a-dataset-with-a-long-name", "reason": "w " * 90}
-    long = replace(FINAL, checkpoint=checkpoint("micro-hybrid-l"), **named)
+    long = replace(FINAL, checkpoint=checkpoint("micro-hybrid-m"), **named)
     assert max(map(len, text(plan([*seeds(FINAL), long], CARD), width).splitlines())) <= width
 
 

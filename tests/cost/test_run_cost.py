@@ -29,7 +29,7 @@ def test_hours_are_flops_over_the_share_of_the_peak_that_is_assumed():
     assert found.hours == pytest.approx((found.train_flops + found.test_flops) / (0.45 * 1e12 * 3600))
     half = cost(job(replace(RECIPE, precision="bfloat16")), CARD)
     assert half.hours == pytest.approx(found.hours / 4)
-    bit = cost(job(of=checkpoint("micro-bit-l")), CARD)
+    bit = cost(job(of=checkpoint("micro-bit-m")), CARD)
     assert bit.hours == pytest.approx(bit.flops / (0.3 * 1e12 * 3600))
 
 
@@ -105,10 +105,10 @@ def test_what_would_make_a_run_fit_is_said():
     small = replace(CARD, memory=int((full + half) / 2 / (1 - module.RESERVE)))
     ways = "would fit: a recipe in bfloat16 or float16, or a card with more memory, such as t4 (16 GB)"
     assert cost(job(wide), small).notes[0].endswith(ways)
-    vast = replace(RECIPE, resolution=16384, precision="bfloat16")  # four million tokens
+    vast = replace(RECIPE, resolution=20480, precision="bfloat16")  # six million tokens
     found = cost(job(vast), card("t4"))
     assert found.fits is False
-    assert found.notes[0].startswith("does not fit NVIDIA T4: takes 25.8 GB with one image at a time, checkpointed;")
+    assert found.notes[0].startswith("does not fit NVIDIA T4: takes 23.8 GB with one image at a time, checkpointed;")
     assert found.notes[0].endswith("would fit: a card with more memory, such as v100-32 (32 GB)")
     assert cost(job(vast), card("v100-32")).fits
     assert cost(job(replace(vast, resolution=65536)), card("t4")).notes[0].endswith("no card of the table holds it")

@@ -53,7 +53,6 @@ def scored_images(**changed):
     return dataclasses.replace(spec, **{"test": 5, "classes": 8} | changed)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("place", ["cache/files/imagenet-real", "data/imagenet-real"])
 def test_the_file_is_found_where_it_was_fetched_or_put(places, tmp_path, place):
     with pytest.raises(ClaimsError, match="imagenet-real/real.json: offline: expected the file in the cache"):
@@ -67,7 +66,6 @@ def test_the_file_is_found_where_it_was_fetched_or_put(places, tmp_path, place):
     assert labels_here(scored_images()) == LABELS
 
 
-@pytest.mark.paper
 def test_images_whose_numbers_are_not_known_are_not_scored(places):
     with pytest.raises(ClaimsError, match="imagenet: expected images in the order of their numbers .* found names wit"):
         labels_here(scored_images(numbered=False))

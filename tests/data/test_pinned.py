@@ -93,7 +93,6 @@ def assert_same(found, expected):
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@pytest.mark.paper
 def test_the_same_images_in_another_form_are_the_same_dataset(tmp_path, monkeypatch):
     entry = cifar(tmp_path / "data" / "cifar10")
     first = pinned_dataset(entry)
@@ -106,7 +105,6 @@ def test_the_same_images_in_another_form_are_the_same_dataset(tmp_path, monkeypa
     assert (first.train, first.test, first.protocol) == (10, 10, entry.protocol)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("part", ["test", "train"])
 def test_one_byte_makes_another_dataset(tmp_path, monkeypatch, part):
     entry = many_sizes(tmp_path)
@@ -125,7 +123,6 @@ def test_one_byte_makes_another_dataset(tmp_path, monkeypatch, part):
         data_of(first, entry, tmp_path)
 
 
-@pytest.mark.paper
 def test_which_examples_are_trained_on_is_part_of_the_dataset(tmp_path, monkeypatch):
     entry = eurosat(tmp_path)
     whole = pinned_dataset(entry)
@@ -134,7 +131,6 @@ def test_which_examples_are_trained_on_is_part_of_the_dataset(tmp_path, monkeypa
     assert drawn.sha256 != whole.sha256
 
 
-@pytest.mark.paper
 def test_a_known_dataset_is_named_without_its_files(tmp_path):
     entry = many_sizes(tmp_path)
     first = pinned_dataset(entry)
@@ -147,7 +143,6 @@ def test_a_known_dataset_is_named_without_its_files(tmp_path):
         data_of(run(entry), entry, tmp_path)
 
 
-@pytest.mark.paper
 def test_the_parts_are_pinned_one_after_the_other(tmp_path):
     entry = many_sizes(tmp_path)
     folder = tmp_path / "home" / "decoded"
@@ -157,48 +152,12 @@ def test_the_parts_are_pinned_one_after_the_other(tmp_path):
     assert set(pinned("mine", folder)) == {"test", "train", "numbered"}
 
 
-def test_pins_of_version_0_1_are_read_and_none_is_lost(tmp_path):
-    path = making.put(tmp_path / "pins" / "mine.json", json.dumps({"test": "a" * 64, "numbered": "false"}))
-    written = path.read_bytes()
-    assert pinned("mine", tmp_path) == {"test": "a" * 64, "numbered": "false"}
-    pin("mine", {"test": "a" * 64}, tmp_path)
-    assert path.read_bytes() == written  # nothing new
-    with pytest.raises(
-        ClaimsError, match=r"mine: expected the test images with digest a{16}\.\.\., pinned at the first"
-    ):
-        pin("mine", {"train": "c" * 64, "test": "b" * 64}, tmp_path)
-    assert path.read_bytes() == written
-    pin("mine", {"train": "c" * 64}, tmp_path)
-    every = {"numbered": "false", "test": "a" * 64, "train": "c" * 64}
-    assert json.loads(path.read_text()) == {"format": 1, "pins": every}
-    assert pinned("mine", tmp_path) == every
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("[1", "expected pinned digests, found: Expecting"),
-        ('["test"]', "expected pinned digests, found: list instead of an object"),
-        ('{"format": 1}', 'expected pinned digests, found: no "format" and "pins"'),
-        ('{"format": 2, "pins": {}}', "expected format 1, found 2; update the project"),
-    ],
-)
-def test_pins_that_cannot_be_read_are_kept_and_reported(tmp_path, content, message):
-    path = making.put(tmp_path / "pins" / "mine.json", content)
-    for use in (lambda: pinned("mine", tmp_path), lambda: pin("mine", {"test": "a" * 64}, tmp_path)):
-        with pytest.raises(ClaimsError, match=f"mine.json: {message}"):
-            use()
-    assert path.read_text() == content
-
-
-@pytest.mark.paper
 def test_damaged_pins_are_one_line(tmp_path):
     making.put(tmp_path / "home/decoded/pins/vtab-eurosat.json", "[1")
     with pytest.raises(ClaimsError, match="expected pinned digests"):
         pinned_dataset(eurosat(tmp_path))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
@@ -216,7 +175,6 @@ def test_training_images_are_stored_as_their_crop_needs_them(tmp_path, changed, 
     assert_same(images(data.test), originals(TEST, Resize("square", 4)))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
@@ -238,14 +196,12 @@ def test_scored_images_are_stored_as_the_recipe_tests_them(tmp_path, changed, ru
     assert eval_resize(recipe(resolution=224, test_resize="short side", test_crop_share=0.875), False).side == 256
 
 
-@pytest.mark.paper
 def test_bicubic_without_antialiasing_is_refused_in_one_line(tmp_path):
     entry = many_sizes(tmp_path)
     with pytest.raises(ClaimsError, match="recipe r: test resize: .*bicubic without antialiasing"):
         data_of(run(entry, test_interpolation="bicubic"), entry, tmp_path)
 
 
-@pytest.mark.paper
 def test_images_of_one_small_size_are_stored_as_they_are(tmp_path):
     entry = cifar(tmp_path / "data" / "cifar10")
     data = data_of(run(entry, crop="random", train_resize=160, resolution=128), entry, tmp_path)
@@ -254,7 +210,6 @@ def test_images_of_one_small_size_are_stored_as_they_are(tmp_path):
     assert train_rule(recipe(), raw=True) is eval_resize(recipe(), raw=True) is None
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("changed", [{}, {"crop": "random", "train_resize": 5}, {"crop": "inception"}])
 def test_the_dev_split_is_scored_as_the_test_set_would_be_and_never_trained_on(tmp_path, changed):
     entry = many_sizes(tmp_path)
@@ -269,7 +224,6 @@ def test_the_dev_split_is_scored_as_the_test_set_would_be_and_never_trained_on(t
     assert_same(images(final.test), originals(TEST, Resize("square", 4)))
 
 
-@pytest.mark.paper
 def test_no_part_is_decoded_that_the_run_does_not_need(tmp_path):
     entry = many_sizes(tmp_path)
     broken = tmp_path / "data/mine/train/c0/0.png"
@@ -284,7 +238,6 @@ def test_no_part_is_decoded_that_the_run_does_not_need(tmp_path):
     assert (len(dev.train), len(dev.test)) == (6, 2)
 
 
-@pytest.mark.paper
 def test_a_dataset_that_is_only_evaluated_has_no_training_images(tmp_path):
     making.pets(tmp_path / "data" / "pets", train=((1, "a"), (2, "b")), test=((1, "a"), (2, "b")))
     entry = small("pets", classes=2, train=0, test=2)

@@ -1,9 +1,7 @@
 """What the runs of both sides gave: asked for at once, each once, scored or diverged."""
 
-import pytest
-
-from harness.core.hypotheses import Contender
-from harness.core.result import Divergence, Result
+from harness.core.claim import Contender
+from harness.core.specs import Divergence, Result
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
 from harness.judging.evidence import DivergedRun
 from harness.judging.scoring import scored
@@ -27,7 +25,6 @@ class Provider:
         return Result(run.id, (0, 1), (0, 0), *values)
 
 
-@pytest.mark.paper
 def test_runs_that_two_sides_share_are_asked_for_once_and_all_at_once():
     first, second, third = runs(3)
     provider = Provider()

@@ -104,7 +104,6 @@ def test_nothing_is_drawn_outside_the_picture(svg):
     assert all(0 < place(element)[1] < height for element in marks(svg, "estimate").values())
 
 
-@pytest.mark.paper
 def test_the_labels_are_the_hypotheses_and_the_figures_with_their_signs(svg):
     text = " ".join(" ".join(one.itertext()) for one in svg.iter(f"{SVG}text"))
     assert "ViT-L/16 (ImageNet-21k) = 94.73 on Oxford-IIIT Pets" in text

@@ -115,7 +115,6 @@ def test_each_table_has_one_row_for_each_verdict(section):
     assert sorted(rows) == sorted(expected)
 
 
-@pytest.mark.paper
 def test_measured_stands_beside_published(section):
     micro = part(section, "Micro study")
     row = next(row for row in re.findall(r"<tr class.*?</tr>", micro) if "CIFAR-10" in row)
@@ -244,7 +243,6 @@ def test_an_empty_store_is_a_page_that_says_so():
     assert "No verdict has been reached yet." in text_of(page.document(page.section(VerdictStore())))
 
 
-@pytest.mark.paper
 def test_only_another_dataset_stands_for_the_paper_s():
     micro = verdict(source="micro", dataset="cifar10", task="orientation: bars")
     assert verdict_row(micro, Context()).task == "orientation: bars stands for CIFAR-10"

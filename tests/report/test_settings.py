@@ -1,6 +1,5 @@
 import re
 
-import pytest
 from markupsafe import escape
 
 from harness.core.verdict import RecipeUsed, Searched
@@ -95,7 +94,6 @@ def rows_of(markup):
     return re.findall(r'<tr class="row-[^"]*">.*?</tr>', markup)
 
 
-@pytest.mark.paper
 def test_both_backends_stand_under_one_another_for_each_hypothesis():
     gpu = part(page.section(by_both_backends()), "Released checkpoints (gpu)")
     assert gpu.count('class="sources"') == 1

@@ -33,7 +33,6 @@ def broken_run():
     return replace(good, checkpoint=replace(good.checkpoint, sha256="0" * 64))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("jobs", [0, 2])
 def test_results_are_computed_stored_and_then_looked_up(tmp_path, jobs):
     wanted = runs(3)
@@ -51,7 +50,6 @@ def test_results_are_computed_stored_and_then_looked_up(tmp_path, jobs):
     assert again.results(wanted) == results
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_failure_is_told_to_who_needs_the_run_and_to_nobody_else(tmp_path, jobs):
     good, bad = runs(1), broken_run()
@@ -86,7 +84,6 @@ print(len(results))
 """
 
 
-@pytest.mark.paper
 def test_of_many_processes_exactly_one_computes_a_run_and_none_waits_idle(tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-c", RACER, str(tmp_path / "home"), str(log)]
@@ -95,7 +92,6 @@ def test_of_many_processes_exactly_one_computes_a_run_and_none_waits_idle(tmp_pa
     assert sorted(log.read_text().split()) == sorted(run.id for run in runs(6, steps=20))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_while_a_run_is_computed_elsewhere_the_others_are_computed_here(tmp_path, jobs):
     store, wanted = Store(tmp_path), runs(3)
@@ -131,7 +127,6 @@ executor.results(runs(2))
 """
 
 
-@pytest.mark.paper
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     worker = int(parent.stdout.readline())
@@ -171,7 +166,6 @@ def trains(home, run):
     return history.exists() and bool(history.read_text())
 
 
-@pytest.mark.paper
 def test_a_worker_whose_parent_is_killed_saves_its_run(tmp_path):
     (wanted,) = runs(1, steps=100_000)
     command = [sys.executable, "-c", ORPHAN_IN_A_RUN, str(tmp_path)]
@@ -186,7 +180,6 @@ def test_a_worker_whose_parent_is_killed_saves_its_run(tmp_path):
     assert saved(states)
 
 
-@pytest.mark.paper
 def test_after_a_signal_a_worker_begins_no_run_that_was_handed_to_it_already(tmp_path):
     executor, wanted = Executor(Store(tmp_path), 1), runs(2, steps=100_000)
     executor.plan(wanted)
@@ -215,7 +208,6 @@ def test_one_process_at_a_time_computes_on_an_accelerator(tmp_path):
         pass
 
 
-@pytest.mark.paper
 def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
     executor = Executor(Store(tmp_path), 1)
     wanted = runs(1, steps=100_000)
@@ -234,7 +226,6 @@ def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
     assert list(tmp_path.glob("runs/**/*.json")) == []
 
 
-@pytest.mark.paper
 def test_after_a_killed_worker_the_session_goes_on(tmp_path):
     executor, (long,), wanted = Executor(Store(tmp_path), 2), runs(1, steps=100_000), runs(3)
     executor.plan([long])
@@ -261,7 +252,6 @@ def no_room(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_result_that_can_t_be_stored_is_given_all_the_same_and_said_once(tmp_path, jobs):
     wanted = runs(2)

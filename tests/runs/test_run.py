@@ -13,14 +13,12 @@ from harness.training.api import Execution
 from tests.runs.test_executor import broken_run, runs
 
 
-@pytest.mark.paper
 def test_how_the_batch_was_split_is_not_part_of_the_run(tmp_path):
     (run,) = runs(1)
     first = measure(run, Store(tmp_path), Execution(micro_batch=3))
     assert measure(run, Store(tmp_path), Execution(micro_batch=None)) == first
 
 
-@pytest.mark.paper
 def test_the_result_says_what_it_is(tmp_path):
     (run,) = runs(1)
     steps = []
@@ -35,14 +33,12 @@ def test_the_result_says_what_it_is(tmp_path):
     assert dict(result.environment)["torch"].count(".") >= 2
 
 
-@pytest.mark.paper
 def test_other_weights_than_pinned_are_refused(tmp_path):
     with pytest.raises(ClaimsError, match="expected .* with sha256 0000000000000000..., found .* restore the file"):
         measure(broken_run(), Store(tmp_path))
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.paper
 def test_a_missing_file_is_one_line():
     with pytest.raises(ClaimsError, match="expected its weights in .*gone.npz, found: No such file"):
         file_of(replace(checkpoint("micro-vit-l"), file="micro/checkpoints/gone.npz"))

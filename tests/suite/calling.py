@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PAPER = ROOT / "tests" / "paper"
+"""The paper whose tables sessions use, unless the claim files lie beside tables of their own."""
 LOAD = ("-p", "harness.suite.plugin")
 
 CLAIM_FILE = """
@@ -24,7 +26,7 @@ def test_sizes(hypothesis, judge):
     judge(hypothesis)
 """
 HYPOTHESIS = "ViT-B/16 (ImageNet-21k, augreg, 384 px) > ViT-B/32 (ImageNet-21k, augreg, 384 px) on imagenet"
-PUBLISHED = {"published/timm", "published/vit-readme/augreg"}
+PUBLISHED = {"published/csv", "published/readme/augreg"}
 """The publications that have both sides of the hypothesis; in both the larger sequence is better."""
 
 
@@ -38,7 +40,8 @@ def write_claims(folder, text=CLAIM_FILE, name="test_mine.py"):
 def call(folder, *arguments, home=None, **environment):
     """Run pytest in a folder, in a process of its own, and return what it did."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "VIT_CLAIMS"))}
-    added = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "VIT_CLAIMS_HOME": str(home or folder / ".home")}
+    added = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "VIT_CLAIMS_PAPER": str(PAPER)}
+    added["VIT_CLAIMS_HOME"] = str(home or folder / ".home")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)],
         cwd=folder,

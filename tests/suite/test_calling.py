@@ -4,12 +4,26 @@ import shutil
 
 import pytest
 
-from tests.suite.calling import CLAIM_FILE, HYPOTHESIS, LOAD, ROOT, call, refused, reported, verdicts, write_claims
+from tests.suite.calling import (
+    CLAIM_FILE,
+    HYPOTHESIS,
+    LOAD,
+    PAPER,
+    ROOT,
+    call,
+    refused,
+    reported,
+    verdicts,
+    write_claims,
+)
 
+CONFTEST = """
+def pytest_addoption(pluginmanager):
+    pluginmanager.import_plugin("harness.suite.plugin")
+"""
 PUBLISHED = ("-m", "published", "-q")
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "cwd, arguments, report",
     [
@@ -37,7 +51,6 @@ def test_a_claim_file_is_judged_wherever_it_lies(tmp_path, cwd, arguments, repor
     assert f"report: {tmp_path / report / 'report.html'}" in done.stdout
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", ["../out", "out"])
 def test_a_report_folder_stays_where_it_is_the_second_time(tmp_path, name):
     write_claims(tmp_path / "a" / "mine")
@@ -48,32 +61,35 @@ def test_a_report_folder_stays_where_it_is_the_second_time(tmp_path, name):
     assert len((tmp_path / "a" / "mine" / name / "history.jsonl").read_text().splitlines()) == 2 * 3  # claim, verdicts
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "cwd, arguments",
     [
-        ("docs", ("../claims/test_claim2.py",)),
-        (".", ("claims/test_claim2.py", "--rootdir", "claims")),
-        ("claims", ("test_claim2.py", "-c", "/dev/null")),
-        ("..", ("{root}/claims/test_claim2.py", "-n", "2")),
-        ("docs", ("--pyargs", "claims.test_claim2", "-p", "harness.suite.plugin")),
+        ("docs", ("../paper/test_claim2.py",)),
+        (".", ("paper/test_claim2.py", "--rootdir", "paper")),
+        ("paper", ("test_claim2.py", "-c", "/dev/null")),
+        ("..", ("{root}/paper/test_claim2.py", "-n", "2")),
+        ("docs", ("--pyargs", "paper.test_claim2")),
     ],
 )
-def test_the_project_s_own_claims_are_judged_from_anywhere(tmp_path, cwd, arguments):
-    asked = [argument.format(root=ROOT) for argument in arguments]
-    done = call(
-        ROOT / cwd, *asked, *PUBLISHED, "-k", "pets and SAM or pets", "--report-dir", tmp_path, home=tmp_path / "home"
-    )
+def test_a_paper_s_claims_are_judged_by_its_tables_from_anywhere(tmp_path, cwd, arguments):
+    root = tmp_path / "project"
+    shutil.copytree(PAPER, root / "paper")
+    (root / "docs").mkdir()
+    figures = root / "paper" / "published" / "figures.json"
+    figures.write_text(figures.read_text().replace("small-pictures", "moved"))
+    sources = root / "paper" / "published" / "sources.toml"
+    sources.write_text(sources.read_text().replace("[small-pictures]", "[moved]"))
+    asked = [argument.format(root=root) for argument in arguments]
+    found = {"report": tmp_path / "report", "home": tmp_path / "home"}
+    options = (*PUBLISHED, "-k", "pets", "--report-dir", found["report"])
+    done = call(root / cwd, *LOAD, *asked, *options, home=found["home"], PYTHONPATH=f"{ROOT}:{root}")
     assert done.returncode == 0, done.stdout + done.stderr
-    found = verdicts(tmp_path)
-    assert len(found) == 6
-    assert all("on pets" in hypothesis for hypothesis, _ in found)
+    assert {source for _, source in verdicts(found["report"])} == {"published/moved/table-5"}
 
 
-@pytest.mark.paper
 def test_a_conftest_found_during_the_collection_loads_the_plugin(tmp_path):
     write_claims(tmp_path / "deep" / "mine")
-    shutil.copy(ROOT / "claims" / "conftest.py", tmp_path / "deep" / "mine")
+    (tmp_path / "deep" / "mine" / "conftest.py").write_text(CONFTEST)
     done = call(tmp_path, *PUBLISHED)
     assert done.returncode == 0, done.stdout + done.stderr
     assert reported(tmp_path / "reports")
@@ -95,7 +111,6 @@ def test_without_the_plugin_a_claim_file_says_which_one_it_needs(tmp_path):
     assert "fixture" not in done.stdout
 
 
-@pytest.mark.paper
 def test_hypotheses_stated_in_a_class_are_judged(tmp_path):
     head, _, test = CLAIM_FILE.partition("@CLAIM")
     body = f"@CLAIM{test}".replace("test_sizes(", "test_sizes(self, ").replace("\n", "\n    ")
@@ -105,7 +120,6 @@ def test_hypotheses_stated_in_a_class_are_judged(tmp_path):
     assert reported(tmp_path / "reports")
 
 
-@pytest.mark.paper
 def test_two_files_that_state_one_claim_keep_each_other_s_verdicts(tmp_path):
     write_claims(tmp_path)
     swapped = CLAIM_FILE.replace("Better(B16, than=B32", "Better(B32, than=B16")
@@ -114,7 +128,6 @@ def test_two_files_that_state_one_claim_keep_each_other_s_verdicts(tmp_path):
     assert len(verdicts(tmp_path / "reports")) == 4
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, environment, missing",
     [
@@ -137,7 +150,6 @@ def test_verdicts_and_tables_come_whatever_plugins_are_loaded(tmp_path, argument
     assert stated in (tmp_path / "reports" / "report.html").read_text()
 
 
-@pytest.mark.paper
 def test_without_a_terminal_what_is_missing_is_said_on_stderr(tmp_path):
     write_claims(tmp_path)
     done = call(tmp_path, *LOAD, "-m", "published", "-p", "no:terminal", "-p", "no:html")
@@ -177,7 +189,6 @@ def pytest_runtest_protocol(item):
 """
 
 
-@pytest.mark.paper
 def test_verdicts_of_tests_that_run_in_forked_processes_are_reported(tmp_path):
     """As pytest-forked does, which does not run with this pytest."""
     write_claims(tmp_path)
@@ -187,7 +198,6 @@ def test_verdicts_of_tests_that_run_in_forked_processes_are_reported(tmp_path):
     assert reported(tmp_path / "reports")
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("arguments, code", [(("-k", "nothing"), 5), (("--co",), 0), (("test_other.py",), 0)])
 def test_a_session_that_judges_nothing_leaves_the_report_as_it_was(tmp_path, arguments, code):
     write_claims(tmp_path)
@@ -198,7 +208,6 @@ def test_a_session_that_judges_nothing_leaves_the_report_as_it_was(tmp_path, arg
     assert {path: path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("marks, code", [("gpu", 1), ("gpu and not micro", 1), ("gpu or published", 0)])
 def test_a_session_for_the_released_checkpoints_that_judges_nothing_fails_and_says_so_first(tmp_path, marks, code):
     write_claims(tmp_path)
@@ -218,7 +227,6 @@ def test_collection_errors_leave_the_report_as_it_was(tmp_path):
     assert not (tmp_path / "reports").exists()
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize("environment", [{"WORLD_SIZE": "2", "RANK": "0"}, {"RANK": "1"}], ids=str)
 def test_a_launcher_s_variables_are_refused_at_once(tmp_path, environment, workers):

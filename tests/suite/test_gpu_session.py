@@ -106,7 +106,6 @@ def entries(suite, home="home"):
     return {path.name: path.stat().st_mtime_ns for path in (suite.root / home).glob("runs/*/*.json")}
 
 
-@pytest.mark.paper
 def test_released_checkpoints_are_fine_tuned_and_judged(suite):
     done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
     assert "error" not in done.stdout.splitlines()[-1], done.stdout
@@ -128,7 +127,6 @@ def test_released_checkpoints_are_fine_tuned_and_judged(suite):
     assert len(entries(suite)) == 9
 
 
-@pytest.mark.paper
 def test_what_is_missing_or_means_nothing_is_not_run_with_the_reason(suite):
     _, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
     reasons = {name: (verdict["verdict"], verdict["reason"]) for name, verdict in verdicts.items()}
@@ -143,7 +141,6 @@ def test_what_is_missing_or_means_nothing_is_not_run_with_the_reason(suite):
         assert reason in found
 
 
-@pytest.mark.paper
 def test_stored_runs_are_judged_without_an_accelerator_and_without_computing(suite):
     _, first = suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
     before = entries(suite)
@@ -157,7 +154,6 @@ def test_stored_runs_are_judged_without_an_accelerator_and_without_computing(sui
     assert not entries(suite, "empty")
 
 
-@pytest.mark.paper
 def test_a_learning_rate_is_searched_on_the_dev_split_and_recorded(suite):
     _, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "searched", "--seeds", "1", "-k", "Large")
     verdict = verdicts["ViT-Tiny (Large) > ViT-Tiny (Small) on stripes"]
@@ -174,7 +170,6 @@ def test_a_learning_rate_is_searched_on_the_dev_split_and_recorded(suite):
     assert "conditional on one run of each side" in verdict["method"]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_a_session_that_is_stopped_saves_its_runs_and_says_so(suite, workers):
     home = f"stopped{len(workers)}"
@@ -190,7 +185,6 @@ def test_a_session_that_is_stopped_saves_its_runs_and_says_so(suite, workers):
     assert list((suite.root / home / "work" / "states").glob("*/step-*"))
 
 
-@pytest.mark.paper
 def test_runs_that_diverge_leave_a_hypothesis_open_and_are_recorded(suite):
     done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "wild", "-k", "BiT and stripes", report="wild")
     assert "1 xfailed" in done.stdout, done.stdout
@@ -203,7 +197,6 @@ def test_runs_that_diverge_leave_a_hypothesis_open_and_are_recorded(suite):
     assert [float(rate) for rate in used] == [1e9, 1e9]
 
 
-@pytest.mark.paper
 def test_a_grid_of_which_every_rate_diverges_is_recorded(suite):
     _, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "all-wild", "-k", "Large", report="all-wild")
     verdict = verdicts["ViT-Tiny (Large) > ViT-Tiny (Small) on stripes"]
@@ -214,7 +207,6 @@ def test_a_grid_of_which_every_rate_diverges_is_recorded(suite):
     ] == [(name, rate, None, False) for name in ("tiny-vit-large", "tiny-vit") for rate in (1e9, 1e10)]
 
 
-@pytest.mark.paper
 def test_weights_trained_anew_are_judged_anew(suite):
     mine = suite.root / "changing"
     shutil.copytree(suite.root / "tables", mine)
@@ -231,7 +223,6 @@ def test_weights_trained_anew_are_judged_anew(suite):
     assert len(old & new) == 1  # the smaller network's
 
 
-@pytest.mark.paper
 def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(suite):
     done, verdicts = suite("-m", "gpu", "--device", "cpu", "--recipe", "evaluate", report="evaluated")
     assert "7 skipped" in done.stdout, done.stdout
@@ -244,7 +235,6 @@ def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(su
     )
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_without_an_accelerator_it_is_a_usage_error(suite, workers):
     done, _ = suite("-m", "gpu", *workers, report="unused")
@@ -254,7 +244,6 @@ def test_without_an_accelerator_it_is_a_usage_error(suite, workers):
     assert not (suite.root / "unused").exists()
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "asked, line",
     [
@@ -272,7 +261,6 @@ def test_what_does_not_exist_is_a_usage_error_and_not_a_session_in_which_nothing
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("table", ["recipes", "checkpoints", "datasets"])
 def test_a_malformed_table_of_the_user_s_own_is_one_line(suite, table, tmp_path):
     (tmp_path / f"{table}.toml").write_text("[mine]\nnonsense = 1\n")
@@ -281,7 +269,6 @@ def test_a_malformed_table_of_the_user_s_own_is_one_line(suite, table, tmp_path)
     assert re.search(rf"^.*{table}.toml \[mine\]: unknown key 'nonsense'", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_a_plan_computes_nothing_and_knows_what_is_stored(suite, workers):
     suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
@@ -296,7 +283,6 @@ def test_a_plan_computes_nothing_and_knows_what_is_stored(suite, workers):
     assert plan["card"]["id"] == "h100"
 
 
-@pytest.mark.paper
 def test_a_session_that_would_cost_too_much_is_refused_before_its_first_run(suite):
     asked = ("-m", "gpu", "--device", "cpu", "--card", "h100", "--recipe", "quick", "--max-gpu-hours", "1e-12")
     for workers in ((), ("-n", "2")):

@@ -41,7 +41,6 @@ ALL = ("published/x", "micro", "gpu/notebook")
 GPU = ("-m", "gpu", "--device", "cpu")
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -71,7 +70,6 @@ def test_an_option_that_does_nothing_is_refused(arguments, line):
     assert "\n" not in told
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -95,7 +93,6 @@ def test_a_value_that_no_session_can_use_is_refused(arguments, line):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, sources",
     [
@@ -114,7 +111,6 @@ def test_an_option_that_does_something_is_taken(arguments, sources):
     assert refusal(parsed(*arguments), selected(*sources)) == ""
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "arguments, line",
     [
@@ -139,7 +135,6 @@ def test_a_selection_reaches_the_controller_whole():
         selection_of(b"{")
 
 
-@pytest.mark.paper
 def test_recipes_and_seeds_reach_the_questions(tmp_path):
     write_claims(tmp_path)
     done = call(tmp_path, *LOAD, "-q", "-m", "not micro", "--recipe", "paper", "--seeds", "1", "--jobs", "1")

@@ -3,13 +3,13 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.suite.calling import LOAD, PAPER, ROOT
 
 CLAIM_FILE = """
 from harness.core.claim import Claim
@@ -34,9 +34,9 @@ JFT = Contender("ViT-L/16", "JFT-300M"), Contender("BiT-R152x4", "JFT-300M")
 def test_open(hypothesis, judge):
     judge(hypothesis)
 """
-# Two publications have both sides: timm's results and the authors' README.
-RECORDS = '''"published/timm" = "REFUTED: as published"
-"published/vit-readme/augreg" = "REFUTED: as published"'''
+# Two publications have both sides: a library's results and a README.
+RECORDS = '''"published/csv" = "REFUTED: as published"
+"published/readme/augreg" = "REFUTED: as published"'''
 
 
 @pytest.fixture
@@ -75,7 +75,6 @@ def against(better, than):
     return f'[test_t."{a} > {b} on imagenet"]\n{RECORDS}\n'
 
 
-@pytest.mark.paper
 def test_verdicts_become_outcomes(suite):
     done = suite("-m", "not micro")
     # B/16 > B/32 holds, the reverse is refuted, the JFT comparison is open and can't be run.
@@ -87,7 +86,6 @@ def test_verdicts_become_outcomes(suite):
     assert (gpu["verdict"], gpu["reason"]) == ("NOT VERIFIABLE", "JFT-300M: never released")
 
 
-@pytest.mark.paper
 def test_what_is_recorded_is_expected_and_a_change_of_verdict_fails(suite):
     refuted = against("B/32", "B/16")
     assert suite("-m", "published", known=refuted).returncode == 0
@@ -102,7 +100,6 @@ def test_what_is_recorded_is_expected_and_a_change_of_verdict_fails(suite):
         assert f"ViT-{failing}" in done.stdout
 
 
-@pytest.mark.paper
 def test_strict_verdicts_fail_what_is_not_decided(suite):
     known = against("B/32", "B/16")
     done = suite("-m", "published", "--strict-verdicts", known=known)
@@ -117,14 +114,12 @@ def test_a_malformed_record_stops_the_collection_in_one_line(suite):
     assert "expected \"VERDICT: reason with figures\", found 'REPRODUCED'" in done.stdout
 
 
-@pytest.mark.paper
 def test_the_report_lies_where_it_is_told_relative_to_rootdir(suite):
     assert suite("-m", "not micro", "-k", "JFT", "--report-dir", "elsewhere").returncode == 0
     assert (suite.root / "elsewhere" / "report.html").exists()
     assert not (suite.root / "reports").exists()
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize(
     "arguments, message",
@@ -146,7 +141,6 @@ def test_bad_options_are_usage_errors(suite, arguments, message, workers):
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
-@pytest.mark.paper
 def test_two_workers_reach_the_same_verdicts(suite):
     contents = []
     for workers in ((), ("-n", "2")):
@@ -156,7 +150,6 @@ def test_two_workers_reach_the_same_verdicts(suite):
     assert contents[0] == contents[1]
 
 
-@pytest.mark.paper
 def test_collecting_and_the_project_s_own_tests_write_no_report(suite):
     assert suite("--collect-only").returncode == 0
     assert not (suite.root / "reports").exists()
@@ -169,9 +162,9 @@ def test_collecting_and_the_project_s_own_tests_write_no_report(suite):
     assert not (suite.root / "reports").exists()
 
 
-@pytest.mark.paper
 def test_published_evidence_imports_no_framework(tmp_path):
-    arguments = ["claims", "-m", "published", "-q", "--report-dir", str(tmp_path), "-p", "no:cacheprovider"]
+    claims = shutil.copytree(PAPER, tmp_path / "paper")
+    arguments = [*LOAD, str(claims), "-m", "published", "-q", "--report-dir", str(tmp_path), "-p", "no:cacheprovider"]
     code = (
         f"import sys, pytest\npytest.main({arguments})\n"
         "print([m for m in ('torch', 'timm', 'jax', 'transformers', 'torchvision', 'sklearn') if m in sys.modules])"

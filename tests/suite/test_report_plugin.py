@@ -5,13 +5,10 @@ from types import SimpleNamespace
 import pytest
 from markupsafe import escape
 
-from claims import test_claim2
-from harness.evidence.questions import EvidenceRequest, answer
 from harness.report.verdict_store import load
-from harness.suite.plugin import questions_in
 from harness.suite.report_plugin import ReportPlugin
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, store
-from tests.report.suite import CLAIMS, ROOT, record_of, run, write_suite
+from tests.report.suite import CLAIMS, record_of, run, write_suite
 
 LATER = "2026-05-05T05:05:05+00:00"
 
@@ -128,26 +125,6 @@ def test_verdicts_that_the_history_can_t_take_are_in_the_record(finished, tmp_pa
     assert f"Problem: {folder / 'reports' / 'history.jsonl'}: expected to append" in done.stdout
     assert (folder / "reports" / "history.jsonl").read_bytes() == 3 * history
     assert {one.date for one in load(folder / "reports").verdicts.values()} == {LATER}
-
-
-def test_two_workers_report_of_the_project_s_own_claims_what_the_evidence_says(tmp_path):
-    options = ("-n", "2", "--report-dir", str(tmp_path / "reports"), "--home", str(tmp_path / "home"))
-    done = run(ROOT, "claims/test_claim2.py", "-m", "published", "-k", "pets or cifar100", *options)
-    assert done.returncode in (0, 1), done.stdout + done.stderr  # as recorded or not
-    assert "INTERNALERROR" not in done.stdout
-    asked = [
-        question
-        for question in questions_in(test_claim2, test_claim2.CLAIM, EvidenceRequest())
-        if question.source.kind == "published" and question.hypothesis.on in ("pets", "cifar100")
-    ]
-    # None of a published figure is computed: nothing provides results.
-    expected = [dataclasses.replace(answer(question, None), date="") for question in asked]
-    found = load(tmp_path / "reports")
-    assert len(expected) >= 6
-    assert {key: dataclasses.replace(one, date="") for key, one in found.verdicts.items()} == {
-        one.key: one for one in expected
-    }
-    assert list(found.claims.values()) == [test_claim2.CLAIM]
 
 
 def test_nasty_names_reach_the_page_as_text(nasty):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.data import making
+from tests.suite.calling import LOAD, PAPER, ROOT
 
-ROOT = Path(__file__).parents[2]
 LONG = "[long]\nbatch_size = 8\nresolution = 32\nsteps = 1000000\nlearning_rate = 0.01\n"
-SUITE = ("pytest", "claims/test_claim1.py", "-m", "micro", "--jobs", "2", "-q", "-p", "no:cacheprovider")
+SUITE = ("-m", "micro", "--jobs", "2", "-q", "-p", "no:cacheprovider")
 RUN = ("harness", "run", "--checkpoint", "micro-vit-l", "--dataset", "digits-5", "--recipe", "long")
 
 
@@ -65,7 +66,6 @@ def wait_for_none(group):
     return of_group(group)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("pause", [0.0, 0.1])
 def test_a_run_ends_in_one_line(pause, tmp_path):
     making.put(tmp_path / "tables" / "recipes.toml", LONG)
@@ -79,11 +79,12 @@ def test_a_run_ends_in_one_line(pause, tmp_path):
     assert not wait_for_none(process.pid)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_a_session_writes_its_report_and_leaves_no_worker(pause, tmp_path):
     home = tmp_path / "home"
-    process = started(home, *SUITE, "--report-dir", tmp_path / "reports")
+    claims = shutil.copytree(PAPER, tmp_path / "paper")
+    claim_file = claims / "test_claim1.py"
+    process = started(home, "pytest", *LOAD, claim_file, *SUITE, "--report-dir", tmp_path / "reports")
     out, err = stopped_twice(process, home, "runs/*/*.json", pause)
     assert process.returncode == 2, out + err
     assert "Traceback" not in out + err

@@ -54,7 +54,6 @@ def run_of(changed, backend):
     return Run(checkpoint("micro-vit-s"), dataset("digits-5"), changed, seed=7, backend=backend)
 
 
-@pytest.mark.paper
 def test_one_size_of_images_is_normalised_channel_by_channel(split):
     found = to_inputs(split.images, 12, how())
     assert found.movedim(1, 3).numpy() == pytest.approx(wanted(stored(split)), abs=1e-5)
@@ -62,7 +61,6 @@ def test_one_size_of_images_is_normalised_channel_by_channel(split):
     assert (low, high) == pytest.approx((min(-m / s for m, s in zip(MEAN, STD, strict=True)), (1 - 0.406) / 0.225))
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("flip", [False, True], ids=["prepared once", "sampled"])
 def test_training_batches_are(split, flip):
     """A flipped image of both halves alike is itself, so that what was drawn need not be known."""
@@ -82,7 +80,6 @@ def test_training_batches_are(split, flip):
         assert found.dtype == np.float32
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("changed", [{}, {"test_interpolation": "bicubic", "test_antialias": True}])
 def test_test_inputs_are(split, changed):
     recipe_of = how(test_resolution=9, **changed)

@@ -65,7 +65,6 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.paper
 def test_the_bar_shows_the_step_and_its_figures_and_a_resumed_run_begins_where_it_is(monkeypatch):
     (run,) = runs(1, steps=50)
     shown = Terminal()
@@ -79,7 +78,6 @@ def test_the_bar_shows_the_step_and_its_figures_and_a_resumed_run_begins_where_i
     assert run.label in text
 
 
-@pytest.mark.paper
 def test_the_bar_is_quiet_when_not_on_a_terminal(capsys):
     (run,) = runs(1)
     with bar(run) as on_step:

@@ -15,7 +15,6 @@ FRAMEWORKS = ["torch", "jax"]
 FAMILIES = ["micro-vit-s", "micro-bit-s"]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_update_that_ruins_the_weights_after_the_last_loss_is_a_divergence(name, framework):
@@ -29,7 +28,6 @@ def test_an_update_that_ruins_the_weights_after_the_last_loss_is_a_divergence(na
     assert str(outcome.diverged) == "logits were not finite after 1 steps (last learning rate 3.4e+38)"
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_checkpoint_whose_logits_overflow_is_not_scored(framework):
     a_run = run("micro-vit-s", framework, steps=0, learning_rate=None, learning_rates="", warmup_steps=0)

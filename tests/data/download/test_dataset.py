@@ -21,6 +21,20 @@ from tests.data import making
 from tests.data.readers.test_cifar import archive10
 from tests.fetch.server import COMMIT, Fault, running
 
+VALUES = {"classes": 10, "train": 100, "test": 10, "dev_fraction": 0.2}
+OTHERS = {
+    name: Entry(name, name, reader=name.removeprefix("vtab-"), **VALUES)
+    for name in ("vtab-caltech101", "vtab-clevr-count", "vtab-clevr-distance", "vtab-svhn")
+}
+"""Datasets of readers that the table has none of."""
+LISTS = tuple(f"sun397_tfds_{part}.txt" for part in ("tr", "va", "te"))
+ARCHIVE, ADDRESS = "SUN397.tar.gz", "http://vision.example.org/SUN397.tar.gz"
+SUN = Entry(
+    *("sun", "Scenes", "sun397"),
+    **VALUES,
+    files=((ARCHIVE, f"md5:{'0' * 32}"), *((name, "") for name in LISTS)),
+    sources=((ARCHIVE, ADDRESS),),
+)
 BREEDS = {"train": ((1, "Abyssinian"), (2, "beagle")), "test": ((1, "Abyssinian"), (2, "beagle"))}
 
 
@@ -116,7 +130,8 @@ def served(server, name, files, **changed):
     """An entry of the table whose files are these, on a server."""
     md5s = tuple((file, f"md5:{hashlib.md5(content).hexdigest()}") for file, content in files.items())
     sources = tuple((file, server.serve(f"/{name}/{file}", content)) for file, content in files.items())
-    return dataclasses.replace(entries()[name], files=md5s, sources=sources, **changed)
+    found = entries().get(name) or OTHERS[name]
+    return dataclasses.replace(found, files=md5s, sources=sources, **changed)
 
 
 @pytest.fixture
@@ -124,7 +139,6 @@ def small(server, tmp_path):
     return served(server, "pets", pets(tmp_path / "made"), classes=2, train=2, test=2)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "name, make, sizes",
     [
@@ -159,18 +173,6 @@ def test_a_dataset_is_laid_where_its_reader_looks_and_only_once(server, tmp_path
     assert [path.stat().st_mtime_ns for path in sorted(root.rglob("*"))] == stamps
 
 
-@pytest.mark.paper
-def test_tasks_of_one_published_file_share_its_download():
-    keys = {name: materials(entries()[name], Path("/nowhere"))[0].key for name in entries() if "clevr" in name}
-    assert set(keys.values()) == {"clevr-count/CLEVR_v1.0.zip"}
-    for name in ("smallnorb-azimuth", "smallnorb-elevation"):
-        keys = [material.key.partition("/")[0] for material in materials(entries()[f"vtab-{name}"], Path("/nowhere"))]
-        assert keys == ["smallnorb-azimuth"] * 4
-    (first,), (second,) = (materials(entries()[name], Path("/nowhere")) for name in ("cifar100", "vtab-cifar100"))
-    assert first == second
-
-
-@pytest.mark.paper
 def test_another_digest_than_the_published_is_refused_and_the_download_removed(server, small, tmp_path):
     wrong = dataclasses.replace(small, files=(small.files[0], ("annotations.tar.gz", f"md5:{'0' * 32}")))
     root, cache = tmp_path / "pets", tmp_path / "cache"
@@ -184,7 +186,6 @@ def test_another_digest_than_the_published_is_refused_and_the_download_removed(s
     assert len(load_parts(small, root).train) == 2
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("damage", ["cut", "leaves"])
 def test_a_damaged_or_unsafe_archive_leaves_nothing(server, tmp_path, damage):
     files = pets(tmp_path / "made")
@@ -205,7 +206,6 @@ def test_a_damaged_or_unsafe_archive_leaves_nothing(server, tmp_path, damage):
     assert not complete(entry, root)
 
 
-@pytest.mark.paper
 def test_a_flipped_bit_on_the_way_is_refused(server, small, tmp_path):
     server.files["/pets/images.tar.gz"].always = Fault(flip=40)
     with pytest.raises(ClaimsError, match="images.tar.gz: expected a whole archive, found a truncated or damaged one"):
@@ -213,7 +213,6 @@ def test_a_flipped_bit_on_the_way_is_refused(server, small, tmp_path):
     assert not (tmp_path / "pets/images").exists()
 
 
-@pytest.mark.paper
 def test_offline_uses_the_cache_or_says_where_to_put_what(server, small, tmp_path):
     root, cache = tmp_path / "pets", tmp_path / "cache"
     with pytest.raises(ClaimsError, match=r"pets/images.tar.gz: offline: expected .* put the file at .*cache/files"):
@@ -226,7 +225,6 @@ def test_offline_uses_the_cache_or_says_where_to_put_what(server, small, tmp_pat
     assert server.asked == []
 
 
-@pytest.mark.paper
 def test_archives_that_the_user_put_into_the_folder_are_used(server, small, tmp_path):
     root = tmp_path / "pets"
     for name, content in pets(tmp_path / "again").items():
@@ -240,7 +238,6 @@ def test_archives_that_the_user_put_into_the_folder_are_used(server, small, tmp_
     assert (tmp_path / "other" / "images.tar.gz").read_bytes() == b"something else"
 
 
-@pytest.mark.paper
 def test_a_users_own_copy_is_taken_if_it_is_whole_and_never_overwritten(server, small, tmp_path):
     root = tmp_path / "pets"
     making.pets(root, **BREEDS)
@@ -285,7 +282,6 @@ def kill(moment, entry, root, cache, job):
     assert done.returncode == -9, done.stderr
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("moment", ["second archive", "before the moves", "first mark", "first move"])
 def test_a_kill_leaves_nothing_that_is_taken_for_whole_and_the_next_call_mends_it(small, tmp_path, moment):
     root, cache = tmp_path / "pets", tmp_path / "cache"
@@ -302,7 +298,6 @@ def test_a_kill_leaves_nothing_that_is_taken_for_whole_and_the_next_call_mends_i
     assert not (root / ".unpacking").exists()
 
 
-@pytest.mark.paper
 def test_a_kill_while_another_version_is_laid_does_not_make_the_old_one_pass_for_it(server, small, tmp_path):
     root = tmp_path / "pets"
     obtain(small, root, tmp_path / "cache", network=NETWORK)
@@ -318,7 +313,6 @@ def test_a_kill_while_another_version_is_laid_does_not_make_the_old_one_pass_for
     assert len(load_parts(newer, root).train) == 4
 
 
-@pytest.mark.paper
 def test_what_was_taken_away_is_laid_again(server, small, tmp_path):
     root, cache = tmp_path / "pets", tmp_path / "cache"
     obtain(small, root, cache, network=NETWORK)
@@ -328,7 +322,6 @@ def test_what_was_taken_away_is_laid_again(server, small, tmp_path):
     assert len(load_parts(small, root).train) == 2
 
 
-@pytest.mark.paper
 def test_what_has_no_address_says_what_to_put_where(tmp_path):
     for name, entry in entries().items():
         why = by_hand(entry, tmp_path)
@@ -340,16 +333,14 @@ def test_what_has_no_address_says_what_to_put_where(tmp_path):
                     obtain(entry, tmp_path / "none", tmp_path / "cache")
                 assert "\n" not in str(caught.value)
     assert "unpack it into" in by_hand(entries()["vtab-resisc45"], tmp_path)
-    sun = entries()["vtab-sun397"]
-    assert "put them into" in by_hand(sun, tmp_path)
-    for part in ("tr", "va", "te"):
-        making.put(tmp_path / f"sun397_tfds_{part}.txt", "/a/abbey/1.jpg\n")
-    assert by_hand(sun, tmp_path) == ""
-    plain = materials(sun, tmp_path)[0].sources
+    assert "put them into" in by_hand(SUN, tmp_path)
+    for name in LISTS:
+        making.put(tmp_path / name, "/a/abbey/1.jpg\n")
+    assert by_hand(SUN, tmp_path) == ""
+    plain = materials(SUN, tmp_path)[0].sources
     assert [(source.url[:8], source.confirmed) for source in plain] == [("https://", False), ("http://v", True)]
 
 
-@pytest.mark.paper
 def test_a_run_s_dataset_is_fetched_where_it_lies_unless_only_this_machine_may_be_used(
     server, small, tmp_path, monkeypatch
 ):
@@ -365,7 +356,6 @@ def test_a_run_s_dataset_is_fetched_where_it_lies_unless_only_this_machine_may_b
     assert why_not_here(small) == ""
 
 
-@pytest.mark.paper
 def test_a_users_own_folder_or_archive_is_here_or_nobody_knows_where(tmp_path, monkeypatch):
     own = tmp_path / "mine"
     entry = Entry("mine", "Mine", "folder", classes=2, train=2, test=2, dev_fraction=0.5, path=str(own))
@@ -396,7 +386,6 @@ def lay_out_imagenet(server, monkeypatch, count=2, named=2):
     return names
 
 
-@pytest.mark.paper
 def test_imagenets_shards_come_from_the_hub_at_one_commit(server, monkeypatch, tmp_path):
     names = lay_out_imagenet(server, monkeypatch)
     entry, root, cache = entries()["imagenet"], tmp_path / "imagenet", tmp_path / "cache"
@@ -411,7 +400,6 @@ def test_imagenets_shards_come_from_the_hub_at_one_commit(server, monkeypatch, t
     assert len(list((tmp_path / "elsewhere").glob("*.parquet"))) == 2
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("trouble", ["gated", "missing shard", "no hub"])
 def test_without_access_imagenet_is_one_line_that_says_what_to_do(server, monkeypatch, tmp_path, trouble):
     monkeypatch.setitem(sys.modules, "gdown", None)

@@ -18,7 +18,6 @@ def test_every_dataset_is_the_one_that_is_pinned(name):
     assert set(data.train.labels) == set(range(dataset(name).classes)) == set(data.test.labels)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     "changed, message",
     [

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from claims.micro.tune import TABLE
-from harness.core.claim import Claim
-from harness.core.hypotheses import Better, Contender, Increasing
-from harness.core.result import Result
+from harness.core.claim import Better, Claim, Contender, Increasing
+from harness.core.paper import paper
+from harness.core.specs import Result
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import checkpoint_of, proxies
 from harness.evidence.questions import answer, questions
@@ -67,7 +66,7 @@ def test_a_rise_is_judged_step_by_step():
 
 
 def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
-    rates = json.loads(TABLE.read_text())["chosen"]
+    rates = json.loads((paper().folder / "micro" / "learning_rates.json").read_text())["chosen"]
     for runs in micro.runs(Better(VIT, than=BIT, on="flowers102")).values():
         for run in runs.runs:
             assert run.recipe.learning_rate == rates[run.checkpoint.id][run.dataset.id]

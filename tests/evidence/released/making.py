@@ -2,12 +2,12 @@
 
 import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from harness.core.paper import paper
-
+WEIGHTS = Path(__file__).parents[2] / "paper" / "micro" / "checkpoints"
 ZOO = """
 [tiny-vit]
 family = "vit"
@@ -15,7 +15,7 @@ architecture = "ViT-Tiny"
 pretrained_on = "Small"
 layout = "vit-npz"
 resolution = 32
-classes = 100
+classes = 12
 file = "vit-m.npz"
 
 [tiny-vit-large]
@@ -24,7 +24,7 @@ architecture = "ViT-Tiny"
 pretrained_on = "Large"
 layout = "vit-npz"
 resolution = 32
-classes = 500
+classes = 14
 file = "vit-l.npz"
 
 [tiny-bit]
@@ -33,7 +33,7 @@ architecture = "BiT-Tiny"
 pretrained_on = "Small"
 layout = "bit-npz"
 resolution = 32
-classes = 100
+classes = 12
 file = "bit-m.npz"
 
 [tiny-lost]
@@ -110,7 +110,7 @@ def tables(folder):
     for name, text in (("checkpoints", ZOO), ("datasets", DATASETS), ("recipes", RECIPES)):
         (folder / f"{name}.toml").write_text(text)
     for name in ("vit-m", "vit-l", "bit-m"):
-        shutil.copy(paper().folder / "micro" / "checkpoints" / f"{name}.npz", folder)
+        shutil.copy(WEIGHTS / f"{name}.npz", folder)
     for part, count, first in (("train", 20, 0), ("test", 15, 1000)):
         for across in (0, 1):
             place = folder / "stripes" / part / ("down", "across")[across]

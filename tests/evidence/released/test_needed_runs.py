@@ -27,7 +27,6 @@ def asked(protocol, *sides):
     return [Question(claim, Better(a, than=b, on="stripes"), Source("gpu", protocol), 0.05) for a, b in sides]
 
 
-@pytest.mark.paper
 def test_the_final_runs_of_all_that_is_here_each_once(store):
     found = at_hand(asked("quick", (VIT, BIT), (BIT, VIT), (VIT, LOST)), 3, store, ["torch"])
     assert sorted((run.checkpoint.id, run.seed) for run in found) == [
@@ -36,7 +35,6 @@ def test_the_final_runs_of_all_that_is_here_each_once(store):
     assert at_hand(asked("quick", (VIT, BIT)), 3, store, []) == []
 
 
-@pytest.mark.paper
 def test_a_grid_first_and_the_final_runs_once_it_has_chosen(store):
     grid = at_hand(asked("searched", (VIT, BIT)), 3, store, ["torch"])
     assert {run.split for run in grid} == {"dev"}
@@ -50,7 +48,6 @@ def test_a_grid_first_and_the_final_runs_once_it_has_chosen(store):
     assert len(final) == 6
 
 
-@pytest.mark.paper
 def test_weights_are_wanted_once_the_images_are_there(store, tmp_path):
     def rows():
         return [run for run in planned(asked("quick", (VIT, BIT)), 1, store) if run.dataset == "stripes"]

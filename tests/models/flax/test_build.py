@@ -1,6 +1,7 @@
 """Flax models against PyTorch's and against the second implementation in tests/models/reference.py."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -372,15 +373,13 @@ def test_options_that_no_network_has_are_refused():
     assert "expected a rate in [0, 1), found 1.0" in refused(flax_models.network, vit, dropout=1.0)
 
 
-@pytest.mark.paper
 def test_a_checkpoint_with_timms_semantics_is_refused_by_name(weights):
-    found = checkpoint("augreg2-b16-in21k-in1k-224")
+    found = replace(checkpoint("vit-b16-in21k"), semantics="timm")
     message = refused(loaders.build_checkpoint_flax, found, weights["vit"])
     assert message.startswith(f"{found.id}: expected the reference's semantics")
     assert message.endswith("found timm; use the backend torch")
 
 
-@pytest.mark.paper
 def test_a_checkpoint_loads_as_in_pytorch(weights):
     found = checkpoint("micro-hybrid-m")
     params, architecture = loaders.build_checkpoint_flax(found, weights["hybrid-micro"], classes=3, resolution=48)

@@ -58,7 +58,6 @@ def flat(params):
     return np.concatenate([np.asarray(leaf).ravel() for leaf in jax.tree.leaves(params)])
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("name", "changed"),
     [(name, changed) for changed in RECIPES for name in FAMILIES if changed in ALL_FAMILIES or name == FAMILIES[0]],
@@ -75,7 +74,6 @@ def test_ten_steps_give_pytorchs_losses_and_predictions(name, changed):
     assert ours.predictions.dtype == np.int64
 
 
-@pytest.mark.paper
 def test_each_part_of_a_recipe_changes_the_weights():
     trained = {name: flat(loop(run(**changed)).train().params).sum() for name, changed in RECIPES.items()}
     assert len({float(total) for total in trained.values()}) == len(RECIPES)
@@ -97,7 +95,6 @@ def test_no_field_of_a_recipe_is_unknown_to_the_backend():
     assert {field.name for field in dataclasses.fields(Recipe)} == handled
 
 
-@pytest.mark.paper
 def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it():
     for changed in ({}, {"mixup": 0.3, "flip": True}):
         whole = loop(run(**changed)).train()
@@ -109,7 +106,6 @@ def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it():
             np.testing.assert_allclose(flat(other.params), flat(whole.params), rtol=0, atol=2e-6)
 
 
-@pytest.mark.paper
 def test_dropout_differs_from_step_to_step_and_from_part_to_part_and_is_the_same_again():
     a_run = run(dropout=0.5, learning_rate=1e-9, head="library")
     same = Split(np.zeros((8, 32, 32), np.uint8), np.zeros(8, np.int64))
@@ -124,7 +120,6 @@ def test_dropout_differs_from_step_to_step_and_from_part_to_part_and_is_the_same
     assert losses[8][0] != losses[None][0]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", ["micro-vit-s", "micro-bit-s"])
 def test_a_library_s_head_is_pytorchs(name):
     a_run = run(name, head="library")
@@ -136,7 +131,6 @@ def test_a_library_s_head_is_pytorchs(name):
     assert not np.asarray(head["bias"]).any()
 
 
-@pytest.mark.paper
 def test_bfloat16_is_computed_in_bfloat16():
     exact, half = computed(run()), computed(run(precision="bfloat16"))
     assert half.losses != exact.losses
@@ -144,7 +138,6 @@ def test_bfloat16_is_computed_in_bfloat16():
     assert 0 < (half.predictions != exact.predictions).sum() < 100
 
 
-@pytest.mark.paper
 def test_recomputed_activations_change_nothing_but_the_last_bits():
     kept, recomputed = loop(run()), loop(run())
     recomputed.micro.checkpointing = True
@@ -152,7 +145,6 @@ def test_recomputed_activations_change_nothing_but_the_last_bits():
     np.testing.assert_allclose(recomputed.train().losses, kept.train().losses, rtol=0, atol=1e-6)
 
 
-@pytest.mark.paper
 def test_another_test_size_interpolates_the_positions():
     a_run = run(test_resolution=48)
     params, architecture = network(a_run, weights_of(a_run))
@@ -162,7 +154,6 @@ def test_another_test_size_interpolates_the_positions():
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, moved, expected)))
 
 
-@pytest.mark.paper
 def test_every_example_is_predicted_once_the_last_partial_batch_included():
     a_run = run("micro-bit-s")
     params, architecture = build.load(read(file_of(a_run.checkpoint)))
@@ -176,7 +167,6 @@ def test_every_example_is_predicted_once_the_last_partial_batch_included():
     assert len(set(together)) > 1
 
 
-@pytest.mark.paper
 def test_a_recipe_without_steps_keeps_the_checkpoint_s_head_and_trains_nothing():
     a_run = run("micro-vit-s", steps=0, learning_rate=None, learning_rates="", warmup_steps=0)
     images = synthetic.read("digits").test.images[:30]
@@ -193,7 +183,6 @@ def test_a_recipe_without_steps_keeps_the_checkpoint_s_head_and_trains_nothing()
         fine_tune(other, weights_of(a_run), data, Execution())
 
 
-@pytest.mark.paper
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     a_run = run(learning_rate=1e9, steps=30, clip_norm=None, warmup_steps=0)
     seen = []
@@ -208,7 +197,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     assert found.step == computed(replace(a_run, backend="torch")).diverged.step
 
 
-@pytest.mark.paper
 def test_every_step_is_told(tmp_path):
     seen = []
     a_run = run()
@@ -223,7 +211,6 @@ def test_every_step_is_told(tmp_path):
     assert lines[-1]["loss"] == outcome.losses[-1]
 
 
-@pytest.mark.paper
 def test_what_the_backend_does_not_have_is_refused_by_name():
     a_run = run()
     data = data_of(a_run)
@@ -237,7 +224,6 @@ def test_what_the_backend_does_not_have_is_refused_by_name():
             fine_tune(a_run, weights_of(a_run), data, Execution(device="cuda"))
 
 
-@pytest.mark.paper
 def test_a_measured_run_names_its_framework(tmp_path):
     result = measure(run(steps=2, warmup_steps=0), Store(tmp_path), Execution(folder=tmp_path / "work"))
     said = dict(result.environment)
@@ -302,7 +288,6 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("work")
 
 
-@pytest.mark.paper
 def test_two_devices_give_what_one_gives(folder):
     one = loop(run("micro-hybrid-s")).train()
     flags = f"--xla_force_host_platform_device_count=2 {os.environ['XLA_FLAGS']}"
@@ -313,7 +298,6 @@ def test_two_devices_give_what_one_gives(folder):
     assert (np.array(classes) != computed(run("micro-hybrid-s")).predictions).sum() <= 1
 
 
-@pytest.mark.paper
 def test_the_number_of_cores_changes_no_bit_and_programs_are_compiled_once(folder):
     here = computed(run("micro-hybrid-s"))
     first, _ = in_another_process("one core", "micro-hybrid-s", folder)
@@ -329,7 +313,6 @@ def test_the_number_of_cores_changes_no_bit_and_programs_are_compiled_once(folde
     assert damaged == first
 
 
-@pytest.mark.paper
 def test_a_process_whose_jax_has_started_with_more_threads_is_refused():
     code = """
 import jax, jax.numpy as jnp

@@ -67,7 +67,6 @@ def image(split, example):
     return stored[..., None] if stored.ndim == 2 else stored
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", CROPS)
 def test_every_batch_is_what_preprocessing_gives(split, name, here):
     how = replace(CROPS[name], mean=0.4, std=0.25)
@@ -86,7 +85,6 @@ def test_every_batch_is_what_preprocessing_gives(split, name, here):
         assert 0 <= feed.waiting < 10
 
 
-@pytest.mark.paper
 def test_rows_that_do_not_count_hold_the_first_example_and_partners_are_the_batch_s(split, here):
     how = replace(CROPS["random"], batch_size=7, mixup=0.3)
     layout = Layout.of(7, 3, 2)
@@ -127,7 +125,6 @@ RULES = {
 }
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", RULES)
 def test_test_inputs_are_those_of_preprocessing(name, split, here):
     how = replace(recipe("micro"), **{"resolution": 10, "mean": 0.4, "std": 0.3} | RULES[name])
@@ -139,7 +136,6 @@ def test_test_inputs_are_those_of_preprocessing(name, split, here):
     assert np.array_equal(np.asarray(inputs)[8:], np.asarray(inputs)[[7] * 248])
 
 
-@pytest.mark.paper
 def test_the_batches_come_in_order_and_whole(here):
     split = Split(np.arange(600, dtype=np.uint8)[:, None, None].repeat(14, 1).repeat(14, 2), np.zeros(600, np.int64))
     how = replace(recipe("micro"), resolution=14, mean=0, std=1 / 255)
@@ -149,7 +145,6 @@ def test_the_batches_come_in_order_and_whole(here):
     assert together.tolist() == pytest.approx([n % 256 for n in range(600)], abs=1e-3)
 
 
-@pytest.mark.paper
 def test_another_range_than_the_model_s_is_refused(here):
     bright = Split(np.full((20, 8, 8), 200, np.uint8), np.zeros(20, np.int64))
     with pytest.raises(ClaimsError, match=r"micro-vit-s: expected inputs in \[-1, 1\], .* as if scaled to \[0, 1\]"):
@@ -163,7 +158,6 @@ def test_sizes_of_pixels_that_come_with_a_batch_are_few_and_little_is_filled():
     assert len(set(sizes)) <= 16 * 32
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("side", [7, 16, 33])
 def test_whole_images_are_stretched_as_their_whole_views_are_bit_for_bit(side):
     images = np.random.default_rng(side).integers(0, 256, (6, 16, 16, 3), np.uint8)

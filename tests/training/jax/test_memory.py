@@ -71,7 +71,6 @@ def test_jaxs_own_error_is_known_as_too_little_memory():
         attempted(lambda: 1 / 0)
 
 
-@pytest.mark.paper
 def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(tmp_path):
     a_run = run(**SHORT)
     whole = small(a_run).train()
@@ -90,7 +89,6 @@ def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(tmp_path):
     assert on_a_cpu.get(8) is theirs.get(8) is None
 
 
-@pytest.mark.paper
 def test_activations_are_recomputed_once_even_few_images_do_not_fit():
     a_run = run(**SHORT)
     begun = small(a_run, 1)
@@ -100,20 +98,17 @@ def test_activations_are_recomputed_once_even_few_images_do_not_fit():
     np.testing.assert_allclose(done.losses, small(a_run).train().losses, rtol=0, atol=1e-6)
 
 
-@pytest.mark.paper
 def test_not_even_one_image_is_one_line():
     with pytest.raises(ClaimsError, match="expected memory for one example at a time, found too little"):
         small(run(**SHORT), 0).train()
 
 
-@pytest.mark.paper
 def test_a_size_that_is_asked_for_is_kept_to(tmp_path):
     begun = small(run(**SHORT), 99, Execution(micro_batch=4, folder=tmp_path))
     assert begun.train().micro_batch == 4
     assert not (tmp_path / "micro_batches.json").exists()
 
 
-@pytest.mark.paper
 def test_the_estimate_is_what_the_compiler_says_of_larger_batches():
     a_run = run(batch_size=64)
     begun = small(a_run)

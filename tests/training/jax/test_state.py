@@ -22,8 +22,6 @@ from harness.training.resume import Interrupted, folder_of, saved
 from tests.training.killable_runs import said_until, start, victims_of
 from tests.training.tiny import EVERYTHING, data_of, run, weights_of
 
-pytestmark = pytest.mark.paper  # the killed processes compute on its networks
-
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
 

@@ -66,7 +66,6 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_train_and_predict_as_one_does(name, tmp_path):
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
@@ -126,7 +125,6 @@ except Interrupted as stopped:
 """
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("every", [0, 0.02, 600])
 def test_processes_stop_at_the_same_step_though_losses_come_late_and_one_saves(every, tmp_path):
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
@@ -157,7 +155,6 @@ def test_gradients_are_summed_in_buckets_of_one_type(monkeypatch):
     assert all(torch.equal(tensor, 2 * old) for tensor, old in zip(given, kept, strict=True))
 
 
-@pytest.mark.paper
 def test_a_run_s_precision_is_its_own():
     a, b = torch.randn(4, 4), torch.randn(4, 4)
     for precision, dtype in [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float32", torch.float32)]:

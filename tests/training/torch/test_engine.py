@@ -99,7 +99,6 @@ def plain_loop(a_run):
     return averages, losses
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(
     ("name", "changed"),
     [*((name, changed) for name in FAMILIES[:2] for changed in RECIPES), ("micro-hybrid-s", "as the authors")],
@@ -115,7 +114,6 @@ def test_the_loop_is_the_recipe_written_out(name, changed):
         assert torch.allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.paper
 def test_each_part_of_a_recipe_changes_what_is_trained():
     trained = {}
     for name, changed in RECIPES.items():
@@ -126,7 +124,6 @@ def test_each_part_of_a_recipe_changes_what_is_trained():
     assert len(set(trained.values())) == len(RECIPES)
 
 
-@pytest.mark.paper
 def test_the_head_starts_at_zero_so_the_first_loss_is_that_of_guessing():
     a_run = run()
     losses = fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution()).losses
@@ -135,7 +132,6 @@ def test_the_head_starts_at_zero_so_the_first_loss_is_that_of_guessing():
     assert losses[3] < losses[0]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", ["micro-vit-s", "micro-bit-s"])
 def test_a_library_s_head_is_drawn_from_the_run_s_seed(name):
     heads = []
@@ -150,7 +146,6 @@ def test_a_library_s_head_is_drawn_from_the_run_s_seed(name):
     assert not torch.equal(*heads)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("changed", ["as the authors", "inception crop"])
 def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it(name, changed):
@@ -164,7 +159,6 @@ def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it(name, change
     assert torch.allclose(trained[0], trained[1], rtol=0, atol=1e-9)
 
 
-@pytest.mark.paper
 def test_dropout_is_where_the_authors_have_it_and_differs_from_step_to_step():
     model = load(weights_of(run()))
     set_dropout(model, 0.25)
@@ -179,7 +173,6 @@ def test_dropout_is_where_the_authors_have_it_and_differs_from_step_to_step():
     assert again == losses
 
 
-@pytest.mark.paper
 def test_the_same_run_twice_gives_the_same_predictions():
     a_run = run()
     weights, data = weights_of(a_run), data_of(a_run)
@@ -190,13 +183,11 @@ def test_the_same_run_twice_gives_the_same_predictions():
     assert other.losses != first.losses
 
 
-@pytest.mark.paper
 def test_another_resolution_is_fine_tuned_with_interpolated_positions():
     outcome = fine_tune(run(resolution=48), weights_of(run()), data_of(run()), Execution())
     assert len(outcome.predictions) == 797
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_is_evaluated_at_another_size_than_it_was_trained_at(name):
     a_run = run(name, test_resolution=48)
@@ -209,7 +200,6 @@ def test_a_network_is_evaluated_at_another_size_than_it_was_trained_at(name):
         assert torch.allclose(moved.forward_features(images), wanted, atol=1e-5)
 
 
-@pytest.mark.paper
 def test_a_recipe_without_steps_keeps_the_checkpoint_s_head_and_trains_nothing():
     a_run = run("micro-vit-m", steps=0, learning_rate=None, learning_rates="", warmup_steps=0)
     classes = read(file_of(a_run.checkpoint))["head/kernel"].shape[1]
@@ -227,7 +217,6 @@ def test_a_recipe_without_steps_keeps_the_checkpoint_s_head_and_trains_nothing()
         fine_tune(a_run, weights_of(a_run), data, Execution())
 
 
-@pytest.mark.paper
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     a_run = run(learning_rate=1e9, steps=30, clip_norm=None, warmup_steps=0)
     seen = []
@@ -242,7 +231,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch():
     assert outcome.predictions.size == 0
 
 
-@pytest.mark.paper
 def test_of_losses_that_come_late_the_first_that_is_not_finite_counts():
     a_run = run()
     loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
@@ -253,7 +241,6 @@ def test_of_losses_that_come_late_the_first_that_is_not_finite_counts():
     assert loop.training.losses == [2.0, 1.5]
 
 
-@pytest.mark.paper
 def test_training_leaves_no_gradient_behind():
     a_run = run()
     model = network(a_run, weights_of(a_run))
@@ -261,7 +248,6 @@ def test_training_leaves_no_gradient_behind():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.paper
 def test_what_does_not_fit_is_one_line_that_holds_no_memory(monkeypatch):
     def too_large(run, weights):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore")
@@ -273,7 +259,6 @@ def test_what_does_not_fit_is_one_line_that_holds_no_memory(monkeypatch):
     assert found.value.__context__ is None  # its traceback would hold the network for as long as the line is kept
 
 
-@pytest.mark.paper
 def test_what_is_only_tried_is_not_compiled():
     a_run = run()
     loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
@@ -284,7 +269,6 @@ def test_what_is_only_tried_is_not_compiled():
     assert all(parameter.grad is None for parameter in loop.parameters)
 
 
-@pytest.mark.paper
 def test_every_step_is_told():
     seen = []
     a_run = run()
@@ -296,7 +280,6 @@ def test_every_step_is_told():
     assert 0 <= outcome.waiting < 1
 
 
-@pytest.mark.paper
 def test_bfloat16_is_computed_in_bfloat16_and_is_forgotten_by_the_next_run():
     exact = run()
     weights, data = weights_of(exact), data_of(exact)
@@ -309,7 +292,6 @@ def test_bfloat16_is_computed_in_bfloat16_and_is_forgotten_by_the_next_run():
     assert np.array_equal(again.predictions, first.predictions)
 
 
-@pytest.mark.paper
 def test_float16_scales_its_loss_and_leaves_out_a_step_that_overflows():
     a_run = run()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
@@ -324,7 +306,6 @@ def test_float16_scales_its_loss_and_leaves_out_a_step_that_overflows():
     assert all(torch.equal(w, old) for w, old in zip(skipped.parameters(), before, strict=True))
 
 
-@pytest.mark.paper
 def test_float16_needs_an_accelerator_and_a_device_must_exist():
     with pytest.raises(ClaimsError, match="expected an accelerator for float16, found a CPU"):
         fine_tune(run(precision="float16"), weights_of(run()), data_of(run()), Execution())
@@ -333,7 +314,6 @@ def test_float16_needs_an_accelerator_and_a_device_must_exist():
             fine_tune(run(), weights_of(run()), data_of(run()), Execution(device="cuda"))
 
 
-@pytest.mark.paper
 def test_predicting_says_how_many_images_are_done():
     done = []
     data = data_of(run())

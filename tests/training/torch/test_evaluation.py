@@ -39,7 +39,7 @@ def digits():
     return synthetic.read("digits").test
 
 
-@pytest.mark.parametrize("name", ["micro-bit-l", "micro-hybrid-l"])
+@pytest.mark.parametrize("name", ["micro-bit-l", "micro-hybrid-m"])
 @pytest.mark.parametrize("make", [load, timm_models.stock], ids=["reference", "timm"])
 def test_folding_changes_no_bit_and_is_undone(name, make):
     model = make(read(file_of(checkpoint(name)))).eval()

@@ -63,7 +63,6 @@ def expected(split, recipe, seed, step):
     return np.stack(inputs).transpose(0, 3, 1, 2), split.labels[drawn.index]
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", CROPS)
 @pytest.mark.parametrize("stored", ["many sizes", "colour", "grey"])
 def test_every_batch_is_what_preprocessing_gives(many_sizes, name, stored):
@@ -79,7 +78,6 @@ def test_every_batch_is_what_preprocessing_gives(many_sizes, name, stored):
         assert 0 <= feed.waiting < 10
 
 
-@pytest.mark.paper
 def test_inputs_are_prepared_once_where_nothing_is_random_and_sampled_otherwise(many_sizes):
     kinds = []
     for split, recipe in [(one_size(), CROPS["none"]), (one_size(), CROPS["flip"]), (many_sizes, CROPS["none"])]:
@@ -88,7 +86,6 @@ def test_inputs_are_prepared_once_where_nothing_is_random_and_sampled_otherwise(
     assert kinds == [(Prepared, False), (Sampled, True), (Sampled, False)]
 
 
-@pytest.mark.paper
 def test_pixels_that_come_with_the_batch_give_the_inputs_of_those_on_the_device(monkeypatch):
     split, recipe = one_size(), CROPS["inception"]
     with Feed(split, run_of(recipe), CPU) as feed:
@@ -100,7 +97,6 @@ def test_pixels_that_come_with_the_batch_give_the_inputs_of_those_on_the_device(
             assert torch.equal(feed.batch(step).part(0, 6)[0], inputs)
 
 
-@pytest.mark.paper
 def test_a_feed_begins_at_any_step():
     split, recipe = one_size(), CROPS["inception"]
     with Feed(split, run_of(recipe), CPU) as feed:
@@ -109,7 +105,6 @@ def test_a_feed_begins_at_any_step():
         assert torch.equal(feed.batch(3).part(0, 6)[0], wanted)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", ["none", "inception"])
 def test_mixup_mixes_images_and_labels_of_the_same_two_examples(name):
     split, recipe = one_size(), CROPS[name]
@@ -129,7 +124,6 @@ def test_mixup_mixes_images_and_labels_of_the_same_two_examples(name):
             assert [weight for weight, _ in parts[0][1]] == pytest.approx([share, 1 - share])
 
 
-@pytest.mark.paper
 def test_the_shares_of_two_processes_are_the_batch():
     split, recipe = one_size(), replace(CROPS["inception"], mixup=0.5, batch_size=5)
     with Feed(split, run_of(recipe), CPU) as feed:
@@ -143,7 +137,6 @@ def test_the_shares_of_two_processes_are_the_batch():
             assert len(batch.index) == 5
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", ["none", "flip"])
 def test_images_as_bright_as_from_another_scale_are_refused_at_the_door(name):
     bright = Split(np.full((9, 8, 8, 3), 200, np.uint8), np.zeros(9, np.int64))
@@ -153,7 +146,6 @@ def test_images_as_bright_as_from_another_scale_are_refused_at_the_door(name):
             feed.batch(0).part(0, 9)
 
 
-@pytest.mark.paper
 def test_a_square_cache_is_one_array_on_the_device(tmp_path):
     for number in range(4):
         making.put(tmp_path / f"cat/{number}.png", making.png(number, height=9 + number))

@@ -59,7 +59,6 @@ def trained(a_run, model, execution=None):
     return done, made, torch.cat([w.detach().flatten() for w in made.parameters()])
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("after", [0, 1, 2], ids=["first step", "second step", "third step"])
 @pytest.mark.parametrize("changed", [{}, {"dropout": 0.2}], ids=["", "dropout"])
 def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(after, changed):
@@ -75,7 +74,6 @@ def test_the_batch_is_halved_until_it_fits_and_the_update_is_the_same(after, cha
         assert whole.micro_batch is None
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", ["micro-vit-s", "micro-bit-s", "micro-hybrid-s"])
 def test_activations_are_recomputed_once_even_few_images_do_not_fit(name):
     a_run = run(name)
@@ -86,13 +84,11 @@ def test_activations_are_recomputed_once_even_few_images_do_not_fit(name):
     assert torch.allclose(weights, expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.paper
 def test_not_even_one_image_is_one_line():
     with pytest.raises(ClaimsError, match="expected memory for one example at a time, found too little"):
         trained(run(), lambda model: Small(model, 0))
 
 
-@pytest.mark.paper
 def test_what_fitted_is_tried_first_the_next_time(tmp_path):
     a_run, execution = run(), Execution(folder=tmp_path)
     trained(a_run, lambda model: Small(model, 5), execution)
@@ -108,7 +104,6 @@ def test_what_fitted_is_tried_first_the_next_time(tmp_path):
     assert Remembered(tmp_path, again, "NVIDIA H100").get(14) is None
 
 
-@pytest.mark.paper
 def test_a_whole_batch_that_fitted_says_nothing_of_a_larger_one(tmp_path):
     remembered = Remembered(tmp_path, run(), "card")
     remembered.put(MicroBatch(nn.Identity(), 32))
@@ -116,7 +111,6 @@ def test_a_whole_batch_that_fitted_says_nothing_of_a_larger_one(tmp_path):
     assert remembered.get(64) is None
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("content", ["", "[]", '{"key": 3}', "{"])
 def test_a_damaged_memory_is_no_memory(tmp_path, content):
     (tmp_path / "micro_batches.json").write_text(content)
@@ -185,7 +179,6 @@ def test_a_batch_that_fits_a_cpu_stays_whole_and_a_larger_one_is_split_or_refuse
         fitting_on_cpu(kept, 512, 1000)
 
 
-@pytest.mark.paper
 def test_a_run_on_a_cpu_with_little_memory_is_split_and_trains_alike(monkeypatch):
     from harness.models.npz_layout import read
 

@@ -29,8 +29,6 @@ from harness.training.torch.state import load, restore, save
 from tests.training.killable_runs import said_until, start, victims_of
 from tests.training.tiny import EVERYTHING, data_of
 
-pytestmark = pytest.mark.paper  # the killed processes compute on its networks
-
 CPU = DeviceContext(torch.device("cpu"))
 RUNS = {"micro-vit-s": EVERYTHING, "micro-bit-s": {}}
 
