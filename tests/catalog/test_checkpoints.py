@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog import checkpoints
-from harness.core.claim import Contender
+from harness.catalog import checkpoint_files, checkpoints
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from tests.models.weights import npz
 
@@ -46,7 +46,7 @@ def test_what_was_never_released_says_so_and_cannot_be_fetched(tmp_path):
     jft = [entry for entry in checkpoints.checkpoints().values() if entry.pretrained_on == "JFT-300M"]
     assert len(jft) == 2
     for entry in jft:
-        assert checkpoints.state(entry, tmp_path) == "never released"
+        assert checkpoint_files.state(entry, tmp_path) == "never released"
         assert not entry.sources
         with pytest.raises(ClaimsError, match=entry.id):
             checkpoint_files.file_of(entry, tmp_path)
@@ -62,7 +62,7 @@ def test_sources_keep_their_order_and_their_doubts():
         False,
     ]
     # One place refuses anonymous users: wherever anyone else has the weights, it is not the only source.
-    only = {entry.id for entry in released if checkpoints.only_by_hand(entry)}
+    only = {entry.id for entry in released if checkpoint_files.only_by_hand(entry)}
     assert only == {"sam-l16", "hybrid-r50-l32-in21k"}
 
 
@@ -109,20 +109,20 @@ def test_an_entry_must_lead_to_weights_and_its_doubts_to_its_sources(tmp_path):
 
 def test_a_file_put_into_the_cache_by_hand_is_used_offline(tmp_path):
     entry = checkpoints.checkpoint("vit-b16-in21k")
-    assert checkpoints.state(entry, tmp_path) == "to fetch"
+    assert checkpoint_files.state(entry, tmp_path) == "to fetch"
     with pytest.raises(ClaimsError, match="offline: expected the file in the cache"):
-        checkpoints.file_of(entry, tmp_path, offline=True)
-    put = checkpoints.materials(entry)[0].path(tmp_path)
+        checkpoint_files.file_of(entry, tmp_path, offline=True)
+    put = checkpoint_files.materials(entry)[0].path(tmp_path)
     put.parent.mkdir(parents=True)
     put.write_bytes(npz())
-    assert checkpoints.file_of(entry, tmp_path, offline=True) == put
-    assert (checkpoints.state(entry, tmp_path), checkpoints.size(entry, tmp_path)) == ("fetched", len(npz()))
-    stated = checkpoints.pinned(entry, tmp_path, offline=True)
+    assert checkpoint_files.file_of(entry, tmp_path, offline=True) == put
+    assert (checkpoint_files.state(entry, tmp_path), checkpoint_files.size(entry, tmp_path)) == ("fetched", len(npz()))
+    stated = checkpoint_files.pinned(entry, tmp_path, offline=True)
     assert (stated.sha256, stated.size) == (hashlib.sha256(npz()).hexdigest(), len(npz()))
-    assert checkpoints.materials(entry)[0].sha256 is None
+    assert checkpoint_files.materials(entry)[0].sha256 is None
     put.write_bytes(npz(1))
     with pytest.raises(ClaimsError, match="sha256"):
-        checkpoints.file_of(entry, tmp_path, offline=True)
+        checkpoint_files.file_of(entry, tmp_path, offline=True)
 
 
 def test_a_file_in_the_users_folder_of_weights_is_tried_first(tmp_path, monkeypatch):
@@ -130,38 +130,38 @@ def test_a_file_in_the_users_folder_of_weights_is_tried_first(tmp_path, monkeypa
     folder.mkdir()
     monkeypatch.setenv("VIT_CLAIMS_WEIGHTS", str(folder))
     entry = checkpoints.checkpoint("sam-l16")
-    assert checkpoints.state(entry, cache) == "to fetch"
+    assert checkpoint_files.state(entry, cache) == "to fetch"
     put = folder / "sam-l16.npz"
     for value in (0, 1):  # it may be trained anew
         put.write_bytes(npz(value))
-        assert (checkpoints.state(entry, cache), checkpoints.size(entry, cache)) == ("fetched", len(npz()))
-        assert checkpoints.file_of(entry, cache, offline=True) == put
-        assert checkpoints.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(npz(value)).hexdigest()
-    assert checkpoints.state(checkpoints.checkpoint("sam-b16"), cache) == "to fetch"
+        assert (checkpoint_files.state(entry, cache), checkpoint_files.size(entry, cache)) == ("fetched", len(npz()))
+        assert checkpoint_files.file_of(entry, cache, offline=True) == put
+        assert checkpoint_files.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(npz(value)).hexdigest()
+    assert checkpoint_files.state(checkpoints.checkpoint("sam-b16"), cache) == "to fetch"
     put.unlink()  # a released checkpoint's runs are known where its weights are not
-    assert checkpoints.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(npz(1)).hexdigest()
+    assert checkpoint_files.pinned(entry, cache, offline=True).sha256 == hashlib.sha256(npz(1)).hexdigest()
     monkeypatch.setenv("VIT_CLAIMS_WEIGHTS", str(put))
     with pytest.raises(ClaimsError, match=r"VIT_CLAIMS_WEIGHTS: expected a folder"):
-        checkpoints.materials(entry)
+        checkpoint_files.materials(entry)
 
 
 def test_an_estimate_is_four_bytes_for_each_of_a_networks_parameters():
     # arXiv:2010.11929, table 1: 86M and 307M parameters, without the head (rounded; L/16 has 303M or 304M).
     for name, millions, width in (("vit-b16-in21k", 86, 768), ("vit-l16-in21k", 307, 1024)):
         entry = checkpoints.checkpoint(name)
-        (material,) = checkpoints.materials(entry)
+        (material,) = checkpoint_files.materials(entry)
         body = material.estimate - 4 * entry.classes * (width + 1)
         assert body == pytest.approx(4e6 * millions, rel=0.015)
-    assert checkpoints.estimate(checkpoints.checkpoint("vit-l16-jft")) is None
+    assert checkpoint_files.estimate(checkpoints.checkpoint("vit-l16-jft")) is None
 
 
 def test_a_shipped_file_that_was_changed_is_refused(tmp_path):
     from dataclasses import replace
 
     shipped = checkpoints.checkpoint("micro-vit-l")
-    assert checkpoints.file_of(shipped) == paper().folder / shipped.file
+    assert checkpoint_files.file_of(shipped) == paper().folder / shipped.file
     with pytest.raises(ClaimsError, match="restore the file"):
-        checkpoints.file_of(replace(shipped, sha256="0" * 64))
+        checkpoint_files.file_of(replace(shipped, sha256="0" * 64))
     assert all(entry.file for entry in checkpoints.shipped().values())
     assert "micro-vit-l" in checkpoints.shipped()
 

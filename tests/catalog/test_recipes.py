@@ -7,7 +7,6 @@ import pytest
 from harness.catalog.checkpoints import checkpoints, shipped
 from harness.catalog.recipe_layers import definitions_of, training_examples
 from harness.catalog.recipes import (
-    LEAST_SQUARES,
     all_definitions,
     assemble,
     definitions,

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from harness.catalog import checkpoints
+from harness.catalog import checkpoint_files, checkpoints
 from harness.catalog.claim_files import claims
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.paper import using
 from harness.fetch.sources import Hub, Url
 from tests.claims import PAPER
@@ -57,7 +57,7 @@ def test_vtab_files_are_those_of_the_readme():
         options = part[1:-1].split(",") if part.startswith("{") else [part]
         addresses = [start + option for start in addresses for option in options]
     ours = [
-        checkpoints.materials(entry)[0].sources[0].address
+        checkpoint_files.materials(entry)[0].sources[0].address
         for entry in checkpoints.checkpoints().values()
         if entry.variant.startswith("vtab1k/")
     ]
@@ -93,7 +93,7 @@ def clean(monkeypatch):
 
 
 def sources_of(entry):
-    (material,) = checkpoints.materials(entry)
+    (material,) = checkpoint_files.materials(entry)
     return material.sources
 
 
@@ -122,10 +122,10 @@ def test_what_was_never_released_says_so_and_cannot_be_fetched(tmp_path):
     jft = [entry for entry in checkpoints.checkpoints().values() if entry.pretrained_on == "JFT-300M"]
     assert len(jft) == 15
     for entry in (*jft, checkpoints.checkpoint("hybrid-r50-l16-in21k")):
-        assert checkpoints.state(entry, tmp_path) == "never released"
+        assert checkpoint_files.state(entry, tmp_path) == "never released"
         assert not entry.sources
         with pytest.raises(ClaimsError, match=entry.id):
-            checkpoints.file_of(entry, tmp_path)
+            checkpoint_files.file_of(entry, tmp_path)
 
 
 def test_sources_keep_their_order_and_their_doubts():
@@ -136,7 +136,7 @@ def test_sources_keep_their_order_and_their_doubts():
         doubts = [not source.confirmed for source in sources_of(entry)]
         assert doubts == sorted(doubts), entry.id  # what is known to answer comes first
     # The bucket refuses anonymous users: wherever anyone else has the weights, it is not the only source.
-    only = {entry.id for entry in RELEASED if checkpoints.only_by_hand(entry)}
+    only = {entry.id for entry in RELEASED if checkpoint_files.only_by_hand(entry)}
     assert {"sam-l16", "hybrid-r50-l32-in21k", "hybrid-r26-b32-in21k"} <= only
     assert not {entry.id for entry in RELEASED if entry.timm} & only
 
@@ -146,10 +146,10 @@ def test_an_estimate_is_four_bytes_for_each_of_the_papers_parameters():
     for name, millions in (("vit-b16-in21k", 86), ("vit-l16-in21k", 307), ("vit-h14-in21k", 632)):
         entry = checkpoints.checkpoint(name)
         width = {86: 768, 307: 1024, 632: 1280}[millions]
-        (material,) = checkpoints.materials(entry)
+        (material,) = checkpoint_files.materials(entry)
         body = material.estimate - 4 * entry.classes * (width + 1)
         assert body == pytest.approx(4e6 * millions, rel=0.015)
-    assert checkpoints.estimate(checkpoints.checkpoint("vit-l16-jft")) is None
+    assert checkpoint_files.estimate(checkpoints.checkpoint("vit-l16-jft")) is None
 
 
 def test_a_recommended_augreg_file_without_an_entry_of_its_own_is_timms():

@@ -1,6 +1,7 @@
 """What the doctor finds of the ViT paper's claims."""
 
-from harness.catalog.checkpoints import checkpoint, materials
+from harness.catalog.checkpoint_files import materials
+from harness.catalog.checkpoints import checkpoint
 from harness.cli import doctor_findings
 from harness.core.paper import paper
 

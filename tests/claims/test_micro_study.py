@@ -5,7 +5,8 @@ import json
 import pytest
 
 from claims.micro.tune import TABLE
-from harness.core.claim import Better, Claim, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import checkpoint_of, proxies
 

@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 from scipy import stats
 
-from harness.core.claim import Contender
 from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Contender
 from harness.core.paper import paper
 from harness.evidence.published import (
     load,

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from harness.catalog.checkpoints import checkpoints, file_of, shipped
+from harness.catalog.checkpoint_files import file_of
+from harness.catalog.checkpoints import checkpoints, shipped
 from harness.catalog.recipe_layers import FIELDS
 from harness.catalog.recipes import (
     all_definitions,
@@ -17,7 +18,7 @@ from harness.catalog.recipes import (
     with_rate,
 )
 from harness.core.paper import paper, using
-from harness.core.specs import Run
+from harness.core.run import Run
 from harness.data.splits import dev_split
 from harness.evidence.micro.proxies import proxies
 from tests.catalog.test_recipes import dataset, resolved

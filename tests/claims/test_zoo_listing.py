@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from harness.catalog.checkpoints import checkpoint, checkpoints, materials
+from harness.catalog.checkpoint_files import materials
+from harness.catalog.checkpoints import checkpoint, checkpoints
 from tests.cli import command
 
 

@@ -1,7 +1,6 @@
 """A real dataset in a run: named by its very bytes in any form, decoded as the recipe asks, and no part too many."""
 
 import dataclasses
-import json
 import shutil
 
 import numpy as np
@@ -11,7 +10,7 @@ from harness.catalog.datasets import pinned_dataset
 from harness.core.errors import ClaimsError
 from harness.core.run import Run
 from harness.core.specs import Checkpoint, Recipe
-from harness.data.pinned import eval_resize, load_real, pin, pinned, train_rule
+from harness.data.pinned import eval_resize, load_real, pinned, train_rule
 from harness.data.pixel_cache import PixelCache
 from harness.data.preprocess import Resize, stored
 from harness.data.splits import dev_split

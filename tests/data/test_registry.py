@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.paper import paper
 from harness.data.download.google_drive import from_drive
 from harness.data.paths import location
 from harness.data.registry import READERS, Entry, entries, load_parts

@@ -1,7 +1,7 @@
 """What the runs of both sides gave: asked for at once, each once, scored or diverged."""
 
-from harness.core.claim import Contender
-from harness.core.specs import Divergence, Result
+from harness.core.hypotheses import Contender
+from harness.core.result import Divergence, Result
 from harness.evidence.contender_runs import ContenderRuns, gather_sides
 from harness.judging.evidence import DivergedRun
 from harness.judging.scoring import scored

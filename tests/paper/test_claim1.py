@@ -1,7 +1,8 @@
 """Claim 1: one network is better than another, as published and after its own training."""
 
-from harness.core.claim import Better, Claim, Close, Contender
+from harness.core.claim import Claim
 from harness.core.expected import expected
+from harness.core.hypotheses import Better, Close, Contender
 
 EXPECTED = expected(__file__)
 CLAIM = Claim(

@@ -1,7 +1,8 @@
 """Claim 2: more pre-training is better."""
 
-from harness.core.claim import Claim, Contender, Increasing
+from harness.core.claim import Claim
 from harness.core.expected import expected
+from harness.core.hypotheses import Contender, Increasing
 
 CLAIM = Claim(
     id="claim2",

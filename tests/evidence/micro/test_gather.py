@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.core.claim import Better, Claim, Contender, Increasing
+from harness.core.claim import Claim
+from harness.core.hypotheses import Better, Contender, Increasing
 from harness.core.paper import paper
-from harness.core.specs import Result
+from harness.core.result import Result
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import checkpoint_of, proxies
 from harness.evidence.questions import answer, questions
