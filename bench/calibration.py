@@ -21,7 +21,7 @@ from harness.stats.seeds import HOMOGENEITY_ALPHA
 from harness.stats.sources import OWN_ALPHA
 
 Array = npt.NDArray[Any]
-Analysis = Literal["pooled", "always pooled", "alone"]
+Analysis = Literal["pooled", "always pooled", "alone", "Satterthwaite"]
 
 EVERY = slice(None)
 WITHIN = 0.6
@@ -210,11 +210,15 @@ def half_widths(draws: Draws, level: float, analysis: Analysis) -> Array:
     """Return half the width of each interval as crossed() gives it, shape (families, comparisons).
 
     "pooled" pools the seed variance of a family unless homogeneity is rejected or the comparison's sides vary more than
-    the rest, "always pooled" does not ask.
+    the rest, "always pooled" does not ask; "Satterthwaite" is the common rule with one quantile, which was not taken.
     """
     k = draws.seeds
     of_examples = t_quantile(level, np.float64(draws.n - 1))
     square, noise = draws.mean_square.sum(-1) / k, draws.noise.sum(-1) / k
+    if analysis == "Satterthwaite":
+        variance = draws.examples + np.maximum(square - noise, 0)
+        bottom = (draws.mean_square**2).sum(-1) / k**2 / (k - 1) + draws.examples**2 / (draws.n - 1)
+        return t_quantile(level, variance**2 / bottom) * np.sqrt(variance)
     whole = _welch(draws.mean_square, k)
     df = np.minimum(whole, (whole + _welch(np.maximum(draws.mean_square - draws.noise, 0), k)) / 2)
     seeds = np.maximum(t_quantile(level, df) ** 2 * square - of_examples**2 * noise, 0)

@@ -171,7 +171,9 @@ def unlike_sides(rng: np.random.Generator, families: int) -> Iterator[tuple[str,
             yield f"{name}, pooled unless they stand out", of(draws, "pooled", first)
     for k in (3, 5, 8):
         draws = normal_draws(Cell(seeds=k, seed_sd=0.003, factors=(1.0, 0.0) * 3, **CIFAR10), rng, families)
-        yield f"a side with seed sd 0.3 and one with 0, {k} seeds, alone", of(draws, "alone")
+        name = f"a side with seed sd 0.3 and one with 0, {k} seeds"
+        yield f"{name}, alone", of(draws, "alone")
+        yield f"{name}, by Satterthwaite's rule", of(draws, "Satterthwaite")
 
 
 def looks(rng: np.random.Generator, families: int) -> Iterator[tuple[str, Rate]]:

@@ -80,6 +80,17 @@ def test_one_wild_side_is_noticed():
     assert np.mean(rejected) > 0.9
 
 
+def test_brown_and_forsythes_test_would_not_notice_it_with_three_seeds():
+    rng = np.random.default_rng(2)
+    noticed = {"cochran": 0, "brown-forsythe": 0}
+    for _ in range(150):
+        runs = rng.normal(size=(6, 3)) * np.array([10, 1, 1, 1, 1, 1])[:, None]
+        noticed["cochran"] += homogeneity([SeedComponent(row.var(ddof=1), 0.0, 2) for row in runs]) < 0.01
+        noticed["brown-forsythe"] += stats.levene(*runs, center="median").pvalue < 0.01
+    assert noticed["cochran"] > 115
+    assert noticed["brown-forsythe"] < 3
+
+
 def test_identical_runs_everywhere_are_homogeneous():
     found = pool([SeedComponents((SeedComponent(0.0, 0.0, 2), SeedComponent(0.0, 0.0, 2)))])
     assert (found.variance, found.homogeneous, found.p_homogeneity) == (0.0, True, 1.0)
