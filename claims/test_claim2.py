@@ -72,6 +72,15 @@ def test_augreg_improves(hypothesis, judge):
     judge(hypothesis)
 
 
+# Few-shot linear evaluation (section 4.3, figure 4): frozen features, fitted in closed form to a few images a class.
+FEW_SHOT = tuple(f"imagenet_{shots}shot" for shots in (5, 10, 25))
+
+
+@CLAIM.hypotheses(Increasing(VIT, on=d) for d in FEW_SHOT)
+def test_few_shot_accuracy_improves(hypothesis, judge):
+    judge(hypothesis)
+
+
 # What the course compares: SAM's weights are the only ViT of the paper's sizes that was released for ImageNet-1k
 # alone. They differ in the optimiser, too, so this speaks of the released weights, not of the pre-training set.
 SAM = [(Contender(a, "ImageNet-21k"), Contender(a, "ImageNet-1k", "sam")) for a in ("ViT-L/16", *OTHER_SIZES)]

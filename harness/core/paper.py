@@ -101,6 +101,8 @@ class Paper:
     """What published figures may be made with; empty: anything."""
     metrics: Sources = ()
     """(a claim's dataset, the metric that stands for top-1 accuracy in published figures) pairs."""
+    measured_by: Sources = ()
+    """(a claim's dataset, the protocol or recipe that belongs to it) pairs, e.g. few-shot evaluation on its images."""
     heads: Heads = ()
     """(dataset, whose head has its classes) pairs."""
     stands_for: Sources = ()
@@ -124,6 +126,10 @@ class Paper:
     def images_of(self, dataset: str) -> tuple[str, ...]:
         """Return the ids of what a claim's dataset is made of: images, then other labels for them."""
         return dict(self.images).get(dataset, (dataset,))
+
+    def measured_by_on(self, dataset: str) -> str:
+        """Return the protocol or recipe by which a claim's dataset is measured, whatever the session asks; "": none."""
+        return dict(self.measured_by).get(dataset, "")
 
     def members_of(self, dataset: str) -> tuple[str, ...]:
         """Return the ids of the datasets that a name is the mean of; of one dataset itself."""

@@ -100,7 +100,7 @@ def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Term, Conte
         assert task is not None  # the hypothesis has a key
         of_seeds: list[Run] = []
         for network in networks:
-            chosen = recipe(name_of_recipe, network.checkpoint, task)
+            chosen = recipe(paper().measured_by_on(on) or name_of_recipe, network.checkpoint, task)
             pinned = {"checkpoint": checkpoint(network.checkpoint), "dataset": dataset(task)}
             parts = pinned | {"recipe": chosen, "backend": backend}
             of_seeds += [build(Run, parts | {"seed": seed}, "micro study") for seed in network.seeds]

@@ -143,7 +143,7 @@ def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:
             name, task = checkpoint_of(term.contender), proxies().task_of(term.on)
             if name is None or task is None:
                 return None
-            compared.append(f"{term.weight:g} {name} {task}")
+            compared.append(f"{term.weight:g} {name} {task} {paper().measured_by_on(term.on)}")
     return tuple(compared)
 
 

@@ -159,6 +159,6 @@ def parts_of(side: Published) -> tuple[tuple[float, float | None], ...]:
 
 def in_tables(name: str) -> bool:
     """Return whether a dataset stands in the tables, e.g. in the user's own."""
-    from harness.data.registry import entries
+    from harness.data.registry import claimed, entries
 
-    return name in entries()
+    return all(part in entries() for part in claimed(name))

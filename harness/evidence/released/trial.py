@@ -83,7 +83,8 @@ def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
     if name not in entries():
         raise unknown("dataset", on, entries())
     entry = entries()[name]
-    recipe_name = paper().defaults.evaluation if evaluated else protocol(protocol_name, found.family)
+    own = paper().measured_by_on(on)
+    recipe_name = paper().defaults.evaluation if evaluated else protocol(own or protocol_name, found.family)
     recipe = resolve(recipe_name, found, unpinned_dataset(entry, train=not evaluated))
     if recipe.evaluates_only and found.classes not in (None, entry.classes):
         raise ClaimsError(
