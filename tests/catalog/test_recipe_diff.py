@@ -36,9 +36,12 @@ def test_the_paper_and_its_code_differ_where_the_reference_says():
     assert ("trains_on", "", "all", "all but dev") in found
     assert ("resolution", "ViT-L/16; imagenet*", "512", "384") in found
     assert ("polyak", "ViT-H/14; imagenet*", "0.9999", "none") in found
+    (flip,) = [row for row in found if row[0] == "flip"]  # of the tasks whose label it would change
+    assert set(flip[1].split(", ")) == {"vtab-dsprites-location", "vtab-dsprites-orientation", "vtab-smallnorb-azimuth"}
+    assert flip[2:] == ("no", "yes")
     assert {row[0] for row in found} == {
         *("learning_rate", "momentum_dtype", "trains_on", "resolution", "polyak", "steps", "warmup_steps"),
-        *("train_resize", "crop", "dropout"),
+        *("train_resize", "crop", "dropout", "flip"),
     }
 
 
