@@ -8,7 +8,7 @@ from claims.micro.tune import TABLE
 from harness.core.claim import Claim
 from harness.core.hypotheses import Better, Contender
 from harness.evidence.micro import gather as micro
-from harness.evidence.micro.proxies import checkpoint_of, proxies
+from harness.evidence.micro.proxies import checkpoint_of, networks_of, proxies
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
 
@@ -22,7 +22,21 @@ def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
         for run in runs.runs:
             assert run.recipe.learning_rate == rates[run.checkpoint.id][run.dataset.id]
             assert run.split == "test"
-    assert not set(proxies().judged) & set(proxies().development)
+            assert run.seed in proxies().all_judged
+    assert not set(proxies().all_judged) & set(proxies().development)
+
+
+def test_seeds_are_spread_over_the_networks_that_were_pre_trained_several_times():
+    corpora = ("ImageNet-1k", "ImageNet-21k", "JFT-300M")
+    for contender in (Contender(net, corpus) for net in ("ViT-L/16", "BiT-R152x4") for corpus in corpora):
+        (planned,) = (
+            of for (who, _), of in micro.runs(Better(contender, than=VIT, on="pets")).items() if who == contender
+        )
+        seeds = [run.seed for run in planned.runs]
+        assert len(set(seeds)) == len(seeds)
+        assert seeds[:3] == [8, 9, 10]  # as before there were others: these runs keep their ids
+        assert {run.checkpoint.id for run in planned.runs} == {each.checkpoint for each in networks_of(contender)}
+        assert len({run.recipe.learning_rate for run in planned.runs}) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from harness.report.specification_plot import choice_rows, specification_plot
-from harness.stats.specification_curve import JointTest, OneSided, SpecificationCurve, SpecificationEffect
+from harness.stats.joint_permutation import JointTest, OneSided
+from harness.stats.specification_curve import SpecificationCurve, SpecificationEffect
 from tests.report.samples import NASTY
 
 SVG = "{http://www.w3.org/2000/svg}"

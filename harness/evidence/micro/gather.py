@@ -26,7 +26,7 @@ from harness.judging.scoring import scored
 
 if TYPE_CHECKING:
     from harness.stats.crossed import CrossedEstimate
-    from harness.stats.specification_curve import Floats
+    from harness.stats.joint_permutation import Floats
 
 
 @dataclass(frozen=True)

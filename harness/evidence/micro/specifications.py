@@ -20,10 +20,12 @@ from harness.evidence.source import RunProvider
 from harness.judging.evidence import RunsSide
 from harness.judging.scoring import scored
 from harness.judging.upstream import score_rows
-from harness.stats.specification_curve import SpecificationCurve, SpecificationScores, specification_curve
+from harness.stats.joint_permutation import SpecificationScores
+from harness.stats.specification_curve import SpecificationCurve, specification_curve
 
 if TYPE_CHECKING:
-    from harness.stats.specification_curve import Floats, HasInterval
+    from harness.stats.joint_permutation import Floats
+    from harness.stats.specification_curve import HasInterval
 
 WITH_DROPOUT = ("vit", "hybrid")
 """Families that have a transformer."""

@@ -13,9 +13,7 @@ from harness.evidence.micro import specifications as module
 from harness.evidence.micro.proxies import proxies
 from harness.evidence.micro.specification_table import GRIDS, Choices, read_specifications, specification_table
 from harness.evidence.micro.specifications import curves, derived, specifications
-from harness.stats.intervals import Interval
-
-pytestmark = pytest.mark.paper
+from harness.stats.estimate import Interval
 
 AFFORDABLE = 90
 """Runs of 40 steps at 32 pixels that a minute on two cores allows, with some in reserve: 1.15 s of a core each."""
