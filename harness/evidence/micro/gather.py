@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
-from harness.catalog.recipes import recipe
+from harness.catalog.recipes import recipe, resolve
 from harness.core.errors import unknown
 from harness.core.hypotheses import Hypothesis, Robust, terms_of
 from harness.core.paper import paper
@@ -100,9 +100,9 @@ def runs(hypothesis: Hypothesis, backend: Backend = "torch") -> dict[Term, Conte
         assert task is not None  # the hypothesis has a key
         of_seeds: list[Run] = []
         for network in networks:
-            chosen = recipe(paper().measured_by_on(on) or name_of_recipe, network.checkpoint, task)
-            pinned = {"checkpoint": checkpoint(network.checkpoint), "dataset": dataset(task)}
-            parts = pinned | {"recipe": chosen, "backend": backend}
+            weights, images, own = checkpoint(network.checkpoint), dataset(task), paper().measured_by_on(on)
+            chosen = resolve(own, weights, images) if own else recipe(name_of_recipe, network.checkpoint, task)
+            parts = {"checkpoint": weights, "dataset": images, "recipe": chosen, "backend": backend}
             of_seeds += [build(Run, parts | {"seed": seed}, "micro study") for seed in network.seeds]
         name, times = networks[0].checkpoint, len(networks)
         title = f"{contender} as {name}" + (f", pre-trained {times} times" if times > 1 else "")
