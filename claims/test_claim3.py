@@ -69,7 +69,7 @@ def test_hybrid_beats_resnet(hypothesis, judge):
     judge(hypothesis)
 
 
-# At L/16 the quoted sentence itself expects no difference: what is refuted or open there agrees with it.
+# At L/16 the quoted sentence itself expects no difference (VANISHES): what is refuted or open there agrees with it.
 @CLAIM.hypotheses(
     Better(Contender(f"R50+{vit}", JFT), than=Contender(vit, JFT), on=d)
     for vit in ("ViT-B/32", "ViT-L/32", "ViT-L/16")

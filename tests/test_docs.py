@@ -154,6 +154,7 @@ def test_the_readme_is_short_and_has_a_commands_arguments_right():
 def test_a_shown_paper_is_complete(tmp_path):
     """The example of a paper reads as a paper, and its claim file states what it says."""
     from harness.catalog.claim_files import claims
+    from harness.core.hypotheses import contenders_of, datasets_of
     from harness.core.paper import read_paper, using
     from harness.evidence.published.figures import of_paper
     from harness.evidence.published.matching import single
@@ -163,18 +164,18 @@ def test_a_shown_paper_is_complete(tmp_path):
     names = ("paper.toml", "test_claim.py", "published/sources.toml", "published/figures.json")
     for name, block in zip(names, blocks, strict=True):
         (tmp_path / name).write_text(block)
-    (tmp_path / "expected.toml").write_text("")
     assert (read_paper(tmp_path).title, read_paper(tmp_path).defaults.publication) == ("A Paper", "a-paper")
     (claim, hypotheses), *others = claims(tmp_path).values()
     assert not others
     assert claim.title == "Larger is better"
-    assert [hypothesis.on for hypothesis in hypotheses] == ["cifar10", "cifar100"]
+    assert [datasets_of(hypothesis) for hypothesis in hypotheses] == [("cifar10", "cifar100"), ("cifar10",), ("cifar100",)]
     with using(tmp_path):
-        figures, sources = of_paper()
-        readings = {hypothesis.on: single(hypothesis.contenders[0], hypothesis.on) for hypothesis in hypotheses}
-    assert list(sources) == ["a-paper"]
+        index = of_paper()
+        readings = {on: single(contenders_of(hypotheses[0])[0], on) for on in datasets_of(hypotheses[0])}
+    assert {name: source.origin for name, source in index.publications.items()} == {"a-paper": None}
     assert {on: len(found) for on, found in readings.items()} == {"cifar10": 1, "cifar100": 0}
-    assert {figure.architecture for figure in figures} == {side.architecture for side in hypotheses[0].contenders}
+    sides = contenders_of(hypotheses[0])
+    assert {figure.architecture for figure in index.figures} == {side.architecture for side in sides}
 
 
 def test_decisions_are_listed_and_short():

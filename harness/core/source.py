@@ -2,7 +2,7 @@
 
 Records, test ids and expected.toml hold its text form KIND[/DETAIL][@BACKEND], which is read and written only here:
 
-    published/SOURCE/TABLE         the figures of one publication
+    published                      all publications together; published/SOURCE/TABLE: one, in older records
     micro, micro@jax               the micro study, on PyTorch (not named) or JAX
     gpu/paper, gpu/paper@jax       released checkpoints, fine-tuned by a protocol of recipes
     gpu                            what was never released, whatever the protocol and the framework
@@ -34,7 +34,7 @@ class Source:
     kind: str
     """One of KINDS."""
     detail: str = ""
-    """The publication, or the protocol of recipes; "" if nothing narrows the kind."""
+    """The protocol of recipes, or the grid of specifications; "" if nothing narrows the kind."""
     backend: str = DEFAULT_BACKEND
     """The framework that computes the runs, or AGREEMENT; of no meaning for published figures."""
 
