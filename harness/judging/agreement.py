@@ -31,10 +31,10 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
     """
     verdicts = {backend: judge(part, families[backend]) for backend, part in question.parts.items()}
     said = wording.by_framework(verdicts)
-    task = next(iter(verdicts.values())).task
+    task, rule = next((each.task, each.rule) for each in verdicts.values())
     for each in verdicts.values():
         if each.verdict in ("NOT RUN", "NOT VERIFIABLE"):
-            return replace(verdict_of(question, each.verdict, f"{said}; {each.reason}"), task=task)
+            return replace(verdict_of(question, each.verdict, f"{said}; {each.reason}"), task=task, rule=rule)
     found: dict[Backend, Evidence | Missing] = {
         backend: families[backend].found[part.hypothesis] for backend, part in question.parts.items()
     }
@@ -43,7 +43,7 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
     lines = tuple(sorted(line for of in verdicts.values() for line in of.evidence))
     if not all(each.sides for each in verdicts.values()):
         verdict = verdict_of(question, "INCONCLUSIVE", f"{said}; no accuracies to compare")
-        return replace(verdict, runs=runs, task=task, tolerance=question.margin, evidence=lines)
+        return replace(verdict, runs=runs, task=task, tolerance=question.margin, evidence=lines, rule=rule)
     names = {PAPER_WORDS.get(each.verdict, each.verdict) for each in verdicts.values()}
     term, estimate, name = least_alike(question, evidence)
     one, two = question.backends
@@ -68,7 +68,7 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
         task=task,
         tolerance=question.margin,
         evidence=lines,
-        rule=next(iter(verdicts.values())).rule,
+        rule=rule,
     )
 
 
