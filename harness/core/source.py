@@ -1,8 +1,9 @@
-"""A source of evidence: its kind, a detail such as the publication or protocol, and the framework that computes it.
+"""A source of evidence: its kind, a detail such as the protocol of recipes, and the framework that computes it.
 
 Records, test ids and expected.toml hold its text form KIND[/DETAIL][@BACKEND], which is read and written only here:
 
-    published                      all publications together; published/SOURCE/TABLE: one, in older records
+    published                      the figures of all publications together
+    published/SOURCE/TABLE         one publication's, in records from before they were judged together
     micro, micro@jax               the micro study, on PyTorch (not named) or JAX
     gpu/paper, gpu/paper@jax       released checkpoints, fine-tuned by a protocol of recipes
     gpu                            what was never released, whatever the protocol and the framework

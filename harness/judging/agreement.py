@@ -31,10 +31,10 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
     """
     verdicts = {backend: judge(part, families[backend]) for backend, part in question.parts.items()}
     said = wording.by_framework(verdicts)
-    task = next(iter(verdicts.values())).task
+    task, rule = next((each.task, each.rule) for each in verdicts.values())
     for each in verdicts.values():
         if each.verdict in ("NOT RUN", "NOT VERIFIABLE"):
-            return replace(verdict_of(question, each.verdict, f"{said}; {each.reason}"), task=task)
+            return replace(verdict_of(question, each.verdict, f"{said}; {each.reason}"), task=task, rule=rule)
     found: dict[Backend, Evidence | Missing] = {
         backend: families[backend].found[part.hypothesis] for backend, part in question.parts.items()
     }
@@ -43,7 +43,7 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
     lines = tuple(sorted(line for of in verdicts.values() for line in of.evidence))
     if not all(each.sides for each in verdicts.values()):
         verdict = verdict_of(question, "INCONCLUSIVE", f"{said}; no accuracies to compare")
-        return replace(verdict, runs=runs, task=task, tolerance=question.margin, evidence=lines)
+        return replace(verdict, runs=runs, task=task, tolerance=question.margin, evidence=lines, rule=rule)
     names = {PAPER_WORDS.get(each.verdict, each.verdict) for each in verdicts.values()}
     term, estimate, name = least_alike(question, evidence)
     one, two = question.backends
@@ -68,7 +68,7 @@ def judge_agreement(question: AgreementQuestion, families: Mapping[Backend, Fami
         task=task,
         tolerance=question.margin,
         evidence=lines,
-        rule=next(iter(verdicts.values())).rule,
+        rule=rule,
     )
 
 
@@ -88,7 +88,12 @@ def least_alike(question: AgreementQuestion, found: Mapping[Backend, Evidence]) 
     for term in found[one].sides:
         a, b = (found[backend].sides[term] for backend in (one, two))
         # The same seeds draw the same batches on both frameworks: their difference is one side's score.
-        difference = SideScores(score_rows(a).scores - score_rows(b).scores, deterministic=a.deterministic)
+        scores = score_rows(a).scores - score_rows(b).scores
+        if not scores.any():
+            nothing = Estimate(0.0, 0.0, 0.0, None, 0.0, None, 1 - 2 * ALPHA, "the same predictions")
+            compared.append((term, nothing, "REPRODUCED"))
+            continue
+        difference = SideScores(scores, deterministic=a.deterministic)
         try:
             both = crossed([Group((difference,))], level=1 - 2 * ALPHA)
             estimate = Estimate(
@@ -97,11 +102,13 @@ def least_alike(question: AgreementQuestion, found: Mapping[Backend, Evidence]) 
             tested = equivalence(estimate, margin, ALPHA)
             name: VerdictName = "REPRODUCED" if tested.inside else "REFUTED" if tested.outside else "INCONCLUSIVE"
             method = f"{estimate.method}; two one-sided tests of equivalence"
-            compared.append((term, replace(estimate, p=tested.p, method=method), name))
+            # A difference that is never below 0 would be taken for an accuracy, and its interval cut there.
+            low, high = tested.interval.low, tested.interval.high
+            compared.append((term, replace(estimate, low=low, high=high, p=tested.p, method=method), name))
         except Undefined:
-            value = float(score_rows(a).scores.mean() - score_rows(b).scores.mean())
+            value = float(scores.mean())
             alike: VerdictName = "REPRODUCED" if abs(value) < margin else "REFUTED"
-            method = "the same predictions"
+            method = "the same difference on every example"
             compared.append((term, Estimate(value, value, value, None, 0.0, None, 1 - 2 * ALPHA, method), alike))
     order: list[VerdictName] = ["REFUTED", "INCONCLUSIVE", "REPRODUCED"]
     return min(compared, key=lambda each: (order.index(each[2]), -abs(each[1].value)))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from harness.core.claim import Claim, StatementRecord
-from harness.core.source import MICRO, Source
+from harness.core.source import AGREEMENT, MICRO, Source
 from harness.core.verdict import Answer, AnswerName, Verdict
 from harness.judging.judge import PAPER_WORDS
 
@@ -21,6 +21,8 @@ HOLDS, FAILS, UNDECIDED = "REPRODUCED", "REFUTED", "INCONCLUSIVE"
 def answers(claim: Claim, verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
     """Return the answer of each source that has verdicts on a claim's statements, in the order they come.
 
+    Whether frameworks agree is no answer to a claim.
+
     Args:
         claim: with its statements, in order of importance.
         verdicts: of any hypotheses of the claim.
@@ -28,8 +30,9 @@ def answers(claim: Claim, verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
     by_source: dict[str, dict[str, Verdict]] = {}
     stated = {statement.hypothesis for statement in claim.statements}
     for verdict in verdicts:
-        if verdict.hypothesis in stated:
-            by_source.setdefault(str(Source.parse(verdict.source)), {})[verdict.hypothesis] = verdict
+        source = Source.parse(verdict.source)
+        if verdict.hypothesis in stated and source.backend != AGREEMENT:
+            by_source.setdefault(str(source), {})[verdict.hypothesis] = verdict
     merged = with_never_released(by_source)
     return tuple(answer(claim, source, found) for source, found in merged.items())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, is_dataclass
 
-from harness.core.hypotheses import Hypothesis
+from harness.core.hypotheses import All, Hypothesis
 from harness.judging.evidence import DivergedRun, Evidence
 
 SHORT = 16
@@ -15,17 +15,16 @@ SHORT = 16
 
 def hypothesis_digest(hypothesis: Hypothesis) -> str:
     """Return the digest of what a hypothesis states; what is on record of it is no part of that."""
-    from pydantic import TypeAdapter
-
-    stated = TypeAdapter(type(hypothesis)).dump_python(replace(hypothesis, expected=()), mode="json")
-    return hashlib.sha256(json.dumps(strip(stated), sort_keys=True).encode()).hexdigest()[:SHORT]
+    return hashlib.sha256(json.dumps(stated(hypothesis), sort_keys=True).encode()).hexdigest()[:SHORT]
 
 
-def strip(value: object) -> object:
-    """Return plain values without the records of expected verdicts, at any depth."""
-    if isinstance(value, dict):
-        return {key: strip(item) for key, item in value.items() if key != "expected"}
-    return [strip(item) for item in value] if isinstance(value, list) else value
+def stated(value: object) -> object:
+    """Return plain values of a hypothesis without the records of expected verdicts, at any depth."""
+    if is_dataclass(value):
+        plain = {each.name: stated(getattr(value, each.name)) for each in fields(value) if each.name != "expected"}
+        # Of the same parts an average has the same fields.
+        return plain | {"kind": "All"} if isinstance(value, All) else plain
+    return [stated(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def evidence_lines(evidence: Evidence) -> tuple[str, ...]:

@@ -57,27 +57,33 @@ def of_contrast(
         of_seeds_alone = found.crossed.se_seeds
         fields["se_seeds"] = None if of_seeds_alone is None else 100 * of_seeds_alone
         fields["se_examples"] = 100 * found.crossed.se_examples
-        fields |= of_seeds(hypothesis, evidence)
+        fields |= of_seeds(hypothesis, evidence, pooled)
         if is_open and found.crossed.projection is not None:
             fields["seeds_needed"] = seeds_for_power(estimate.value, found.crossed.projection, 1 - alpha)
     return fields
 
 
-def of_seeds(hypothesis: Simple, evidence: Evidence) -> dict[str, Any]:
+def of_seeds(hypothesis: Simple, evidence: Evidence, pooled: PooledSeeds | None = None) -> dict[str, Any]:
     """Return what the seeds say besides: the permutation test, and runs that stand out."""
-    from harness.stats.seeds import outliers, permutation_p
+    from harness.stats.seeds import MOST_PERMUTED, outliers, permutation_p
 
     terms = hypothesis.contrast.terms
     sides = [evidence.sides[term.contender, term.on] for term in terms]
     fields: dict[str, Any] = {}
-    if len(sides) == 2 and min(len(score_rows(side).scores) for side in sides) >= 3:
+    if len(sides) == 2:
         a, b = (score_rows(side).scores.mean(axis=1).tolist() for side in sides)
-        fields["permutation_p"] = permutation_p(a, b)
+        if min(len(a), len(b)) >= 3 and len(a) + len(b) <= MOST_PERMUTED:
+            fields["permutation_p"] = permutation_p(a, b)
     odd = [
         side.scored[at].run_id
         for side in sides
         if len(side.scored) >= 3
-        for at in outliers([run.accuracy for run in side.scored])
+        # Where networks were pre-trained anew the family's variance is that of their means, and not of single runs.
+        for at in outliers(
+            [run.correct / run.n for run in side.scored],
+            pooled if score_rows(side).unit == "run" else None,
+            step=1 / side.scored[0].n,
+        )
     ]
     return fields | {"outliers": tuple(odd)}
 

@@ -32,7 +32,7 @@ from harness.judging.estimate import Contrasted, contrasted, pooled_seeds
 from harness.judging.evidence import Evidence, Missing
 from harness.judging.extras import of_contrast, rows_shown, shown
 from harness.judging.question import ALPHA, AnyQuestion, Question
-from harness.judging.weighing import UNDECIDED, Tested, alphas, margin, of_curve, simple, weighed
+from harness.judging.weighing import Tested, alphas, deciding_level, deciding_part, margin, of_curve, simple, weighed
 from harness.stats.estimate import Undefined
 from harness.stats.seeds import PooledSeeds
 
@@ -143,11 +143,10 @@ def conclude(question: Question, evidence: Evidence, family: FamilyEvidence) -> 
         return of_specifications(question, evidence, alpha)
     if isinstance(hypothesis, Compound):
         return of_parts(question, hypothesis, evidence, family.pooled, alpha)
-    result = contrasted(hypothesis, evidence, 1 - alpha, family.pooled)
+    result = contrasted(hypothesis, evidence, deciding_level(hypothesis, alpha), family.pooled)
     if isinstance(result, Undefined):
         return verdict_of(question, "INCONCLUSIVE", str(result))
     name = decided(simple(hypothesis, result, evidence), alpha)
-    result = at_level(hypothesis, evidence, alpha, family.pooled, result)
     verdict = with_estimate(verdict_of(question, name, ""), result)
     if isinstance(hypothesis, (Close, Equivalent)):
         within = margin(hypothesis, result, evidence)
@@ -163,17 +162,6 @@ def conclude(question: Question, evidence: Evidence, family: FamilyEvidence) -> 
     return replace(verdict, reason="; ".join([reason, *wording.how_sure(verdict, name)]))
 
 
-def at_level(
-    hypothesis: Simple, evidence: Evidence, alpha: float, pooled: PooledSeeds | None, found: Contrasted
-) -> Contrasted:
-    """Return the estimate at the level of the interval that decides: 1 - 2 alpha for two one-sided tests."""
-    if not isinstance(hypothesis, (Close, Equivalent)):
-        return found
-    again = contrasted(hypothesis, evidence, 1 - 2 * alpha, pooled)
-    assert isinstance(again, Contrasted)  # it was at another level
-    return again
-
-
 def decided(found: Tested, alpha: float) -> VerdictName:
     """Return the verdict at an error rate."""
     if found.for_it < alpha:
@@ -187,31 +175,41 @@ def of_parts(
     """Return the verdict on a compound hypothesis, with what each of its simple parts says."""
     found = weighed(hypothesis, evidence, pooled)
     name = decided(found, alpha)
-    parts: list[tuple[Simple, Contrasted | Undefined, Tested]] = []
-    for part in dict.fromkeys(simple_parts(hypothesis)):
-        result = contrasted(part, evidence, 1 - alpha, pooled)
-        told = UNDECIDED if isinstance(result, Undefined) else simple(part, result, evidence)
-        parts.append((part, result, told))
-    components = tuple(component(part, result, told, alpha) for part, result, told in parts)
-    verdict = replace(verdict_of(question, name, ""), components=components, p=min(1.0, found.p))
-    known = [(part, result, told) for part, result, told in parts if isinstance(result, Contrasted)]
+    parts: dict[Simple, Contrasted | Undefined] = {
+        part: contrasted(part, evidence, deciding_level(part, alpha), pooled) for part in simple_parts(hypothesis)
+    }
+    components = {part: component(part, result, evidence, alpha) for part, result in parts.items()}
+    verdict = replace(verdict_of(question, name, ""), components=tuple(components.values()))
+    known = {part: result for part, result in parts.items() if isinstance(result, Contrasted)}
+    shown = None
     if known:
-        # What decides: the part that holds least, or that speaks most against it.
-        worst = min(known, key=lambda each: each[1].estimate.value)
-        verdict = replace(with_estimate(verdict, worst[1]), p=min(1.0, found.p))
-        conditions = {result.conditional for _, result, _ in known}
-        verdict = replace(verdict, conditional="; ".join(sorted(conditions - {""})))
-    rows = tuple(row for part, result, _ in known for row in rows_shown(part, evidence, result))
-    undefined = next((str(result) for _, result, _ in parts if isinstance(result, Undefined)), "")
-    reason = wording.parts(hypothesis, components, undefined)
-    return replace(verdict, rows=rows, reason=reason)
+        decides = deciding_part(hypothesis, evidence, name == "REFUTED", pooled)
+        at = decides if decides in known else min(known, key=lambda part: known[part].estimate.value)
+        shown = components[at]
+        verdict = replace(
+            with_estimate(verdict, known[at]),
+            conditional="; ".join(sorted({result.conditional for result in known.values()} - {""})),
+        )
+        fields = {
+            part: of_contrast(question, part, evidence, result, alpha, pooled, is_open=name == "INCONCLUSIVE")
+            for part, result in known.items()
+        }
+        odd = dict.fromkeys(run for each in fields.values() for run in each.get("outliers", ()))
+        # The permutation test is of one comparison and says nothing of several.
+        verdict = replace(verdict, **{**fields[at], "permutation_p": None, "outliers": tuple(odd)})
+    rows = tuple(row for part, result in known.items() for row in rows_shown(part, evidence, result))
+    undefined = next((str(result) for result in parts.values() if isinstance(result, Undefined)), "")
+    verdict = replace(verdict, p=found.p, rows=rows)
+    reason = wording.parts(hypothesis, verdict.components, shown, undefined)
+    return replace(verdict, reason="; ".join([reason, *wording.how_sure(verdict, name)]))
 
 
-def component(part: Simple, result: Contrasted | Undefined, told: Tested, alpha: float) -> Component:
+def component(part: Simple, result: Contrasted | Undefined, evidence: Evidence, alpha: float) -> Component:
     """Return what one part of a compound hypothesis says, in percentage points."""
     if isinstance(result, Undefined):
         return Component(part.id, None, None, None, None, None)
     estimate = result.estimate
+    told = simple(part, result, evidence)
     name = decided(told, alpha)
     return Component(
         part.id,

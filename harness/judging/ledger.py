@@ -118,21 +118,22 @@ def appended(path: Path, entries: Iterable[Entry], date: str) -> bytes:
     return whole + json.dumps(line).encode() + b"\n"
 
 
-def registration(lines: Iterable[Line], source: str, hypothesis: str, digest: str) -> str:
-    """Return since when a hypothesis is on record for a source, as it is stated now.
+def registration(lines: Iterable[Line], source: str, hypothesis: str, digest: str, rule: str) -> str:
+    """Return since when a hypothesis is on record for a source, as it is stated and judged now.
 
     Args:
         lines: of the ledger.
         source: text form of the source of evidence.
         hypothesis: its id.
         digest: of what it states.
+        rule: how it is decided; a family that was made smaller since is another rule.
 
     Returns:
         "preregistered on DATE", "locked on DATE" (together with its first verdict), or "post hoc".
     """
     for line in lines:
         for entry in line.entries:
-            if (entry.source, entry.hypothesis, entry.digest) == (source, hypothesis, digest):
+            if (entry.source, entry.hypothesis, entry.digest, entry.rule) == (source, hypothesis, digest, rule):
                 how = "locked" if entry.verdict else "preregistered"
                 return f"{how} on {line.date[:10]}"
     return "post hoc"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from harness.core.hypotheses import Close, Compound, Equivalent, Hypothesis, Ratio, Robust, Simple
 from harness.judging.estimate import Contrasted, contrasted
 from harness.judging.evidence import Evidence
+from harness.judging.question import ALPHA
 from harness.stats.equivalence import equivalence
 from harness.stats.estimate import Undefined, upper_tail
 from harness.stats.multiplicity import at_least, holm_levels, refutes
@@ -59,8 +60,36 @@ def weighed(
         return UNDECIDED if evidence.curve is None else of_curve(evidence.curve)
     if isinstance(hypothesis, Compound):
         return compound(hypothesis.k, [weighed(part, evidence, pooled) for part in hypothesis.of])
-    found = contrasted(hypothesis, evidence, 0.95, pooled)
+    found = contrasted(hypothesis, evidence, deciding_level(hypothesis, ALPHA), pooled)
     return UNDECIDED if isinstance(found, Undefined) else simple(hypothesis, found, evidence, tolerance)
+
+
+def deciding_level(hypothesis: Simple, alpha: float) -> float:
+    """Return the level of the interval that decides at an error rate: 1 - 2 alpha for two one-sided tests."""
+    return 1 - 2 * alpha if isinstance(hypothesis, (Close, Equivalent)) else 1 - alpha
+
+
+def deciding_part(
+    hypothesis: Simple | Compound, evidence: Evidence, refuted: bool, pooled: PooledSeeds | None = None
+) -> Simple:
+    """Return the simple part whose evidence decides: that of the k-th best part, which holds least of those needed.
+
+    Args:
+        hypothesis: with its parts.
+        evidence: with all its sides.
+        refuted: whether it is decided against: then the part that speaks least against it of those needed.
+        pooled: the variance between seeds over the family.
+    """
+    if not isinstance(hypothesis, Compound):
+        return hypothesis
+    told = [(part, weighed(part, evidence, pooled)) for part in hypothesis.of]
+    if refuted:
+        at = len(told) - hypothesis.k
+        told.sort(key=lambda each: (each[1].against, -each[1].for_it))
+    else:
+        at = hypothesis.k - 1
+        told.sort(key=lambda each: (each[1].for_it, -each[1].against))
+    return deciding_part(told[at][0], evidence, refuted, pooled)
 
 
 def of_curve(curve: SpecificationCurve) -> Tested:

@@ -69,15 +69,13 @@ def contrast(hypothesis: Simple, found: Contrasted) -> str:
     return f"{what}: {in_points(found.estimate)}"
 
 
-def parts(hypothesis: Compound, components: Sequence[Component], undefined: str) -> str:
-    """Return how many parts of a compound hypothesis hold, and the one that is furthest from it."""
+def parts(hypothesis: Compound, components: Sequence[Component], shown: Component | None, undefined: str) -> str:
+    """Return how many parts of a compound hypothesis hold, and what the part that decides comes to."""
     holding = sum(part.holds is True for part in components)
     failing = sum(part.holds is False for part in components)
     line = f"{holding} of {len(components)} hold, {failing} do not, {len(components) - holding - failing} are open"
-    known = [part for part in components if part.estimate is not None]
-    if known:
-        least = min(known, key=lambda part: part.estimate or 0.0)
-        line += f"; least: {least.hypothesis}: {least.estimate:+.2f} points [{least.low:+.2f}, {least.high:+.2f}]"
+    if shown is not None:
+        line += f"; hinges on {shown.hypothesis}: {shown.estimate:+.2f} points [{shown.low:+.2f}, {shown.high:+.2f}]"
     return "; ".join([line, *([undefined] if undefined else [])])
 
 

@@ -187,7 +187,7 @@ class Session:
         if not question.source.measured or folder is None or found.verdict in ("NOT RUN", "NOT VERIFIABLE"):
             return found
         lines = ledger.read_once(folder / ledger.FILE)
-        since = ledger.registration(lines, found.source, found.hypothesis, found.digest)
+        since = ledger.registration(lines, found.source, found.hypothesis, found.digest, found.rule)
         return replace(found, registered=since)
 
     @contextlib.contextmanager

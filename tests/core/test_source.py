@@ -9,6 +9,7 @@ from harness.core.source import Source
 @pytest.mark.parametrize(
     "text, kind, detail, backend",
     [
+        ("published", "published", "", "torch"),
         ("published/vit-paper/table-2", "published", "vit-paper/table-2", "torch"),
         ("published/someone@home", "published", "someone@home", "torch"),
         ("micro", "micro", "", "torch"),
@@ -35,6 +36,7 @@ def test_a_source_can_be_asked_of_another_framework():
     assert str(Source.parse("gpu/paper@both").base) == "gpu/paper"
     published = Source("published", "course")
     assert str(published.on("jax")) == "published/course"
+    assert str(Source("published").on("both")) == "published"
 
 
 @pytest.mark.parametrize("text", ["", "/paper", "@jax", "gpu/", "gpu/@jax", "micro@", "published/"])

@@ -28,7 +28,7 @@ LEAST_SQUARES = {"method": "least squares", "steps": 0, "learning_rate": None, "
         (RECIPE | LEAST_SQUARES | {"l2": None}, r"expected steps = 0 and l2 for the method least squares"),
         (RECIPE | {"shots": 5}, r'expected shots and l2 only for the method "least squares"'),
         (RECIPE | {"steps": 0, "l2": 1.0}, r'expected shots and l2 only for the method "least squares"'),
-        (RECIPE | LEAST_SQUARES | {"l2": 0.0}, r"l2: Input should be greater than 0, found 0.0"),
+        (RECIPE | LEAST_SQUARES | {"l2": 0.0}, r"l2: expected a value greater than 0, found 0.0"),
         (RECIPE | {"sources": {"step": "x"}}, r"sources cites 'step' \(did you mean 'steps'\?\), which is no field"),
     ],
 )

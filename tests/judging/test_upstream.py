@@ -14,7 +14,7 @@ def side(*runs, upstream=()):
         DivergedRun(f"r{i}", i, "not finite") if run is None else Scored(f"r{i}", tuple(map(bool, run)), "digest")
         for i, run in enumerate(runs)
     )
-    return RunsSide("A (X) as a", made, RecipeUsed("a", "r"), tuple(upstream))
+    return RunsSide("A (X) as a", made, RecipeUsed("a", "r"), upstream=tuple(upstream))
 
 
 def test_runs_of_one_network_are_averaged_where_there_are_several_networks():
