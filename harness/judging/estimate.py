@@ -170,7 +170,11 @@ def require_same_examples(sides: Sequence[RunsSide]) -> None:
 
 
 def pooled_seeds(found: Iterable[Evidence]) -> PooledSeeds | None:
-    """Return the variance between seeds over all sides and datasets of a family; None where no side has two runs."""
+    """Return the variance between seeds over all sides and datasets of a family.
+
+    None where no side has two runs, and where some sides vary by pre-training and others by fine-tuning alone: these are
+    two variances.
+    """
     from harness.stats.seeds import SideScores, pool, seed_variance
 
     sides: dict[tuple[str, ...], RunsSide] = {}
@@ -178,7 +182,10 @@ def pooled_seeds(found: Iterable[Evidence]) -> PooledSeeds | None:
         for side in evidence.runs:
             if not side.diverged:
                 sides[tuple(run.run_id for run in side.scored)] = side
+    rows = [score_rows(side) for side in sides.values()]
+    if len({each.unit for each in rows}) > 1:
+        return None
     try:
-        return pool([seed_variance(SideScores(score_rows(side).scores) for side in sides.values())])
+        return pool([seed_variance(SideScores(each.scores) for each in rows)])
     except Undefined:
         return None

@@ -93,12 +93,21 @@ def deciding_part(
 
 
 def of_curve(curve: SpecificationCurve) -> Tested:
-    """Return what a specification curve says of an ordering: the joint test of its median effect.
+    """Return what a specification curve says of an ordering: the joint test of its median effect over the examples.
 
-    Other pre-trainings are asked where a side has several networks, else other test examples.
+    Where sides have several pre-trained networks, the overall effect over new pre-trainings must say so, too: so few
+    networks have too few permutations to decide anything by themselves.
     """
-    test = (curve.by_networks or curve.by_examples).median
-    return Tested(min(1.0, 2 * test.greater), min(1.0, 2 * test.less))
+    test, overall = curve.by_examples.median, curve.overall
+    greater, less = (
+        (test.greater, test.less)
+        if overall is None
+        else (
+            max(test.greater, overall.p_greater),
+            max(test.less, overall.p_less),
+        )
+    )
+    return Tested(min(1.0, 2 * greater), min(1.0, 2 * less))
 
 
 def simple(hypothesis: Simple, found: Contrasted, evidence: Evidence, tolerance: float | None = None) -> Tested:

@@ -66,7 +66,8 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--specifications",
         choices=("reduced", "full"),
-        help="with -m micro: how many ways of making the micro study's comparisons its sensitivity is judged by (default: reduced)",
+        help="with -m micro: how many ways of making the micro study's comparisons its sensitivity is judged by"
+        " (default: reduced)",
     )
     add(
         "--device",
@@ -78,8 +79,8 @@ def add_options(parser: pytest.Parser) -> None:
         "--strict-verdicts",
         action="store_true",
         default=None,
-        help="also fail for notes on changed records, what is open and not on record, what is on record and not run, and"
-        " post hoc hypotheses: for a nightly job that must not pass by doing nothing",
+        help="also fail for notes on changed records, what is open and not on record, what is on record and not run,"
+        " and post hoc hypotheses: for a nightly job that must not pass by doing nothing",
     )
     add(
         "--plan",

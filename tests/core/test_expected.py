@@ -118,7 +118,8 @@ def test_malformed_answers_are_one_line(tmp_path, text):
 
 
 CLAIM_FILE = """
-from harness.core.claim import Better, Claim, Contender
+from harness.core.hypotheses import Better, Contender
+from harness.core.claim import Claim
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
 A, B = Contender("ViT-tiny", "bars"), Contender("ViT-tiny", "nothing")
