@@ -17,7 +17,7 @@ help: ## show this list
 
 setup: $(READY) ## create .venv and install everything (2 to 4 minutes, once)
 
-verify: $(READY) ## run the embedded verification: verdicts on the terminal, report in reports/report.html
+verify: $(READY) ## run the embedded verification: answers and verdicts on the terminal, report in reports/report.html
 	$(BIN)/python -m pytest claims -q
 
 test: $(READY) ## run the project's own tests; the last line is the share of harness/ that they ran, in percent

@@ -53,7 +53,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 ExpectedVerdicts = Mapping[str, Mapping[str, Expected]]
-"""The verdicts on record against hypotheses: by hypothesis id, then by source of evidence."""
+"""The verdicts on record: by hypothesis id, then by source of evidence."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -67,7 +67,7 @@ class Contrast:
 
 @dataclass(frozen=True, config=STRICT)
 class Expected:
-    """The verdict that is on record against a hypothesis; another one from the same source is a failure."""
+    """The verdict that is on record of a hypothesis and a source; a change of it is a failure."""
 
     verdict: VerdictName
     reason: str = ""

@@ -78,7 +78,8 @@ def figure(name: str, verdicts: Sequence[Verdict]) -> Figure | None:
     if not drawn:
         return None
     missing = len(verdicts) - len(drawn)
-    key = "● reproduced, ✖ refuted, ◇ inconclusive. Bars: confidence intervals at the level given in the table."
+    key = "● reproduced or agrees, ✖ refuted or disagrees, ◇ inconclusive or open. Bars: confidence intervals at the"
+    key += " level given in the table."
     if any(verdict.tolerance is not None for verdict in drawn):
         key += " Shaded: the tolerance of a comparison with a published figure."
     if missing:

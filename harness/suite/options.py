@@ -79,8 +79,8 @@ def add_options(parser: pytest.Parser) -> None:
         "--strict-verdicts",
         action="store_true",
         default=None,
-        help="also fail for notes on changed records, what is open and not on record, what is on record and not run,"
-        " and post hoc hypotheses: for a nightly job that must not pass by doing nothing",
+        help="fail for every change of a record, what is open and not on record, what is on record and not run, and"
+        " post hoc hypotheses; for a nightly job that must not pass by doing nothing",
     )
     add(
         "--plan",
