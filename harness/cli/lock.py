@@ -14,6 +14,7 @@ from typing import Any
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, unknown
 from harness.core.hypotheses import Expected, Hypothesis
+from harness.core.source import PUBLISHED
 from harness.core.verdict import Verdict
 
 HEAD = """\
@@ -73,7 +74,8 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
     on_ledger = latest(ledger.read(folder / ledger.FILE))
     for stem, claim, hypotheses in stated:
         if names and claim.id not in names:
-            after.setdefault(stem, {}).update(before.get(stem, {}))
+            kept = {each.id: before.get(stem, {}).get(each.id, {}) for each in hypotheses}
+            after.setdefault(stem, {}).update({name: records for name, records in kept.items() if records})
             continue
         found = {verdict.key: verdict for verdict in store.verdicts.values() if verdict.claim == claim.id}
         for hypothesis in hypotheses:
@@ -99,9 +101,12 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
         for claim, source in dict.fromkeys((*known, *answers))
         if known.get((claim, source)) != answers.get((claim, source))
     ]
+    if entries:
+        early = sum(not each.verdict for each in entries)
+        lines.append(f"{ledger.FILE}: {len(entries)} new entries, {early} of them before there is a verdict")
     for line in lines:
         print(line)
-    if not lines and not entries:
+    if not lines:
         print("nothing changed: the record is as the report says")
         return 0
     if not write:
@@ -164,8 +169,8 @@ def recorded(
         old = records.get(verdict.source)
         if old is None or replace(old, date="", machine="") != replace(made, date="", machine=""):
             records[verdict.source] = made
-    # Sources that were named otherwise, as in records from before publications were judged together.
-    return {source: each for source, each in records.items() if each.hypothesis}
+    # Each publication was a source of its own before they were judged together.
+    return {source: each for source, each in records.items() if not source.startswith(f"{PUBLISHED}/")}
 
 
 def new_entries(
@@ -187,6 +192,7 @@ def new_entries(
             hashlib.sha256("\n".join(each.evidence).encode()).hexdigest()[:16],
         )
         for source, each in records.items()
+        if each.hypothesis  # one that was written by hand says nothing of what it rests on
     ]
     waiting = {v.source: v for v in verdicts if v.hypothesis == hypothesis.id and v.verdict == "NOT RUN"}
     for source, verdict in waiting.items():
