@@ -7,13 +7,13 @@ import pytest
 from harness.catalog import checkpoint_files, checkpoints
 from harness.catalog.claim_files import claims
 from harness.core.errors import ClaimsError
-from harness.core.hypotheses import Contender
+from harness.core.hypotheses import Contender, terms_of
 from harness.core.paper import using
 from harness.fetch.sources import Hub, Url
 from tests.claims import PAPER
 
 with using(PAPER):
-    STATED = [(c, h.on) for _, hypotheses in claims().values() for h in hypotheses for c in h.contenders]
+    STATED = [term for _, hypotheses in claims().values() for h in hypotheses for term in terms_of(h)]
     RELEASED = [
         entry
         for entry in checkpoints.checkpoints().values()

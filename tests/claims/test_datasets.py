@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ClaimsError
+from harness.core.paper import paper
 from harness.data.download.dataset import by_hand, materials, obtain
 from harness.data.paths import location
 from harness.data.registry import READERS, Entry, entries, load_parts
@@ -27,6 +28,22 @@ def test_vtab_has_its_nineteen_tasks_in_three_groups():
     for group, classes in VTAB_CLASSES.items():
         assert sorted(entry.classes for entry in found.values() if entry.group == group) == sorted(classes)
     assert all(entry.train == 1000 and round(entry.train * entry.dev_fraction) == 200 for entry in found.values())
+
+
+def test_the_papers_groups_are_vtab_and_its_three():
+    groups = {name: paper().members_of(name) for name, _ in paper().groups}
+    by_group = {group: {name for name, entry in entries().items() if entry.group == group} for group in VTAB_CLASSES}
+    assert {name: set(members) for name, members in groups.items()} == {
+        "vtab1k": set().union(*by_group.values()),
+        **{f"vtab1k_{group}": members for group, members in by_group.items()},
+    }
+    assert {name: len(members) for name, members in groups.items()} == {
+        "vtab1k": 19,
+        "vtab1k_natural": 7,
+        "vtab1k_specialized": 4,
+        "vtab1k_structured": 8,
+    }
+    assert paper().members_of("cifar10") == ("cifar10",)
 
 
 def test_sizes_are_the_published_ones():
@@ -103,6 +120,9 @@ def test_location_is_the_option_then_the_variable_then_home(tmp_path, monkeypatc
 def test_tasks_of_one_published_file_share_its_download():
     keys = {name: materials(entries()[name], Path("/nowhere"))[0].key for name in entries() if "clevr" in name}
     assert set(keys.values()) == {"clevr-count/CLEVR_v1.0.zip"}
+    for name in ("smallnorb-azimuth", "smallnorb-elevation"):
+        keys = [material.key.partition("/")[0] for material in materials(entries()[f"vtab-{name}"], Path("/nowhere"))]
+        assert keys == ["smallnorb-azimuth"] * 4
     (first,), (second,) = (materials(entries()[name], Path("/nowhere")) for name in ("cifar100", "vtab-cifar100"))
     assert first == second
 

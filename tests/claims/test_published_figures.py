@@ -57,6 +57,20 @@ COLLECTED = {
     ("transformers-issue-28264", "description 2023-12-27"): (2, 161.640),
     ("vit-pr-215", "comment andsteing 2022-07-28"): (5, 481.440),
     ("vit-colab", "cell 37 comment"): (1, 97.700),
+    # Added since, summed when they were entered.
+    ("convnext-paper", "Table 1"): (20, 1696.600),
+    ("convnext-paper", "Table 2"): (6, 488.500),
+    ("plsc-readme", "Models"): (1, 77.972),
+    ("jeonsworld", "imagenet-21k"): (6, 574.480),
+    ("jeonsworld", "shorter train"): (4, 380.250),
+    ("vit-issue-46", "description 2020-12-08"): (1, 84.100),
+    ("vit-issue-85", "description 2021-04-01"): (1, 84.100),
+    ("vit-issue-168", "description 2022-03-21"): (1, 83.700),
+    ("vit-issue-130", "description 2021-08-17"): (1, 81.200),
+    ("timm-issue-266", "comment saareliad 2020-11-18"): (1, 80.500),
+    ("timm-issue-549", "description 2021-04-08"): (1, 83.470),
+    ("vit-readme-2020-10-29", "expected results, two runs per row"): (6, 548.170),
+    ("vit-readme-2020-10-22", "expected results, two runs per row"): (4, 382.280),
 }
 
 
@@ -75,13 +89,17 @@ PRINTED = [
     ("bit-paper", "Table 1", "BiT-R152x4", JFT, "flowers102", "", 99.63),
     ("bit-paper", "Table 2", "BiT-R152x4", K21, "imagenet", "", 85.39),
     ("bit-paper", "Table 2", "BiT-R152x4", K1, "cifar100", "", 86.21),
+    ("jeonsworld", "imagenet-21k", "ViT-L/32", K21, "cifar100", "", 92.73),
+    ("jeonsworld", "shorter train", "ViT-B/16", K21, "cifar100", "1000 steps", 92.16),
+    ("plsc-readme", "Models", "ViT-B/16", K1, "imagenet", "", 77.972),
+    ("convnext-paper", "Table 2", "ConvNeXt-B (isotropic)", K1, "imagenet", "", 82.0),
 ]
 
 
 def test_nothing_was_lost():
     counted = Counter((figure.source, figure.table) for figure in load())
     assert counted == {key: count for key, (count, _) in COLLECTED.items()}
-    assert len(load()) == sum(counted.values()) == 766
+    assert len(load()) == sum(counted.values()) == len(set(load())) == 819
     for key, (_, total) in COLLECTED.items():
         values = [figure.value for figure in load() if (figure.source, figure.table) == key]
         assert math.fsum(values) == pytest.approx(total, abs=0.0006), key
@@ -90,7 +108,7 @@ def test_nothing_was_lost():
 def test_each_table_of_each_source_is_used():
     declared = {(source.id, table) for source in publications().values() for table, _ in source.tables}
     assert declared == set(COLLECTED)
-    assert len(publications()) == 17
+    assert len(publications()) == 28
 
 
 @pytest.mark.parametrize("source, table, architecture, pretrain, dataset, setting, percent", PRINTED)
@@ -136,7 +154,7 @@ def test_architectures_are_named_after_their_family():
         "vit": r"ViT-(Ti|S|B|L|H)/(8|14|16|32)",
         "bit": r"BiT-R(50|101|152|200)x[1-4]",
         "hybrid": r"R(26|50)?\+ViT-(Ti|S|B|L)/(16|32)",
-        "convnext": r"ConvNeXt-(T|S|B|L|XL)",
+        "convnext": r"ConvNeXt-(T|S|B|L|XL)( \(isotropic\))?",
         "other": "EfficientNet-L2",
     }
     assert [f for f in load() if not re.fullmatch(shape[f.family], f.architecture)] == []
@@ -170,7 +188,16 @@ def test_find_treats_the_vtab_mean_as_its_top1():
     [figure] = matching_figures("ViT-L/16", JFT, dataset="vtab1k")
     assert (figure.metric, figure.value) == ("mean_top1_19_tasks", 76.28)
     assert {figure.metric for figure in matching_figures(metric="top5")} == {"top5"}
-    assert len(matching_figures()) == 580 + 9
+    assert len(matching_figures()) == 633 + 9
+
+
+def test_looking_up_all_weights_one_by_one_finds_each_figure_once():
+    every = {(figure.architecture, figure.pretrain, figure.variant): None for figure in load()}
+    found = {weights: matching_figures(*weights) for weights in every}
+    assert all((f.architecture, f.pretrain, f.variant) == weights for weights in every for f in found[weights])
+    together = [figure for figures_of_weights in found.values() for figure in figures_of_weights]
+    assert len(together) == len(set(together))
+    assert set(together) == set(matching_figures())
 
 
 def test_claim_1_on_imagenet21k_finds_the_course_and_three_evaluations_by_timm():

@@ -38,8 +38,11 @@ def test_the_paper_and_its_code_differ_where_the_reference_says():
     assert ("polyak", "ViT-H/14; imagenet*", "0.9999", "none") in found
     assert {row[0] for row in found} == {
         *("learning_rate", "momentum_dtype", "trains_on", "resolution", "polyak", "steps", "warmup_steps"),
-        *("train_resize", "crop", "dropout"),
+        *("train_resize", "crop", "flip", "dropout"),
     }
+    # Where a flip would change the label; the code flips every image.
+    unflipped = "vtab-dsprites-location, vtab-dsprites-orientation, vtab-smallnorb-azimuth"
+    assert [row for row in found if row[0] == "flip"] == [("flip", unflipped, "no", "yes")]
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -93,7 +96,7 @@ def test_the_table_fits_120_columns_and_cites_each_value(capsys, monkeypatch):
 def test_a_resolved_difference_names_the_recipes_of_the_family(capsys):
     arguments = ("diff", "paper", "notebook", "--checkpoint", "bit-m-r152x4", "--dataset", "pets")
     _, out = printed(capsys, *arguments)
-    assert out.out.startswith("paper: bit-hyperrule against notebook: notebook-bit (resolved for bit-m-r152x4 on pets)")
+    assert out.out.startswith("paper: bit-hyperrule against notebook: notebook-bit (for bit-m-r152x4 on pets)")
     _, out = printed(capsys, *arguments, "--json")
     found = {row["field"]: row for row in json.loads(out.out)}
     assert (found["steps"]["a"]["value"], found["steps"]["b"]["value"]) == ("500", "2,070")
@@ -111,7 +114,7 @@ def test_the_differences_as_json(capsys):
 
 def test_show_prints_every_setting(capsys):
     _, out = printed(capsys, "show", "notebook", "--checkpoint", "vit-l16-in21k", "--dataset", "cifar10")
-    assert out.out.startswith("recipe notebook: notebook-vit (resolved for vit-l16-in21k on cifar10)")
+    assert out.out.startswith("recipe notebook: notebook-vit (for vit-l16-in21k on cifar10)")
     named = {line.split()[0] for line in out.out.splitlines()[2:] if line[:1].strip()}
     assert named == set(ROWS)
     assert "15,320" in out.out

@@ -6,8 +6,10 @@ import pytest
 
 from harness.catalog.checkpoint_files import file_of
 from harness.catalog.checkpoints import checkpoints, shipped
+from harness.catalog.datasets import dataset as micro_task
 from harness.catalog.recipe_layers import FIELDS
 from harness.catalog.recipes import (
+    LEAST_SQUARES,
     all_definitions,
     protocol,
     protocols,
@@ -25,7 +27,7 @@ from tests.catalog.test_recipes import dataset, resolved
 from tests.claims import PAPER
 
 with using(PAPER):
-    DEFINITIONS = all_definitions()
+    DEFINITIONS, RECIPES = all_definitions(), recipes()
 VIT, BIT, HYBRID = "vit-l16-in21k", "bit-m-r152x4", "hybrid-r50-b16-in21k"
 REST = (0.001, 0.003, 0.01, 0.03)
 # REFERENCE, "Recipes side by side", and the sources it names: (recipe, checkpoint, dataset) -> values.
@@ -42,6 +44,11 @@ GOLDEN = {
     ("paper", VIT, "pets"): {"steps": 500, "learning_rate_grid": REST, "warmup_steps": 100},
     ("paper", VIT, "flowers"): {"steps": 500, "learning_rate_grid": REST},
     ("paper", VIT, "vtab-dtd"): {"steps": 2500, "learning_rate": 0.01, "learning_rate_grid": (), "resolution": 384},
+    ("paper", VIT, "vtab-dsprites-location"): {"steps": 2500, "flip": False, "crop": "none", "train_resize": None},
+    ("bit-hyperrule", BIT, "vtab-dsprites-location"): {"crop": "none", "resolution": 128, "train_resize": None},
+    ("paper", VIT, "vtab-smallnorb-azimuth"): {"flip": False, "crop": "random", "resolution": 384},
+    ("bit-hyperrule", BIT, "vtab-dsprites-orientation"): {"flip": False, "crop": "random", "train_resize": 160},
+    ("paper", VIT, "vtab-smallnorb-elevation"): {"flip": True, "crop": "random", "learning_rate": 0.01},
     ("code", VIT, "cifar10"): {
         **{"batch_size": 512, "steps": 10_000, "learning_rate": 0.03, "warmup_steps": 500, "schedule": "cosine"},
         **{"momentum_dtype": "bfloat16", "clip_norm": 1.0, "resolution": 384, "side": 384, "crop": "inception"},
@@ -89,6 +96,12 @@ GOLDEN = {
     ("evaluate", "sam-b16", "imagenet"): {"side": 224, "test_resize": "square"},
     ("evaluate", "bit-m-r50x1-vtab-svhn-run0", "vtab-svhn"): {"side": 128},
     ("evaluate", "bit-m-r152x4-vtab-dtd-run1", "vtab-dtd"): {"side": 480},
+    ("fewshot-5", VIT, "cifar100"): {
+        **{"method": "least squares", "shots": 5, "l2": 1024, "steps": 0, "resolution": 224, "side": 224},
+        **{"test_resize": "square", "test_crop_share": 0.875, "precision": "float32", "trains_on": "all"},
+    },
+    ("fewshot-25", "sam-b16", "imagenet-train"): {"shots": 25, "side": 224},
+    ("fewshot-10", BIT, "pets"): {"shots": 10, "side": 224},
     ("evaluate", "augreg2-b16-in21k-in1k-224", "imagenet"): {
         **{"side": 224, "test_resize": "short side", "test_crop_share": 0.9, "test_interpolation": "bicubic"},
         **{"test_antialias": True},
@@ -96,11 +109,11 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in DEFINITIONS if name != "evaluate"])
+@pytest.mark.parametrize("name", [name for name, found in RECIPES.items() if not found.frozen])
 def test_a_recipe_that_trains_states_every_field(name):
     stated = {field for layer in all_definitions()[name].layers for field, _ in layer.values}
     alternatives = {"steps", "epochs", "learning_rate", "learning_rate_grid", "learning_rates"}
-    of_some = {"decay_at", "train_resize"}  # a staircase's and a random crop's
+    of_some = {"decay_at", "train_resize", "method", *LEAST_SQUARES}  # a staircase's, a random crop's, no gradient's
     assert set(FIELDS) - alternatives - of_some <= stated
 
 
@@ -252,6 +265,12 @@ def test_an_evaluation_shows_only_what_it_depends_on():
     rows = {field: (value, papers) for field, value, papers in used.settings}
     assert rows["test_resolution"] == ("384", "512")
     assert not {"steps", "momentum", "flip", "resolution"} & set(rows)
+
+
+@pytest.mark.parametrize("shots", [1, 5, 10, 25])
+def test_least_squares_of_the_micro_study_sees_the_whole_image(shots):
+    found = resolve(f"fewshot-{shots}", checkpoints()["micro-vit-l"], micro_task("digits"))
+    assert (found.shots, found.l2, found.side, found.test_crop_share) == (shots, 1024, 32, 1)
 
 
 def test_resolving_the_micro_recipe_is_looking_it_up():

@@ -1,6 +1,7 @@
 """A real dataset in a run: named by its very bytes in any form, decoded as the recipe asks, and no part too many."""
 
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ from harness.catalog.datasets import pinned_dataset
 from harness.core.errors import ClaimsError
 from harness.core.run import Run
 from harness.core.specs import Checkpoint, Recipe
-from harness.data.pinned import eval_resize, load_real, pinned, train_rule
+from harness.data.pinned import eval_resize, load_real, pin, pinned, train_rule
 from harness.data.pixel_cache import PixelCache
 from harness.data.preprocess import Resize, stored
 from harness.data.splits import dev_split
@@ -151,6 +152,40 @@ def test_the_parts_are_pinned_one_after_the_other(tmp_path):
     assert set(pinned("mine", folder)) == {"test", "train", "numbered"}
 
 
+def test_pins_of_version_0_1_are_read_and_none_is_lost(tmp_path):
+    path = making.put(tmp_path / "pins" / "mine.json", json.dumps({"test": "a" * 64, "numbered": "false"}))
+    written = path.read_bytes()
+    assert pinned("mine", tmp_path) == {"test": "a" * 64, "numbered": "false"}
+    pin("mine", {"test": "a" * 64}, tmp_path)
+    assert path.read_bytes() == written  # nothing new
+    with pytest.raises(
+        ClaimsError, match=r"mine: expected the test images with digest a{16}\.\.\., pinned at the first"
+    ):
+        pin("mine", {"train": "c" * 64, "test": "b" * 64}, tmp_path)
+    assert path.read_bytes() == written
+    pin("mine", {"train": "c" * 64}, tmp_path)
+    every = {"numbered": "false", "test": "a" * 64, "train": "c" * 64}
+    assert json.loads(path.read_text()) == {"format": 1, "pins": every}
+    assert pinned("mine", tmp_path) == every
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1", "expected pinned digests, found: Expecting"),
+        ('["test"]', "expected pinned digests, found: list instead of an object"),
+        ('{"format": 1}', 'expected pinned digests, found: no "format" and "pins"'),
+        ('{"format": 2, "pins": {}}', "expected format 1, found 2; update the project"),
+    ],
+)
+def test_pins_that_cannot_be_read_are_kept_and_reported(tmp_path, content, message):
+    path = making.put(tmp_path / "pins" / "mine.json", content)
+    for use in (lambda: pinned("mine", tmp_path), lambda: pin("mine", {"test": "a" * 64}, tmp_path)):
+        with pytest.raises(ClaimsError, match=f"mine.json: {message}"):
+            use()
+    assert path.read_text() == content
+
+
 def test_damaged_pins_are_one_line(tmp_path):
     making.put(tmp_path / "home/decoded/pins/vtab-eurosat.json", "[1")
     with pytest.raises(ClaimsError, match="expected pinned digests"):
@@ -249,7 +284,6 @@ def test_a_dataset_that_is_only_evaluated_has_no_training_images(tmp_path):
 LEAST_SQUARES = {**EVALUATE, "method": "least squares", "l2": 1.0}
 
 
-@pytest.mark.paper
 def test_least_squares_sees_training_images_as_test_images(tmp_path):
     entry = many_sizes(tmp_path)
     found = data_of(run(entry, **LEAST_SQUARES, crop="inception"), entry, tmp_path)
@@ -258,7 +292,6 @@ def test_least_squares_sees_training_images_as_test_images(tmp_path):
     assert_same(images(found.test), originals(TEST, rule))
 
 
-@pytest.mark.paper
 def test_few_shots_of_very_many_images_are_decoded_alone(tmp_path, monkeypatch):
     entry = many_sizes(tmp_path)
     a_run = run(entry, **LEAST_SQUARES, shots=1)

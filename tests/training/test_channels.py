@@ -93,7 +93,6 @@ def test_test_inputs_are(split, changed):
     assert np.asarray(inputs).dtype == np.float32
 
 
-@pytest.mark.paper
 def test_the_centre_of_a_stretched_image_is_the_input(split):
     recipe_of = how(test_resolution=8, test_crop_share=0.5)
     stretched = np.stack([resized(image, Resize("square", 16)) for image in stored(split).astype(np.uint8)])

@@ -89,7 +89,6 @@ def test_one_example_of_a_class_and_a_feature_without_deviation_are_no_problem()
     assert (found.scores(train)[:, 3] < -0.99).all()  # the class without examples
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", FAMILIES)
 def test_features_are_what_the_checkpoints_own_head_is_given(name):
     a_run = run(name)
@@ -105,7 +104,6 @@ def test_features_are_what_the_checkpoints_own_head_is_given(name):
     np.testing.assert_allclose(found[:256], given[0].numpy(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("name", FAMILIES)
 def test_both_frameworks_have_the_same_features(name):
     ours, theirs = (features(run(name, framework)) for framework in ("jax", "torch"))
@@ -114,7 +112,6 @@ def test_both_frameworks_have_the_same_features(name):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
-@pytest.mark.paper
 def test_pre_logits_are_part_of_the_features():
     architecture = dataclasses.replace(NETWORKS["micro-vit-s"], representation_size=24)
     arrays = initial_arrays(architecture, 1)
@@ -124,7 +121,6 @@ def test_pre_logits_are_part_of_the_features():
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_a_run_fits_the_drawn_examples_and_classifies_the_scored_ones(framework):
     a_run = run(framework=framework)
@@ -141,7 +137,6 @@ def test_a_run_fits_the_drawn_examples_and_classifies_the_scored_ones(framework)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
-@pytest.mark.paper
 def test_frameworks_agree_and_seeds_draw_others():
     torchs, jaxs, other = (
         backend(each.backend)(each, weights_of(each), data_of(each), Execution()).predictions
@@ -151,7 +146,6 @@ def test_frameworks_agree_and_seeds_draw_others():
     assert (torchs != other).sum() > 50
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_features_that_are_not_finite_are_one_line(framework):
     a_run = run(framework=framework)
@@ -161,7 +155,6 @@ def test_features_that_are_not_finite_are_one_line(framework):
         backend(framework)(a_run, weights, data_of(a_run), Execution())
 
 
-@pytest.mark.paper
 def test_a_run_on_a_micro_checkpoint_is_stored_and_looked_up(tmp_path):
     shipped, digits = checkpoint("micro-bit-l"), dataset("digits")
     a_run = Run(shipped, digits, resolve("fewshot-25", shipped, digits), 0)
@@ -175,7 +168,6 @@ def test_a_run_on_a_micro_checkpoint_is_stored_and_looked_up(tmp_path):
     assert measure(few, store).accuracy < result.accuracy
 
 
-@pytest.mark.paper
 def test_runs_by_gradient_keep_their_head_rule():
     """The frozen network keeps the checkpoint's head of any number of classes; fine-tuning makes a new one."""
     assert network(run(on="count"), weights_of(run(on="count"))).head.weight.abs().sum() > 0

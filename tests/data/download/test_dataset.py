@@ -24,7 +24,10 @@ from tests.fetch.server import COMMIT, Fault, running
 VALUES = {"classes": 10, "train": 100, "test": 10, "dev_fraction": 0.2}
 OTHERS = {
     name: Entry(name, name, reader=name.removeprefix("vtab-"), **VALUES)
-    for name in ("vtab-caltech101", "vtab-clevr-count", "vtab-clevr-distance", "vtab-svhn")
+    for name in (
+        *("vtab-caltech101", "vtab-clevr-count", "vtab-clevr-distance", "vtab-svhn"),
+        *("vtab-dsprites-location", "vtab-dsprites-orientation", "vtab-smallnorb-azimuth", "vtab-smallnorb-elevation"),
+    )
 }
 """Datasets of readers that the table has none of."""
 LISTS = tuple(f"sun397_tfds_{part}.txt" for part in ("tr", "va", "te"))

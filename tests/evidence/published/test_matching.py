@@ -132,6 +132,15 @@ def test_find_treats_the_vtab_mean_as_its_top1():
     assert len(matching_figures()) == len(load()) - 1
 
 
+def test_looking_up_all_weights_one_by_one_finds_each_figure_once():
+    every = {(figure.architecture, figure.pretrain, figure.variant): None for figure in load()}
+    found = {weights: matching_figures(*weights) for weights in every}
+    assert all((f.architecture, f.pretrain, f.variant) == weights for weights in every for f in found[weights])
+    together = [figure for figures_of_weights in found.values() for figure in figures_of_weights]
+    assert len(together) == len(set(together))
+    assert set(together) == set(matching_figures())
+
+
 @pytest.mark.parametrize(
     "key, name, nearest",
     [

@@ -30,7 +30,6 @@ TASKS = {
 """BiT's name of a task: the dataset, what makes it, its scored images, the side that BiT's rule gives."""
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_has_its_fifteen_files(task):
     found = [name for name in checkpoints() if f"-vtab-{task}-run" in name]
@@ -78,7 +77,6 @@ def here(tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.paper
 @pytest.mark.parametrize(("task", "side"), [("dsprites-xpos", 128), ("smallnorb-azimuth", 64)])
 def test_evaluation_alone_scores_every_test_image_by_the_files_own_head(task, side, here, tmp_path, one_thread):
     weights, entry = here(task)
@@ -95,7 +93,6 @@ def test_evaluation_alone_scores_every_test_image_by_the_files_own_head(task, si
     assert sum(ours != theirs for ours, theirs in zip(result.predictions, jaxs.predictions, strict=True)) <= 2
 
 
-@pytest.mark.paper
 def test_a_head_of_other_classes_is_refused(here, tmp_path):
     weights, entry = here("smallnorb-elevation", classes=18)
     images = pinned_dataset(entry, train=False)
@@ -104,7 +101,6 @@ def test_a_head_of_other_classes_is_refused(here, tmp_path):
         measure(Run(weights, images, how, 0), Store(tmp_path / "store"))
 
 
-@pytest.mark.paper
 def test_the_papers_recipe_trains_on_the_thousand_and_scores_the_rest(here, tmp_path, one_thread):
     weights, entry = here("dsprites-orientation")
     images = pinned_dataset(entry)
