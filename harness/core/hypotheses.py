@@ -7,7 +7,7 @@ compound one (`All`, `AtLeast`, `Increasing`) asks for so many of its parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -187,7 +187,7 @@ class Interaction:
         """The first gain minus the second."""
         (low, high), (other_low, other_high) = self.gain, self.over
         weights = ((1.0, high), (-1.0, low), (-1.0, other_high), (1.0, other_low))
-        return Contrast(tuple(Term(weight, contender, self.on) for weight, contender in weights))
+        return Contrast(merged(Term(weight, contender, self.on) for weight, contender in weights))
 
     @property
     def id(self) -> str:
@@ -369,8 +369,17 @@ def datasets_of(hypothesis: Hypothesis) -> tuple[str, ...]:
 def mean_contrast(contrasts: Any) -> Contrast:
     """Return the mean of contrasts."""
     listed = list(contrasts)
-    terms = (Term(term.weight / len(listed), term.contender, term.on) for each in listed for term in each.terms)
-    return Contrast(tuple(terms))
+    return Contrast(
+        merged(Term(term.weight / len(listed), term.contender, term.on) for each in listed for term in each.terms)
+    )
+
+
+def merged(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """Return terms with each accuracy once, for the same runs are no two independent sides."""
+    weights: dict[tuple[Contender, str], float] = {}
+    for term in terms:
+        weights[term.contender, term.on] = weights.get((term.contender, term.on), 0.0) + term.weight
+    return tuple(Term(weight, contender, on) for (contender, on), weight in weights.items())
 
 
 def joined(how: str, ids: list[str]) -> str:
