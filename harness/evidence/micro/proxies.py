@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from harness.core.hypotheses import Close, Contender, Equivalent, Hypothesis, Ratio, Robust, simple_parts, terms_of
+from harness.core.hypotheses import Close, Compound, Contender, Equivalent, Hypothesis, Ratio, Robust, terms_of
 from harness.core.paper import paper
 from harness.core.specs import STRICT, Natural, Sources, build, pairs
 from harness.core.toml import read_toml
@@ -134,16 +134,20 @@ def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:
     """
     if isinstance(hypothesis, Robust):
         return ("Robust", hypothesis.of)
-    parts = simple_parts(hypothesis)
-    if isinstance(hypothesis, Ratio) or any(isinstance(part, (Close, Equivalent)) for part in parts):
+    if isinstance(hypothesis, Compound):
+        parts = [key(part) for part in hypothesis.of]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return (f"{type(hypothesis).__name__} {hypothesis.k}", *(f"({', '.join(part)})" for part in known))
+    if isinstance(hypothesis, (Close, Equivalent, Ratio)):
         return None
     compared = [type(hypothesis).__name__]
-    for part in parts:
-        for term in part.contrast.terms:
-            name, task = checkpoint_of(term.contender), proxies().task_of(term.on)
-            if name is None or task is None:
-                return None
-            compared.append(f"{term.weight:g} {name} {task} {paper().measured_by_on(term.on)}")
+    for term in hypothesis.contrast.terms:
+        name, task = checkpoint_of(term.contender), proxies().task_of(term.on)
+        if name is None or task is None:
+            return None
+        compared.append(f"{term.weight:g} {name} {task} {paper().measured_by_on(term.on)}".rstrip())
     return tuple(compared)
 
 
