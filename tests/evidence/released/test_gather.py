@@ -49,13 +49,14 @@ def test_another_optimiser_is_said():
 
 
 def gathered(claim, hypothesis, provider):
-    return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", "notebook"), 0.05))
+    return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", "notebook")))
 
 
 class Closed:
     """A provider with nothing stored that computes nothing."""
 
     seeds = 3
+    looks = (3,)
     fetches = False
 
     def results_for(self, asked: list[Run]) -> list[Result]:
@@ -141,7 +142,7 @@ class Grid(Closed):
 
 def searched(hypothesis, recipe, provider):
     claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
-    return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", recipe), 0.05))
+    return gather.ReleasedCheckpoints(provider).gather(Question(claim, hypothesis, Source("gpu", recipe)))
 
 
 def test_both_grids_are_computed_at_once_then_the_final_runs_with_the_chosen_rates(tiny):
@@ -152,7 +153,7 @@ def test_both_grids_are_computed_at_once_then_the_final_runs_with_the_chosen_rat
         [(name, "dev", rate, 1000) for name in names for rate in rates],
         [(name, "test", 0.003, seed) for name in names for seed in range(3)],
     ]
-    assert [search.contender for search in found.searches] == list(tiny.contenders)
+    assert [search.contender for search in found.searches] == [tiny.a, tiny.than]
     assert [[(row.learning_rate, row.accuracy, row.chosen) for row in search.rates] for search in found.searches] == [
         [(0.003, pytest.approx(87.5), True), (0.1, None, False)]
     ] * 2

@@ -24,7 +24,7 @@ def store(tmp_path, monkeypatch):
 
 def asked(protocol, *sides):
     claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
-    return [Question(claim, Better(a, than=b, on="stripes"), Source("gpu", protocol), 0.05) for a, b in sides]
+    return [Question(claim, Better(a, than=b, on="stripes"), Source("gpu", protocol)) for a, b in sides]
 
 
 def test_the_final_runs_of_all_that_is_here_each_once(store):
