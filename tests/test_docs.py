@@ -168,7 +168,11 @@ def test_a_shown_paper_is_complete(tmp_path):
     (claim, hypotheses), *others = claims(tmp_path).values()
     assert not others
     assert claim.title == "Larger is better"
-    assert [datasets_of(hypothesis) for hypothesis in hypotheses] == [("cifar10", "cifar100"), ("cifar10",), ("cifar100",)]
+    assert [datasets_of(hypothesis) for hypothesis in hypotheses] == [
+        ("cifar10", "cifar100"),
+        ("cifar10",),
+        ("cifar100",),
+    ]
     with using(tmp_path):
         index = of_paper()
         readings = {on: single(contenders_of(hypotheses[0])[0], on) for on in datasets_of(hypotheses[0])}
