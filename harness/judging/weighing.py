@@ -131,8 +131,10 @@ def margin(hypothesis: Close | Equivalent, found: Contrasted, evidence: Evidence
     if found.entering:
         rows = evidence.rows[hypothesis.id]
         return min(rows[at].tolerance or 0.0 for at in found.entering)
-    assert evidence.tolerance is not None  # a source gathers for Close only where the hypothesis names one
-    return evidence.tolerance
+    if evidence.tolerance is not None:
+        return evidence.tolerance
+    # A part of a compound hypothesis: a source gathers only where each names a tolerance for its recipe.
+    return dict(hypothesis.within)[evidence.sides[hypothesis.a, hypothesis.on].recipe.recipe]
 
 
 def compound(k: int, parts: Sequence[Tested]) -> Tested:

@@ -40,7 +40,8 @@ tables = [["t", ""]]
 """
 FIGURES = {("A", "d"): 90.0, ("B", "d"): 80.0, ("A", "e"): 85.0, ("B", "e"): 80.0, ("C", "d"): 79.5, ("C", "e"): 80.5}
 CLAIMS = """
-from harness.core.claim import All, Better, Claim, Close, Contender, Statement
+from harness.core.claim import All, Claim, Statement
+from harness.core.hypotheses import Better, Close, Contender
 
 ONE = Claim(id="one", title="t", quote="q", source="s")
 TWO = Claim(id="two", title="t", quote="q", source="s")

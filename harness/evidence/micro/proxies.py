@@ -147,7 +147,7 @@ def key(hypothesis: Hypothesis) -> tuple[str, ...] | None:
         name, task = checkpoint_of(term.contender), proxies().task_of(term.on)
         if name is None or task is None:
             return None
-        compared.append(f"{term.weight:g} {name} {task} {paper().measured_by_on(term.on)}")
+        compared.append(f"{term.weight:g} {name} {task} {paper().measured_by_on(term.on)}".rstrip())
     return tuple(compared)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import why_not_here
 from harness.core.errors import Changed, ClaimsError, TooLittleMemory
-from harness.core.hypotheses import Close, contenders_of, terms_of
+from harness.core.hypotheses import Close, contenders_of, simple_parts, terms_of
 from harness.core.result import Result
 from harness.core.specs import Backend
 from harness.core.verdict import Searched
@@ -57,11 +57,12 @@ class ReleasedCheckpoints:
             if each.checkpoint.never_released:
                 return Missing(f"{each.contender}: {each.checkpoint.never_released}", "not verifiable")
         tolerance = None
-        if isinstance(hypothesis, Close):
-            recipe = trials[hypothesis.a, hypothesis.on].recipe.id
-            tolerance = dict(hypothesis.within).get(recipe)
-            if tolerance is None:
-                return Missing(recipe_without_tolerance(hypothesis, recipe))
+        for part in simple_parts(hypothesis):
+            if isinstance(part, Close):
+                recipe = trials[part.a, part.on].recipe.id
+                if recipe not in dict(part.within):
+                    return Missing(recipe_without_tolerance(part, recipe))
+                tolerance = dict(part.within)[recipe] if part is hypothesis else None
         try:
             here = {term: material(each, fetches) for term, each in trials.items()}
             scores = {term[1]: score_of(each, here[term], fetches) for term, each in trials.items()}

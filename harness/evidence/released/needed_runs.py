@@ -10,7 +10,7 @@ from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import unpinned_dataset
 from harness.catalog.recipes import with_rate
 from harness.core.errors import ClaimsError
-from harness.core.hypotheses import Close, terms_of
+from harness.core.hypotheses import Close, simple_parts, terms_of
 from harness.core.run import Run
 from harness.core.source import GPU
 from harness.core.specs import Backend, Checkpoint, Recipe
@@ -55,14 +55,15 @@ def trials_of(question: AnyQuestion) -> Iterator[Trial]:
     if question.source.kind != GPU or not question.source.detail:
         return
     try:
-        found = [trial(*term, question.source.detail) for term in terms_of(hypothesis)]
+        found = {term: trial(*term, question.source.detail) for term in terms_of(hypothesis)}
     except ClaimsError:  # no such checkpoint or recipe: the verdict says so
         return
-    if any(each.checkpoint.never_released for each in found):
+    if any(each.checkpoint.never_released for each in found.values()):
         return
-    if isinstance(hypothesis, Close) and found[0].recipe.id not in dict(hypothesis.within):
+    figures = [part for part in simple_parts(hypothesis) if isinstance(part, Close)]
+    if any(found[part.a, part.on].recipe.id not in dict(part.within) for part in figures):
         return
-    yield from found
+    yield from found.values()
 
 
 def at_hand(questions: Iterable[AnyQuestion], seeds: int, store: Store, backends: Collection[str]) -> list[Run]:

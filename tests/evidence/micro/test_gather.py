@@ -115,6 +115,15 @@ def test_every_run_uses_the_rate_that_was_chosen_and_only_judged_seeds():
     assert not set(proxies().judged) & set(proxies().development)
 
 
+def test_a_dataset_that_is_measured_in_one_way_has_its_own_recipe():
+    for of in micro.runs(Better(VIT, than=BIT, on="cifar10_5shot")).values():
+        assert {(run.recipe.id, run.recipe.method, run.recipe.shots) for run in of.runs} == {
+            ("fewshot-5", "least squares", 5)
+        }
+        assert {run.dataset.id for run in of.runs} == {"digits"}
+        assert [run.seed for run in of.runs] == [*proxies().judged]  # which images are drawn
+
+
 @pytest.fixture
 def pretrained_twice(monkeypatch):
     """micro-vit-m was pre-trained twice, and each network is fine-tuned with two seeds of its own."""

@@ -104,6 +104,15 @@ def test_hypotheses_whose_contenders_have_one_proxy_have_one_key():
         assert key(kind(both)) != key(kind((better(), better("flowers102"))))
 
 
+def test_another_way_of_measuring_is_another_comparison():
+    assert key(better("cifar10_5shot")) == (
+        "Better",
+        "1 micro-vit-l digits fewshot-5",
+        "-1 micro-bit-l digits fewshot-5",
+    )
+    assert key(better("cifar10_5shot")) != key(better("pets"))  # the same task, fine-tuned
+
+
 def test_kinds_with_the_same_comparisons_are_kept_apart():
     both = (better(), better("pets"))
     assert len({key(All(both)), key(Average(both)), key(AtLeast(1, both))}) == 3

@@ -8,7 +8,7 @@ from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import unpinned_dataset
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, TooLittleMemory
-from harness.core.hypotheses import Better, Close, Contender
+from harness.core.hypotheses import All, Better, Close, Contender
 from harness.core.result import Divergence, Result
 from harness.core.run import Run
 from harness.core.source import Source
@@ -16,6 +16,7 @@ from harness.evidence.released import gather
 from harness.evidence.released.trial import Material, caveats, material, trial
 from harness.evidence.source import NotComputed
 from harness.judging.evidence import Missing
+from harness.judging.judge import judge
 from harness.judging.question import Question
 from tests.evidence.released.making import tables
 
@@ -39,6 +40,14 @@ def test_on_imagenet_a_fine_tuned_checkpoint_is_evaluated_and_any_other_fine_tun
     flowers = trial(Contender("BiT-R152x4", "ImageNet-21k"), "flowers102", "notebook")
     assert (flowers.entry.id, flowers.recipe.id) == ("flowers", "notebook-bit")
     assert flowers.seeds(3) == (0, 1, 2)
+
+
+def test_a_dataset_that_is_measured_in_one_way_is_so_by_any_protocol():
+    for protocol in ("notebook", "paper"):
+        found = trial(Contender("ViT-L/16", "ImageNet-21k"), "cifar10_5shot", protocol)
+        assert (found.entry.id, found.recipe.id, found.recipe.shots) == ("cifar10", "fewshot-5", 5)
+        assert not found.searches
+        assert found.seeds(3) == (0, 1, 2)  # other images are drawn
 
 
 def test_another_optimiser_is_said():
@@ -88,6 +97,15 @@ def test_a_recipe_that_the_figure_means_nothing_for_is_not_run():
     found = gathered(claim, close, Closed())
     assert found.reason.startswith("a run by the recipe notebook-vit is not judged by the published 99.16 %")
     assert "paper, code; choose one with --recipe" in found.reason
+
+
+def test_a_figure_among_several_parts_needs_its_recipe_too():
+    claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={})
+    vit = Contender("ViT-L/16", "ImageNet-21k")
+    known = Close(vit, to=99.0, on="cifar10", within={"notebook": 1.0, "notebook-vit": 1.0})
+    unknown = Close(vit, to=94.7, on="pets", within={"paper": 0.5})
+    found = gathered(claim, All((known, unknown)), Closed())
+    assert found.reason.startswith("a run by the recipe notebook-vit is not judged by the published 94.7 %")
 
 
 def test_images_to_lay_by_hand_are_missed_before_weights_are_fetched(tmp_path, monkeypatch):
@@ -162,6 +180,21 @@ def test_both_grids_are_computed_at_once_then_the_final_runs_with_the_chosen_rat
         "BiT-Tiny (Small) as tiny-bit",
     ]
     assert [len(side.scored) for side in found.sides.values()] == [3, 3]
+
+
+def test_published_accuracies_of_several_networks_are_judged_by_the_recipes_tolerance(tiny):
+    def close(contender, to):
+        return Close(contender, to=to, on="stripes", within={"quick": 40.0})
+
+    # All but one of 30 images are right: 96.67 %.
+    for figures, verdict in (((96.0, 97.0), "REPRODUCED"), ((96.0, 10.0), "REFUTED")):
+        both = All((close(tiny.a, figures[0]), close(tiny.than, figures[1])))
+        question = Question(Claim(id="c", title="t", quote="q", source="s"), both, Source("gpu", "quick"))
+        evidence = gather.ReleasedCheckpoints(Grid()).gather(question)
+        assert {side.recipe.recipe for side in evidence.sides.values()} == {"quick"}
+        found = judge(question, found=evidence)
+        assert found.verdict == verdict
+        assert [part.estimate for part in found.components] == pytest.approx([100 * 29 / 30 - to for to in figures])
 
 
 def test_nothing_is_run_where_every_rate_of_a_grid_diverged(tiny):
