@@ -59,7 +59,9 @@ def answer(claim: Claim, source: str, found: Mapping[str, Verdict]) -> Answer:
     told = [(statement, verdict) for statement, verdict in known if of_paper(verdict) in (HOLDS, FAILS, UNDECIDED)]
     date = datetime.now(UTC).isoformat(timespec="seconds")
     if not told:
-        reason = known[0][1].reason if known else "nothing was judged"
+        # What lacks here can be brought; what was never released can't, and says so beside its own verdict.
+        lacking = [verdict.reason for _, verdict in known if verdict.verdict == "NOT RUN"]
+        reason = (lacking or [verdict.reason for _, verdict in known] or ["nothing was judged"])[0]
         return Answer(claim.id, source, "NOT TESTED", f"Not tested: {reason}.", (), date)
     says = [carried(verdict) for _, verdict in told]
     name: AnswerName

@@ -13,7 +13,8 @@ from harness.judging.evidence import Cost, Evidence
 from harness.judging.judge import decided
 from harness.judging.weighing import UNDECIDED, alphas, compound, margin, of_curve, weighed
 from harness.judging.weighing import Tested as Weighed  # pytest takes a name that begins with Test for tests
-from harness.stats.specification_curve import JointTest, OneSided, SpecificationCurve
+from harness.stats.joint_permutation import JointTest, OneSided
+from harness.stats.specification_curve import SpecificationCurve
 from tests.judging.making import A, B, C, better, differing, measured, published, row, runs_side
 
 

@@ -156,5 +156,6 @@ def own_names(hypothesis: Hypothesis) -> tuple[tuple[str, str], ...]:
     names = {}
     for contender, on in terms_of(hypothesis):
         names[str(contender)] = str(checkpoint_of(contender))
-        names[on] = str(proxies().task_of(on))
+        way = paper().measured_by_on(on)
+        names[on] = str(proxies().task_of(on)) + (f" by {way}" if way else "")
     return tuple(names.items())
