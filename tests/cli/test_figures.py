@@ -6,8 +6,6 @@ import pytest
 
 from harness.__main__ import main
 
-pytestmark = pytest.mark.paper
-
 
 def test_sources_say_whose_weights_they_are_evidence_of(capsys):
     assert main(["figures", "--json"]) == 0
