@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from harness.__main__ import main
 
 
