@@ -129,6 +129,10 @@ def clause(statement: StatementRecord, verdict: Verdict) -> str:
 
 def figures(verdict: Verdict) -> str:
     """Return a verdict's figures in short."""
+    if verdict.kind == "Robust" and verdict.estimate is not None:
+        positive = sum((each.estimate or 0.0) > 0 for each in verdict.components)
+        of = f"{positive} of {len(verdict.components)} specifications"
+        return f"median {verdict.estimate:+.2f} points, above 0 in {of}"
     if verdict.components:
         holding = sum(part.holds is True for part in verdict.components)
         failing = sum(part.holds is False for part in verdict.components)

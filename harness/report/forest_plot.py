@@ -1,4 +1,7 @@
-"""The forest plot of a claim: every estimate with its interval, in percentage points, as inline SVG."""
+"""The forest plot of a claim: every estimate with its interval, in percentage points, as inline SVG.
+
+Where several publications are behind an estimate they stand above it, each with its own, as in a meta-analysis.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.core.verdict import Verdict
+from harness.core.verdict import Reported, Verdict
 from harness.report.labels import GROUPS, LOOKS, backend, backends, base, group, group_order, interval, signed, stated
 from harness.report.rendering import writable
 
@@ -24,6 +27,9 @@ LABELS, FIGURES = 440, 200
 LINE, ROW, HEADER = 15, 9, 24
 TITLE, AXIS, GAP = 30, 46, 14
 WRAP = 62
+INDENT = "\u2003"
+"""A space as wide as the letters are high; a browser keeps it."""
+SOFT = "#57606a"
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vit-claims",
@@ -36,18 +42,27 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class PlotRow:
-    """One row of a panel: a source's name, or one verdict's estimate."""
+    """One row of a panel: a name, one publication's estimate, or one verdict's."""
 
     y: float
     label: str
-    verdict: Verdict | None
+    verdict: Verdict | None = None
     number: int = -1
     """Counts the verdicts of the whole figure, for the ids of its marks."""
+    reported: Reported | None = None
+    place: int = -1
+    """Counts the publications of a verdict."""
+    heading: bool = False
 
 
 def drawable(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts that have an estimate to draw."""
-    return [verdict for verdict in verdicts if verdict.estimate is not None]
+    """Return the verdicts that have a difference to draw: no ratios of costs, and no curves, which have a figure."""
+    return [verdict for verdict in verdicts if verdict.estimate is not None and verdict.kind not in ("Ratio", "Robust")]
+
+
+def publications(verdict: Verdict) -> tuple[Reported, ...]:
+    """Return the publications that are drawn above a verdict's estimate: several, on the same contrast."""
+    return () if verdict.components or len(verdict.rows) < 2 else verdict.rows
 
 
 def forest(claim: str, verdicts: Sequence[Verdict]) -> str:
@@ -55,7 +70,7 @@ def forest(claim: str, verdicts: Sequence[Verdict]) -> str:
 
     There is one panel per group of sources, each with its own axis: published differences are a
     tenth of the micro study's. Marks carry ids: `<claim>-interval-<k>`, `-estimate-<k>`, `-tolerance-<k>`,
-    k counting the drawn verdicts. The same verdicts give the same bytes.
+    k counting the drawn verdicts, and `-reported-<k>-<j>` for its publications. The same verdicts give the same bytes.
     """
     drawn = drawable(verdicts)
     if not drawn:
@@ -96,18 +111,43 @@ def layout(verdicts: Sequence[Verdict]) -> list[tuple[str, list[PlotRow]]]:
         for source in sorted({base(verdict.source) for verdict in members}):
             several = len(backends([verdict for verdict in members if base(verdict.source) == source])) > 1
             if source != name:
-                rows.append(PlotRow(y + HEADER / 2, source, None))
+                rows.append(PlotRow(y + HEADER / 2, source, heading=True))
                 y += HEADER
             for verdict in members:
                 if base(verdict.source) == source:
-                    words = stated(verdict) + (f" [{backend(verdict) or 'torch'}]" if several else "")
-                    label = "\n".join(textwrap.wrap(words, WRAP, max_lines=3, placeholder=" …"))
-                    tall = LINE * (label.count("\n") + 1) + ROW
-                    rows.append(PlotRow(y + tall / 2, label, verdict, number))
-                    y += tall
+                    words = verdict.about or stated(verdict)
+                    words += f" [{backend(verdict) or 'torch'}]" if several else ""
+                    y = add_verdict(rows, y, words, verdict, number)
                     number += 1
         panels.append((name, rows))
     return panels
+
+
+def add_verdict(rows: list[PlotRow], y: float, words: str, verdict: Verdict, number: int) -> float:
+    """Append a verdict's lines, its publications above its own estimate; return where the last one ends.
+
+    Args:
+        rows: of the panel.
+        y: where the line before ended, in pixels.
+        words: what is stated.
+        verdict: with an estimate.
+        number: its number in the figure.
+    """
+    label = "\n".join(textwrap.wrap(words, WRAP, max_lines=3, placeholder=" …"))
+    tall = LINE * (label.count("\n") + 1) + ROW
+    reported = publications(verdict)
+    if not reported:
+        rows.append(PlotRow(y + tall / 2, label, verdict, number))
+        return y + tall
+    rows.append(PlotRow(y + tall / 2, label))
+    y += tall
+    for at, one in enumerate(reported):
+        share = f"{100 * one.weight:.0f} %" if one.weight else "not counted"
+        named = f"{INDENT}{one.publication}, {one.origin}, {share}"
+        rows.append(PlotRow(y + LINE / 2, named, None, number, one, at))
+        y += LINE
+    rows.append(PlotRow(y + (LINE + ROW) / 2, f"{INDENT}together", verdict, number))
+    return y + LINE + ROW
 
 
 def bottom_of(rows: Sequence[PlotRow]) -> float:
@@ -124,7 +164,7 @@ def panel_height(rows: Sequence[PlotRow]) -> float:
 def draw_panel(axes: Axes, name: str, rows: Sequence[PlotRow], height: float) -> None:
     """Draw the lines of one group of sources; y runs downwards in pixels."""
     axes.set_ylim(height, 0)
-    axes.set_xlim(*limits([row.verdict for row in rows if row.verdict]))
+    axes.set_xlim(*limits([row.verdict for row in rows if row.verdict], [row.reported for row in rows if row.reported]))
     axes.set_yticks([])
     axes.patch.set_visible(False)
     for side in ("left", "right", "top"):
@@ -137,10 +177,25 @@ def draw_panel(axes: Axes, name: str, rows: Sequence[PlotRow], height: float) ->
     axes.set_xlabel("difference in percentage points", fontsize=12, color="#24292f")
     place(axes, -LABELS, -18, GROUPS.get(name, name), weight="bold", size=14)
     for row in rows:
-        if row.verdict is None:
-            place(axes, -LABELS, row.y, row.label, weight="bold", color="#57606a")
-        else:
+        if row.verdict is not None:
             draw_verdict(axes, row, row.verdict)
+        elif row.reported is not None:
+            draw_reported(axes, row, row.reported)
+        else:
+            look: dict[str, Any] = {"weight": "bold", "color": SOFT} if row.heading else {}
+            place(axes, -LABELS, row.y, row.label, **look)
+
+
+def draw_reported(axes: Axes, row: PlotRow, reported: Reported) -> None:
+    """Draw what one publication says: a square as large as its weight, hollow where it is not counted."""
+    place(axes, -LABELS, row.y, row.label, color=SOFT)
+    if reported.low is not None and reported.high is not None:
+        axes.plot([reported.low, reported.high], [row.y, row.y], color=SOFT, linewidth=1, zorder=2)
+    axes.plot([reported.estimate], [row.y], marker="s", markersize=3 + 5 * reported.weight**0.5, color=SOFT,
+              linestyle="none", markerfacecolor=SOFT if reported.weight else "white", markeredgecolor=SOFT, zorder=3,
+              gid=f"reported-{row.number}-{row.place}")  # fmt: skip
+    figures = f"{signed(reported.estimate)} {interval(reported.low, reported.high, signs=True)}"
+    place(axes, WIDTH - LABELS - FIGURES + 28, row.y, figures.rstrip(), color=SOFT)
 
 
 def draw_verdict(axes: Axes, row: PlotRow, verdict: Verdict) -> None:
@@ -173,11 +228,13 @@ def place(axes: Axes, x: float, y: float, text: str, *, color: str = "#24292f", 
               parse_math=False, linespacing=1.15, **font)  # fmt: skip
 
 
-def limits(verdicts: Sequence[Verdict]) -> tuple[float, float]:
+def limits(verdicts: Sequence[Verdict], reported: Sequence[Reported] = ()) -> tuple[float, float]:
     """Return the ends of an axis that holds zero and every estimate, interval and tolerance."""
     values = [0.0]
+    drawn: list[Verdict | Reported] = [*verdicts, *reported]
+    for one in drawn:
+        values += [value for value in (one.estimate, one.low, one.high) if value is not None]
     for verdict in verdicts:
-        values += [value for value in (verdict.estimate, verdict.low, verdict.high) if value is not None]
         if verdict.tolerance is not None:
             values += [-verdict.tolerance, verdict.tolerance]
     low, high = min(values), max(values)

@@ -28,6 +28,8 @@ class Judged:
     """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
     answers: tuple[tuple[str, str], ...] = ()
     """(source, answer) pairs that are on record of the claim."""
+    answering: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(source, ids of the hypotheses that answer the claim by it) pairs, whether or not they were selected."""
     problems: tuple[str, ...] = ()
     """What went wrong although the hypothesis was judged, e.g. a result that could not be stored."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.core.hypotheses import HYPOTHESIS_KINDS, VerdictName
 from harness.core.paper import paper
 from harness.core.source import AGREEMENT, DEFAULT_BACKEND, Source
-from harness.core.verdict import Verdict
+from harness.core.verdict import AnswerName, Verdict
 from harness.judging.judge import PAPER_WORDS
 
 
@@ -40,6 +40,15 @@ LOOKS: dict[VerdictName, Look] = {
     "NOT RUN": Look("not run", "–", "not-run", "#57606a", "s", hollow=True),
 }
 
+ANSWER_LOOKS: dict[AnswerName, Look] = {
+    "SUPPORTED": Look("supported", "✓", "reproduced", "#116329", "o"),
+    "CONTRADICTED": Look("contradicted", "✗", "refuted", "#b3261e", "X"),
+    "MIXED": Look("mixed", "±", "inconclusive", "#8a5a00", "D"),
+    "OPEN": Look("open", "?", "inconclusive", "#8a5a00", "D"),
+    "NOT TESTED": Look("not tested", "–", "not-run", "#57606a", "s"),
+}
+"""Of answers; they share the verdicts' colours."""
+
 GROUPS = {"published": "Published figures", "micro": "Micro study", "gpu": "Released checkpoints (gpu)"}
 """Groups of sources, strongest claim to the paper's own numbers last."""
 
@@ -55,14 +64,17 @@ BACKENDS = {"torch": "torch", "jax": "jax", AGREEMENT: "do both agree?"}
 
 
 def stated(verdict: Verdict) -> str:
-    """Return the hypothesis with the dataset's name in the place of its id."""
-    rest = verdict.hypothesis.removesuffix(f" on {verdict.dataset}")
-    return verdict.hypothesis if rest == verdict.hypothesis else f"{rest} on {dataset(verdict)}"
+    """Return the hypothesis with the datasets' names in the place of their ids."""
+    if not verdict.dataset:
+        return verdict.hypothesis
+    ids = rf"(?<= ){re.escape(verdict.dataset)}(?=$|;)"
+    return re.sub(ids, lambda _: dataset(verdict), verdict.hypothesis)
 
 
 def dataset(verdict: Verdict) -> str:
-    """Return the name of the paper's dataset."""
-    return dict(paper().titles).get(verdict.dataset, verdict.dataset)
+    """Return the names of the paper's datasets."""
+    titles = dict(paper().titles)
+    return ", ".join(titles.get(name, name) for name in verdict.dataset.split(", "))
 
 
 def group(source: str) -> str:

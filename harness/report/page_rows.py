@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.core.source import Source
 from harness.core.verdict import Side, Verdict
 from harness.report.labels import (
     BACKENDS,
@@ -24,12 +25,15 @@ from harness.report.labels import (
     signed,
     stated,
 )
+from harness.report.row_details import Parts, Publications, how_sure, parts, publications
 from harness.report.settings import MadeBy, made_by
 from harness.report.verdict_counts import BackendChips, chips_by_backend
 from harness.report.verdict_store import Key
 
 LONG = 12
 """A source with more rows than this starts folded."""
+MANY_SIDES = 4
+"""More accuracies than these start folded."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Evidence:
 
     title: str
     method: str
+    sure: tuple[tuple[str, str], ...]
+    """(what, its value) pairs: how sure the verdict is."""
     citations: tuple[str, ...]
     runs: tuple[str, ...]
     judged: str
@@ -97,10 +103,16 @@ class Row:
     """Whether the verdict differs from what is recorded."""
     day: str
     """Of a verdict that an earlier session reached."""
+    statement: str
+    """What the claim comes down to, where the hypothesis answers it."""
     hypothesis: str
+    about: str
+    """The hypothesis in the micro study's own names."""
     task: str
     """What stood for the paper's dataset."""
     sides: tuple[SideLine, ...]
+    folded: bool
+    """Whether there are so many sides that they start folded."""
     paper: str
     """The paper's figure."""
     difference: Difference | None
@@ -109,6 +121,8 @@ class Row:
     holm: str
     reason: str
     evidence: Evidence
+    publications: Publications | None
+    parts: Parts | None
     made_by: MadeBy | None
     goes_on: bool
     """Whether the next row is about the same hypothesis, by another backend."""
@@ -194,11 +208,14 @@ def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bo
         look=LOOKS[verdict.verdict],
         by=BACKENDS.get(by, by),
         recorded=recorded(verdict),
-        changed=verdict.known not in ("", verdict.verdict),
+        changed=bool(verdict.known) and not as_recorded(verdict),
         day=f"of {verdict.date[:10] or 'unknown date'}" if kept else "",
+        statement=verdict.statement,
         hypothesis=stated(verdict),
+        about=verdict.about,
         task=task_note(verdict),
         sides=tuple(side_line(side, group(verdict.source)) for side in verdict.sides),
+        folded=len(verdict.sides) > MANY_SIDES,
         paper="" if verdict.published is None else number(verdict.published),
         difference=difference(verdict),
         published=published_lines(verdict, context),
@@ -206,6 +223,8 @@ def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bo
         holm="" if adjusted is None else f"Holm {probability(adjusted)}",
         reason=verdict.reason,
         evidence=evidence(verdict, kept),
+        publications=publications(verdict),
+        parts=parts(verdict),
         made_by=made_by(verdict.recipes, verdict.searched),
         goes_on=goes_on,
     )
@@ -247,27 +266,28 @@ def difference(verdict: Verdict) -> Difference | None:
     """Return the estimate with its interval and confidence level, None if there is no estimate."""
     if verdict.estimate is None:
         return None
+    if verdict.kind == "Ratio":
+        return Difference(f"{verdict.estimate:.3g}", "", "", "a ratio of costs")
     bounds = interval(verdict.low, verdict.high, signs=True)
     tolerance = "" if verdict.tolerance is None else f"within ±{verdict.tolerance:g}?"
     return Difference(signed(verdict.estimate), bounds, level(verdict.level) if bounds else "", tolerance)
 
 
 def published_lines(verdict: Verdict, context: Context) -> tuple[PublishedLine, ...]:
-    """Return the difference that each published source gives for the same hypothesis."""
+    """Return the difference that published figures give for the same hypothesis, for one that was measured."""
     if group(verdict.source) == "published":
-        return tuple(
-            PublishedLine(
-                f"{signed(row.estimate)} {interval(row.low, row.high, signs=True)}",
-                f"{row.publication}, {row.origin}, weight {100 * row.weight:.0f} %"
-                + (f", {row.dataset}" if verdict.components else ""),
-            )
-            for row in verdict.rows
-        )
+        return ()
     return tuple(
-        PublishedLine(f"{signed(other.estimate)} pp", f"{plural(len(other.rows), 'row')} of publications")
+        PublishedLine(f"{signed(other.estimate)} pp", publishers(other))
         for other in context.published.get((verdict.claim, verdict.hypothesis), ())
         if other.estimate is not None
     )
+
+
+def publishers(verdict: Verdict) -> str:
+    """Return whose figures a published verdict rests on: its publications, or the one that the source names."""
+    names = list(dict.fromkeys(row.publication for row in verdict.rows)) or [Source.parse(verdict.source).detail]
+    return names[0] if len(names) == 1 else plural(len(names), "publication")
 
 
 def evidence(verdict: Verdict, kept: bool) -> Evidence:
@@ -275,10 +295,10 @@ def evidence(verdict: Verdict, kept: bool) -> Evidence:
     words = [plural(len(verdict.citations), "citation")] if verdict.citations else []
     words += [plural(len(verdict.runs), "run")] if verdict.runs else []
     date = verdict.date.replace("T", " ") or "not dated"
-    date += f"; {verdict.registered}" if verdict.registered else ""
     return Evidence(
         "Evidence" + (f": {', '.join(words)}" if words else ""),
         verdict.method,
+        how_sure(verdict),
         verdict.citations,
         verdict.runs,
         date + (" (an earlier session)" if kept else ""),

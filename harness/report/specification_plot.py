@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core.hypotheses import VerdictName
+from harness.core.verdict import Component
 from harness.report.forest_plot import STYLE, inline
 from harness.report.labels import LOOKS
 from harness.report.rendering import writable
-from harness.stats.specification_curve import SpecificationCurve, SpecificationEffect
+from harness.stats.specification_curve import SpecificationEffect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,23 +24,24 @@ TITLE, CURVE, LINE, AXIS = 34, 260, 17, 18
 INK, SOFT = "#24292f", "#57606a"
 
 
-def specification_plot(name: str, title: str, curve: SpecificationCurve) -> str:
+def specification_plot(name: str, title: str, effects: Sequence[SpecificationEffect], median: float) -> str:
     """Return the `<svg>` element of a curve, in percentage points.
 
     Marks carry ids: `<name>-estimate-<k>` and `<name>-interval-<k>` (where there is one), k counting the
     specifications from the smallest effect, and `<name>-choice-<factor>-<level>` for the dots of a level. Factors with
-    one level are left out. The same curve gives the same bytes.
+    one level are left out. The same effects give the same bytes.
 
     Args:
         name: the figure's, unique in its page.
         title: what is stated.
-        curve: its effects.
+        effects: of every specification, smallest first; fractions.
+        median: effect, a fraction.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    rows = choice_rows(curve.effects)
+    rows = choice_rows(effects)
     height = TITLE + CURVE + AXIS + LINE * len(rows) + MARGIN
     across = (LABELS / WIDTH, (WIDTH - LABELS - MARGIN) / WIDTH)
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
@@ -47,18 +49,53 @@ def specification_plot(name: str, title: str, curve: SpecificationCurve) -> str:
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
         FigureCanvasSVG(figure)
         bottom = 1 - (TITLE + CURVE) / height
-        draw_curve(figure.add_axes((across[0], bottom, across[1], CURVE / height)), curve)
+        draw_curve(figure.add_axes((across[0], bottom, across[1], CURVE / height)), effects, median)
         if rows:
             box = (across[0], MARGIN / height, across[1], LINE * len(rows) / height)
-            draw_choices(figure.add_axes(box), rows, len(curve.effects))
+            draw_choices(figure.add_axes(box), rows, len(effects))
         figure.text(0, 1 - 0.5 * TITLE / height, writable(title), va="center", weight="bold", size=14, color=INK,
                     parse_math=False)  # fmt: skip
         output = io.StringIO()
         nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(output, format="svg", metadata=nothing, transparent=True)
-    count = len(curve.effects)
+    count = len(effects)
     label = f"Specification curve of {count} specification{'s' * (count > 1)}: {title}"
     return inline(output.getvalue(), name, label)
+
+
+def effects_of(components: Sequence[Component]) -> tuple[SpecificationEffect, ...]:
+    """Return the effects behind a verdict's components, smallest first; fractions.
+
+    A component is named by its choices, "FACTOR LEVEL, FACTOR LEVEL": the words that a choice has in common in all of
+    them are the factor, all but the last where there is no other level.
+    """
+    names = [each.hypothesis.split(", ") for each in components]
+    if len({len(parts) for parts in names}) != 1:
+        names = [[each.hypothesis] for each in components]
+    factors = [factor_words([parts[at].split() for parts in names]) for at in range(len(names[0]))] if names else []
+    effects = [
+        SpecificationEffect(
+            each.hypothesis,
+            tuple(
+                (" ".join(choice.split()[:words]), " ".join(choice.split()[words:]))
+                for choice, words in zip(parts, factors, strict=True)
+            ),
+            each.estimate / 100,
+            math.nan if each.low is None else each.low / 100,
+            math.nan if each.high is None else each.high / 100,
+        )
+        for each, parts in zip(components, names, strict=True)
+        if each.estimate is not None
+    ]
+    return tuple(sorted(effects, key=lambda effect: effect.value))
+
+
+def factor_words(choices: Sequence[Sequence[str]]) -> int:
+    """Return how many words at the beginning of one choice name the factor."""
+    shared = 0
+    while len({tuple(words[: shared + 1]) for words in choices}) == 1 and shared + 1 < min(map(len, choices)):
+        shared += 1
+    return shared
 
 
 def choice_rows(effects: Sequence[SpecificationEffect]) -> list[tuple[str, str, list[int]]]:
@@ -90,13 +127,13 @@ def look_of(effect: SpecificationEffect) -> VerdictName:
     return "REFUTED" if effect.high < 0 else "INCONCLUSIVE"
 
 
-def draw_curve(axes: Axes, curve: SpecificationCurve) -> None:
+def draw_curve(axes: Axes, effects: Sequence[SpecificationEffect], median: float) -> None:
     """Draw the effects with their intervals over their places."""
-    bare(axes, len(curve.effects))
+    bare(axes, len(effects))
     axes.axhline(0, color=INK, linewidth=1.2, zorder=1)
-    axes.axhline(100 * curve.median, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1, gid="median")
-    size = min(7.0, max(2.0, 600 / len(curve.effects)))
-    for place, each in enumerate(curve.effects):
+    axes.axhline(100 * median, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1, gid="median")
+    size = min(7.0, max(2.0, 600 / len(effects)))
+    for place, each in enumerate(effects):
         look = LOOKS[look_of(each)]
         if not math.isnan(each.low):
             axes.plot([place, place], [100 * each.low, 100 * each.high], color=look.color, linewidth=min(2.0, size / 3),

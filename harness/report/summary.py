@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.core.verdict import Answer, Verdict
+from harness.core.verdict import Verdict
 from harness.report.labels import (
+    ANSWER_LOOKS,
     GROUPS,
     LOOKS,
     Look,
@@ -63,13 +64,30 @@ class FirstLook:
 
 
 @dataclass(frozen=True)
+class AnswerLine:
+    """What one source says of a claim."""
+
+    look: Look
+    source: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ClaimAnswers:
+    """What each source says of one claim."""
+
+    claim: str
+    title: str
+    lines: tuple[AnswerLine, ...]
+
+
+@dataclass(frozen=True)
 class Summary:
     """What the page says first."""
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
-    answers: tuple[Answer, ...]
-    """What each source says of each claim."""
+    answers: tuple[ClaimAnswers, ...]
     lead: str
     age: str
     """Of verdicts that earlier sessions reached."""
@@ -93,8 +111,17 @@ def summarise(store: VerdictStore, kept: Collection[Key], problems: Sequence[str
     if kept:
         oldest = min((store.verdicts[key] for key in kept), key=moment).date[:10]
         age = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
-    answers = tuple(store.answers())
-    return Summary(*said, answers, lead(store, verdicts), age, matrix(store, verdicts), first_look(verdicts))
+    return Summary(
+        *said, claim_answers(store), lead(store, verdicts), age, matrix(store, verdicts), first_look(verdicts)
+    )
+
+
+def claim_answers(store: VerdictStore) -> tuple[ClaimAnswers, ...]:
+    """Return what each source says of each claim, claim by claim."""
+    found: dict[str, list[AnswerLine]] = {}
+    for each in store.answers():
+        found.setdefault(each.claim, []).append(AnswerLine(ANSWER_LOOKS[each.answer], each.source, each.sentence))
+    return tuple(ClaimAnswers(name, store.claims[name].title, tuple(lines)) for name, lines in found.items())
 
 
 def lead(store: VerdictStore, verdicts: Sequence[Verdict]) -> str:

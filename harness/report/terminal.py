@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Sequence
 
 from harness.core.verdict import Verdict
@@ -9,9 +10,21 @@ from harness.report.labels import LOOKS, base, by_backend, count, group, group_o
 from harness.report.verdict_store import Key, VerdictStore, moment
 
 
-def answers(store: VerdictStore) -> list[str]:
-    """Return a line for what each source of evidence says of each claim."""
-    return [f"{each.claim}, {each.source}: {each.answer}. {each.sentence}" for each in store.answers()]
+def answers(store: VerdictStore, width: int = 80) -> list[str]:
+    """Return what each source of evidence says of each claim: the answer in a line, its sentence below.
+
+    Args:
+        store: claims and verdicts.
+        width: of the terminal, characters.
+    """
+    lines = []
+    for each in store.answers():
+        lines.append(f"{each.claim}, {each.source}: {each.answer}")
+        lines += textwrap.wrap(
+            each.sentence, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+    return lines
 
 
 def table(store: VerdictStore, fresh: Collection[Key]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -67,14 +68,17 @@ class VerdictStore:
             stated: claim id -> ids of all hypotheses the claim states. Claims not in it keep all verdicts.
         """
         kept = {claim: set(hypotheses) for claim, hypotheses in stated.items()}
+        collected = [key for key in self.verdicts if key[0] in kept]
+        gone = [key for key in collected if key[1] not in kept[key[0]]]
         # Publications had a verdict each before they were judged together.
-        gone = [
-            key
-            for key in self.verdicts
-            if key[0] in kept and (key[1] not in kept[key[0]] or key[2].startswith("published/"))
-        ]
-        for key in gone:
+        single = [key for key in collected if key[1] in kept[key[0]] and key[2].startswith("published/")]
+        for key in (*gone, *single):
             del self.verdicts[key]
+        for claim, count in sorted(Counter(key[0] for key in single).items()):
+            self.notes.append(
+                f"{claim}: dropped {count} verdict{'s' * (count > 1)} by one publication each; publications are judged"
+                " together now"
+            )
         for claim in sorted({key[0] for key in gone}):
             dropped = sorted({key[1] for key in gone if key[0] == claim})
             shown = "; ".join(dropped[:3]) + (f"; and {len(dropped) - 3} more" if len(dropped) > 3 else "")

@@ -6,7 +6,7 @@ import html
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
 from harness.report.rendering import render
 from harness.report.verdict_log import VerdictLog
-from harness.report.verdict_store import HISTORY_FILE, Key, VerdictStore, load, locked, save
+from harness.report.verdict_store import HISTORY_FILE, Key, VerdictStore, load, locked, save, says
 from harness.suite.whole_page import whole_page
 
 PAGE = "report.html"
@@ -104,6 +104,8 @@ class ReportPlugin:
         self._verdicts: dict[str, Verdict] = {}
         self._answers: dict[tuple[str, str], str] = {}
         """Answers on record, by claim and source."""
+        self._answering: dict[tuple[str, str], tuple[str, ...]] = {}
+        """Ids of the hypotheses that answer a claim, by claim and source."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the verdict of a test from the first of its reports that carries one."""
@@ -131,6 +133,7 @@ class ReportPlugin:
             self._problem(str(error))
         self.stated[claim.id] = judged.stated
         self._answers |= {(claim.id, source): name for source, name in judged.answers}
+        self._answering |= {(claim.id, source): hypotheses for source, hypotheses in judged.answering}
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
@@ -188,7 +191,7 @@ class ReportPlugin:
                 merged.keep_stated(self.stated)
                 self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.store.verdicts.get(key)}
                 self.store = merged
-                for line in changed_answers(self._answers, merged, self.fresh):
+                for line in changed_answers(self._answers, self._answering, merged, self.fresh):
                     self._problem(line)
                 save(self.folder, merged)
                 export.write(self.folder, merged)
@@ -206,9 +209,9 @@ class ReportPlugin:
         if idle := self.nothing_judged():
             terminalreporter.write_line(idle, red=True)
             terminalreporter.write_line("")
-        for line in terminal.answers(self.store):
-            terminalreporter.write_line(line)
-        terminalreporter.write_line("")
+        if answers := terminal.answers(self.store, terminalreporter._tw.fullwidth):
+            for line in (*answers, ""):
+                terminalreporter.write_line(line)
         for line in terminal.table(self.store, self.fresh):
             terminalreporter.write_line(line)
         for note in self.notes:
@@ -251,21 +254,32 @@ class ReportPlugin:
             data.clear()
 
 
-def changed_answers(recorded: Mapping[tuple[str, str], str], store: VerdictStore, fresh: Collection[Key]) -> list[str]:
+def changed_answers(
+    recorded: Mapping[tuple[str, str], str],
+    answering: Mapping[tuple[str, str], Sequence[str]],
+    store: VerdictStore,
+    fresh: Collection[Key],
+) -> list[str]:
     """Return which answers differ from those on record, a line each: was, is, and the sentence.
+
+    An answer that no verdict of this session bears on is not looked at, nor one that is not whole: a statement that
+    was never selected here, or is NOT RUN, changes nothing.
 
     Args:
         recorded: answers on record, by claim and source.
+        answering: ids of the hypotheses that answer a claim, by claim and source.
         store: all verdicts.
-        fresh: keys of the verdicts of this session: an answer that none of them bears on is not looked at.
+        fresh: keys of the verdicts of this session.
     """
-    touched = {(claim, source, hypothesis) for claim, hypothesis, source in fresh}
-    return [
-        f"{each.claim}, {each.source}: the answer was {was}, is {each.answer}; {each.sentence}"
-        for each in store.answers()
-        if (was := recorded.get(each.key)) not in (None, each.answer)
-        and any((each.claim, each.source, hypothesis) in touched for hypothesis in each.hypotheses)
-    ]
+    lines = []
+    for each in store.answers():
+        was = recorded.get(each.key)
+        keys = [(each.claim, hypothesis, each.source) for hypothesis in answering.get(each.key, ())]
+        found = [store.verdicts.get(key) for key in keys]
+        whole = all(verdict is not None and says(verdict) for verdict in found)
+        if was not in (None, each.answer) and whole and any(key in fresh for key in keys):
+            lines.append(f"{each.claim}, {each.source}: the answer was {was}, is {each.answer}; {each.sentence}")
+    return lines
 
 
 def escape(value: Any) -> Any:

@@ -70,6 +70,7 @@ class Session:
         self._answers = Answers(self)
         self._papers: dict[str, Path | None] = {}
         self._statements: dict[str, dict[str, StatementRecord]] = {}
+        self._answering: dict[str, dict[str, dict[str, None]]] = {}
 
     def start(self, config: SessionConfig) -> None:
         """Get ready to judge: only a session that has claims among its tests does."""
@@ -90,6 +91,10 @@ class Session:
         self._statements.setdefault(claim.id, {}).update((each.by.id, each.record) for each in statements)
         self._papers[claim.id] = paper
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
+        by_source = self._answering.setdefault(claim.id, {})
+        for question in questions:
+            if question.statement:
+                by_source.setdefault(str(question.source), {})[question.hypothesis.id] = None
 
     def stated(self, claim: Claim) -> tuple[str, ...]:
         """Return the ids of a claim's hypotheses."""
@@ -104,6 +109,10 @@ class Session:
         folder = self.paper(claim)
         known = expected_answers(folder / FILE) if folder is not None else {}
         return tuple((source, name) for (of, source), name in known.items() if of == claim.id)
+
+    def answering(self, claim: Claim) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return (source, ids of the hypotheses that answer a claim by it) pairs, whether or not they are selected."""
+        return tuple((source, tuple(ids)) for source, ids in self._answering.get(claim.id, {}).items())
 
     def paper(self, claim: Claim) -> Path | None:
         """Return the folder of the paper that a claim is of; None: the current one."""

@@ -45,7 +45,8 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
     notes = (*session.notes, *([f"changed: {change.line}"] if change.line and not change.fails else []))
     claim, stated = session.reported(question.claim), session.stated(question.claim)
     recorded = session.recorded_answers(question.claim)
-    judged = Judged(found, claim, stated, notes, recorded, tuple(session.executor.problems))
+    answering = session.answering(question.claim)
+    judged = Judged(found, claim, stated, notes, recorded, answering, tuple(session.executor.problems))
     session.notes.clear()
     request.node.user_properties.append(judged.as_property())
     return found

@@ -2,11 +2,7 @@
 
 import json
 
-import pytest
-
 from harness.__main__ import main
-
-pytestmark = pytest.mark.paper
 
 
 def test_sources_say_whose_weights_they_are_evidence_of(capsys):

@@ -14,7 +14,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
 
 
-@pytest.mark.paper
 def test_a_few_shot_run_is_computed_then_looked_up(capsys, one_thread):
     found = []
     for _ in range(2):
@@ -30,7 +29,6 @@ def test_a_few_shot_run_is_computed_then_looked_up(capsys, one_thread):
     assert "of 200)" in out
 
 
-@pytest.mark.paper
 def test_too_few_images_of_a_class_are_one_line(capsys):
     assert main([*RUN, "digits-5", "--recipe", "fewshot-10"]) == 2
     error = capsys.readouterr().err

@@ -1,0 +1,172 @@
+"""What a row of a claim's table holds folded: publications and parts behind a verdict, and how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.core.hypotheses import VerdictName
+from harness.core.source import MICRO
+from harness.core.verdict import Component, Reported, Verdict
+from harness.report.labels import LOOKS, Look, group, interval, number, plural, probability, signed
+
+NAMED = 3
+"""A fold names so many publications before it is opened; more are counted."""
+
+
+@dataclass(frozen=True)
+class PublicationLine:
+    """What one publication says."""
+
+    name: str
+    origin: str
+    dataset: str
+    """"" where the verdict is on one."""
+    figures: str
+    """The accuracies of the sides, percent."""
+    difference: str
+    weight: str
+
+
+@dataclass(frozen=True)
+class Publications:
+    """The publications behind a verdict."""
+
+    title: str
+    rows: tuple[PublicationLine, ...]
+    several: bool
+    """Whether they are on several datasets."""
+
+
+@dataclass(frozen=True)
+class PartLine:
+    """What one part of a compound hypothesis, or one specification, says."""
+
+    look: Look
+    hypothesis: str
+    difference: str
+    p: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a compound hypothesis, or the specifications of an ordering."""
+
+    title: str
+    head: str
+    """What a row is."""
+    rows: tuple[PartLine, ...]
+    tested: bool
+    """Whether there are p-values."""
+
+
+def publications(verdict: Verdict) -> Publications | None:
+    """Return the publications behind a verdict, None where there is none."""
+    if not verdict.rows:
+        return None
+    several = len({row.dataset for row in verdict.rows}) > 1
+    names = dict.fromkeys(row.publication for row in verdict.rows)
+    said = [weighed(row) for row in verdict.rows] if not verdict.components else list(names)
+    shown = ", ".join(said[:NAMED]) + (f" and {len(said) - NAMED} more" if len(said) > NAMED else "")
+    title = f"{plural(len(names), 'publication')}: {shown}"
+    return Publications(title, tuple(publication_line(row, several) for row in verdict.rows), several)
+
+
+def weighed(row: Reported) -> str:
+    """Return a publication with its weight."""
+    return f"{row.publication} ({weight(row)})"
+
+
+def weight(row: Reported) -> str:
+    """Return a publication's share in the estimate."""
+    return f"{100 * row.weight:.0f} %" if row.weight else "not counted"
+
+
+def publication_line(row: Reported, several: bool) -> PublicationLine:
+    """Return one publication as a line."""
+    difference = f"{signed(row.estimate)} {interval(row.low, row.high, signs=True)}".rstrip()
+    figures = ", ".join(number(value) for value in row.accuracies)
+    dataset = row.dataset if several else ""
+    return PublicationLine(row.publication, row.origin, dataset, figures, difference, weight(row))
+
+
+def parts(verdict: Verdict) -> Parts | None:
+    """Return the parts of a compound hypothesis, or the specifications of an ordering; None of any other verdict."""
+    if not verdict.components:
+        return None
+    rows = tuple(part_line(part, group(verdict.source) == MICRO) for part in verdict.components)
+    noun = "specification" if verdict.kind == "Robust" else "part"
+    holding = sum(part.holds is True for part in verdict.components)
+    failing = sum(part.holds is False for part in verdict.components)
+    open_ones = len(rows) - holding - failing
+    title = f"{plural(len(rows), noun)}: {holding} for it, {failing} against it, {open_ones} open"
+    return Parts(title, noun.capitalize(), rows, any(part.p is not None for part in verdict.components))
+
+
+def part_line(part: Component, micro: bool) -> PartLine:
+    """Return one part as a line."""
+    names: tuple[VerdictName, VerdictName, VerdictName]
+    names = ("AGREES", "DISAGREES", "OPEN") if micro else ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
+    name = names[2] if part.holds is None else names[0] if part.holds else names[1]
+    difference = "" if part.estimate is None else signed(part.estimate)
+    return PartLine(
+        LOOKS[name],
+        part.hypothesis,
+        f"{difference} {interval(part.low, part.high, signs=True)}".strip() or "no estimate",
+        probability(part.p),
+    )
+
+
+def how_sure(verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    """Return (what, its value) pairs on how sure a verdict is, those that it has."""
+    found = (
+        ("Conditional on", verdict.conditional),
+        ("Shares its error rate", verdict.family),
+        ("Smallest difference found with 80 % power", in_points(verdict.smallest_detectable)),
+        (
+            "Seeds that would find the difference seen",
+            "" if verdict.seeds_needed is None else str(verdict.seeds_needed),
+        ),
+        ("Standard error", standard_errors(verdict)),
+        ("Difference that matters", matters(verdict)),
+        ("Permutation test over seeds", "" if verdict.permutation_p is None else f"p {is_p(verdict.permutation_p)}"),
+        ("Between publications", heterogeneity(verdict)),
+        ("Stand out among their seeds", ", ".join(verdict.outliers)),
+        ("Registered", verdict.registered),
+    )
+    return tuple((what, value) for what, value in found if value)
+
+
+def in_points(value: float | None) -> str:
+    """Return percentage points, "" for None."""
+    return "" if value is None else f"{number(value)} points"
+
+
+def is_p(p: float) -> str:
+    """Return a p-value with its sign of relation."""
+    shown = probability(p)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def standard_errors(verdict: Verdict) -> str:
+    """Return the standard errors from seeds alone and from test examples alone, as far as they are known."""
+    known = (("from seeds", verdict.se_seeds), ("from test examples", verdict.se_examples))
+    return ", ".join(f"{in_points(value)} {what}" for what, value in known if value is not None)
+
+
+def matters(verdict: Verdict) -> str:
+    """Return whether a difference that matters for the claim can be ruled out."""
+    if verdict.negligible is None:
+        return ""
+    return "ruled out: the whole interval is negligible" if verdict.negligible else "not ruled out"
+
+
+def heterogeneity(verdict: Verdict) -> str:
+    """Return how much publications differ, and where another one would lie."""
+    if verdict.tau is None:
+        return ""
+    said = f"standard deviation {in_points(verdict.tau)}"
+    if verdict.i2 is not None:
+        said += f", {100 * verdict.i2:.0f} % of the variance"
+    if verdict.prediction is not None:
+        said += f"; another one would lie in {interval(*verdict.prediction, signs=True)} (95 %)"
+    return said
