@@ -60,7 +60,9 @@ class MicroStudy:
         scored_runs = tuple(outcome(run, result, scored) for run, result in zip(asked, results, strict=True))
         tasks = dict.fromkeys(f"{run.dataset.id}: {run.dataset.title}" for run in asked)
         once = found.curve is not None and found.curve.by_networks is None
-        caveats = ("not every network was pre-trained several times, and the verdict is conditional on that",) if once else ()
+        caveats = (
+            ("not every network was pre-trained several times, and the verdict is conditional on that",) if once else ()
+        )
         return Evidence(task="; ".join(tasks), curve=found.curve, curve_runs=scored_runs, caveats=caveats)
 
 
