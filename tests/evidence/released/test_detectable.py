@@ -6,7 +6,8 @@ import math
 import pytest
 import scipy.stats
 
-from harness.core.claim import All, Average, Better, Claim, Contender
+from harness.core.claim import Claim
+from harness.core.hypotheses import All, Average, Better, Contender
 from harness.core.paper import using
 from harness.core.source import Source
 from harness.evidence.released.detectable import TELL_APART, accuracy, detectable, lines, of_comparison
