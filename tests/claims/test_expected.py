@@ -1,15 +1,20 @@
-"""The verdicts on record against the ViT paper's claims."""
+"""The verdicts and answers on record against the ViT paper's claims."""
+
+import importlib
+from pathlib import Path
+
+import claims
+from harness.core.expected import ANSWERS, expected_answers, read_expected_file
 
 
-def test_every_record_of_the_claims_names_a_stated_hypothesis():
-    import importlib
-    import tomllib
-    from pathlib import Path
-
-    import claims
-
-    folder = Path(claims.__file__).parent
-    for module_name, records in tomllib.loads((folder / "expected.toml").read_text()).items():
+def test_every_record_of_the_claims_names_a_stated_hypothesis_and_a_claim():
+    path = Path(claims.__file__).parent / "expected.toml"
+    found = set()
+    for module_name, records in read_expected_file(path).items():
+        if module_name == ANSWERS:
+            continue
         module = importlib.import_module(f"claims.{module_name}")
-        stated = {h.id for f in vars(module).values() if hasattr(f, "stated") for h in f.stated[1]}
-        assert set(records) <= stated
+        stating = [function for function in vars(module).values() if hasattr(function, "stated")]
+        assert set(records) <= {h.id for function in stating for h in function.stated[1]}
+        found |= {function.stated[0].id for function in stating}
+    assert {claim for claim, _ in expected_answers(path)} <= found

@@ -170,6 +170,14 @@ def test_sides_with_one_run_or_none_left_have_no_spread_to_pool():
     assert pooled_seeds([diverged]).sides == 1
 
 
+def test_new_pre_trainings_and_new_fine_tunings_are_two_variances():
+    tuned = measured({(c, "d"): drawn(at, 0.8) for at, c in enumerate((A, B))})
+    trained = measured({(C, "d"): runs_side("c", drawn(3, 0.8), upstream=("n", "n", "m", "m"))})
+    assert pooled_seeds([tuned]).sides == 2
+    assert pooled_seeds([trained]).sides == 1
+    assert pooled_seeds([tuned, trained]) is None
+
+
 def test_one_run_of_each_side_is_mcnemars_and_conditional():
     a, b = np.zeros((1, 200), bool), np.zeros((1, 200), bool)
     a[0, :130], b[0, 12:135] = True, True

@@ -13,6 +13,7 @@ from harness.judging.evidence import Cost, Evidence
 from harness.judging.judge import decided
 from harness.judging.weighing import UNDECIDED, alphas, compound, margin, of_curve, weighed
 from harness.judging.weighing import Tested as Weighed  # pytest takes a name that begins with Test for tests
+from harness.stats.crossed import CrossedEstimate
 from harness.stats.joint_permutation import JointTest, OneSided
 from harness.stats.specification_curve import SpecificationCurve
 from tests.judging.making import A, B, C, better, differing, measured, published, row, runs_side
@@ -125,19 +126,25 @@ def test_costs_have_no_error(a, holds):
     assert weighed(ratio, Evidence(costs=costs)) == (Weighed(0.0, 1.0) if holds else Weighed(1.0, 0.0))
 
 
-def curve(by_examples, by_networks=None):
-    def test(unit, p):
-        median = OneSided(*p)
-        return JointTest(unit, 100, True, median, OneSided(0.5, 0.5), OneSided(0.5, 0.5))
-
-    networks = None if by_networks is None else test("networks", by_networks)
-    return SpecificationCurve((), 0.95, 0.01, 0.8, 0.5, 0.0, test("examples", by_examples), networks)
+def curve(by_examples, overall=None):
+    half = OneSided(0.5, 0.5)
+    test = JointTest("examples", 100, False, OneSided(*by_examples), half, half)
+    found = None if overall is None else crossed_p(*overall)
+    return SpecificationCurve((), 0.95, 0.01, 0.8, 0.5, 0.0, test, None, found)
 
 
-def test_a_curve_asks_other_networks_where_there_are_several():
+def crossed_p(greater, less):
+    return CrossedEstimate(
+        0.01, 0.0, 0.02, 2 * min(greater, less), greater, less, 0.005, None, 0.95, "m", 0.004, 0.003, False, False
+    )
+
+
+def test_a_curve_is_decided_over_examples_and_where_it_can_over_pre_trainings_too():
     robust = Robust("s", said="s")
     assert of_curve(curve((0.01, 0.99))) == Weighed(0.02, 1.0)
     assert of_curve(curve((0.001, 0.999), (0.1, 0.9))) == Weighed(0.2, 1.0)
+    assert of_curve(curve((0.1, 0.9), (0.001, 0.999))) == Weighed(0.2, 1.0)
+    assert of_curve(curve((0.98, 0.02), (0.99, 0.01))) == Weighed(1.0, 0.04)
     assert weighed(robust, Evidence(curve=curve((0.97, 0.03)))) == Weighed(1.0, 0.06)
     assert weighed(robust, Evidence()) == UNDECIDED  # every specification diverged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.core.hypotheses import Better, Contender, simple_parts, terms_of
 from harness.core.source import GPU
@@ -11,7 +11,8 @@ from harness.evidence.published.figures import examples_by_dataset
 from harness.evidence.published.matching import single
 from harness.evidence.published.seed_spread import seed_spread
 from harness.evidence.released.needed_runs import trials_of
-from harness.judging.question import ALPHA, AnyQuestion
+from harness.judging.evidence import Term
+from harness.judging.question import ALPHA, AnyQuestion, Family
 from harness.stats.power import Design, independent_discordance, planned
 
 TELL_APART = 0.6
@@ -29,8 +30,9 @@ class Detectable:
     points: float
     """Percentage points, of the comparison that finds the least."""
     seeds: int
+    """0: its sides are evaluated as they were released, and no seed enters."""
     seed_sd: float
-    """Published standard deviation from seed to seed, percentage points."""
+    """Published standard deviation from seed to seed, percentage points; 0 without seeds."""
     sides: int
     """Sides over which the variance between seeds is pooled."""
 
@@ -39,37 +41,64 @@ def detectable(questions: Iterable[AnyQuestion], seeds: int) -> list[Detectable]
     """Return what is found by each claim on each dataset by the worst of its comparisons, where a spread is published.
 
     Args:
-        questions: of any source; those on released checkpoints that are fine-tuned count.
+        questions: of any source; those on released checkpoints count.
         seeds: of final runs.
     """
     found: dict[tuple[str, str], Detectable] = {}
+    families: dict[tuple[str, str, Family], dict[Term, bool]] = {}
     for question in questions:
         if question.source.kind != GPU or not list(trials_of(question)):
             continue
         members = question.family.hypotheses or (question.hypothesis,)
-        sides = len({term for member in members for term in terms_of(member)})
+        key = (question.claim.id, str(question.source.base), Family(question.family.name, members))
+        if key not in families:
+            families[key] = tuned_sides(question)
+        tuned = families[key]
         for part in simple_parts(question.hypothesis):
             if not isinstance(part, Better):
                 continue
-            each = of_comparison(question.claim.id, part, seeds, sides, ALPHA / len(members))
+            runs = seeds if any(tuned[term] for term in terms_of(part)) else 0
+            each = of_comparison(question.claim.id, part, runs, sum(tuned.values()), ALPHA / len(members))
             if each is not None:
-                key = (each.claim, each.dataset)
-                found[key] = max(found.get(key, each), each, key=lambda one: one.points)
+                at = (each.claim, each.dataset)
+                found[at] = max(found.get(at, each), each, key=lambda one: one.points)
     return list(found.values())
 
 
+def tuned_sides(question: AnyQuestion) -> dict[Term, bool]:
+    """Return of each side of a question's family that can be measured whether it is fine-tuned."""
+    members = question.family.hypotheses or (question.hypothesis,)
+    return {
+        term: not each.recipe.evaluates_only
+        for member in members
+        for term, each in zip(terms_of(member), trials_of(replace(question, hypothesis=member)), strict=False)
+    }
+
+
 def of_comparison(claim: str, part: Better, seeds: int, sides: int, alpha: float) -> Detectable | None:
-    """Return the smallest difference that one comparison finds; None where nothing is published to plan by."""
-    spread = seed_spread(part.on) if part.on in examples_by_dataset() else None
+    """Return the smallest difference that one comparison finds; None where nothing is published to plan by.
+
+    Args:
+        claim: its id.
+        part: the comparison.
+        seeds: of each side; 0 where both are evaluated as they were released.
+        sides: of the family that are fine-tuned.
+        alpha: error rate.
+    """
     n = examples_by_dataset().get(part.on)
+    if not n:  # a mean over many, or a dataset of the user's own, of which nothing is published
+        return None
+    spread = seed_spread(part.on)
     accuracies = [accuracy(contender, part.on) for contender in (part.a, part.than)]
-    if spread is None or not n or None in accuracies:
+    if (seeds and spread is None) or None in accuracies:
         return None
     a, b = (value for value in accuracies if value is not None)
     apart = TELL_APART * independent_discordance(a, b)
     within = min(apart, (2 - a - b) / 2)
-    points = 100 * planned(Design(n, seeds, spread.sd, apart, within, sides), 1 - alpha)
-    return Detectable(claim, part.on, points, seeds, 100 * spread.sd, sides)
+    sd = spread.sd if seeds and spread is not None else 0.0
+    # A design of one run speaks of the examples alone.
+    points = 100 * planned(Design(n, max(seeds, 1), sd, apart, within, sides), 1 - alpha)
+    return Detectable(claim, part.on, points, seeds, 100 * sd, sides)
 
 
 def accuracy(contender: Contender, on: str) -> float | None:
@@ -84,11 +113,14 @@ def lines(found: Sequence[Detectable]) -> list[str]:
         return []
     by_claim: dict[str, list[str]] = {}
     for each in found:
-        by_claim.setdefault(each.claim, []).append(f"{each.dataset} {each.points:.2f}")
+        released = "" if each.seeds else " (as released)"
+        by_claim.setdefault(each.claim, []).append(f"{each.dataset} {each.points:.2f}{released}")
     listed = [f"{claim}: {', '.join(each)}" for claim, each in by_claim.items()]
+    seeds = max(each.seeds for each in found)
+    runs = f"{seeds} seed{'s' * (seeds > 1)}" if seeds else "no seeds"
     return [
-        f"Smallest difference found with 80 % power, percentage points, {found[0].seeds} seeds:",
+        f"Smallest difference found with 80 % power, percentage points, {runs}:",
         *(f"  {line}" for line in listed),
         "  (at the published spread from seed to seed, pooled over a family's sides, and if two networks tell apart"
-        f" {TELL_APART:.0%} of the examples that unrelated ones would)",
+        f" {TELL_APART:.0%} of the examples that unrelated ones would; as released: evaluated, not fine-tuned)",
     ]
