@@ -188,7 +188,6 @@ def test_records_that_judge_nothing_are_one_line(tmp_path, known, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.paper
 def test_a_record_of_released_checkpoints_may_be_of_another_protocol_that_exists(tmp_path):
     from harness.core.source import Source
     from harness.evidence.questions import require_source
