@@ -61,7 +61,7 @@ class Reported:
     """One publication's own figures for a hypothesis: a row of the forest plot."""
 
     publication: str
-    """Its id, e.g. "vit-paper/table-2"."""
+    """Its id, e.g. "paper/table-2"."""
     origin: str
     """"paper", "replication", or "re-evaluation" (the authors' own weights, evaluated again)."""
     estimate: float

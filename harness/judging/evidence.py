@@ -53,7 +53,7 @@ class PublishedRow:
     """One publication's figures of all sides of a simple hypothesis."""
 
     publication: str
-    """Its id, e.g. "vit-paper/table-2"."""
+    """Its id, e.g. "paper/table-2"."""
     cluster: str
     """Rows of one cluster are one piece of evidence, e.g. snapshots of one evaluation of the same weights."""
     origin: str

@@ -26,7 +26,8 @@ def words():
     folder = ROOT / "claims"
     paper = read_paper(folder)
     with using(folder):
-        generic = {"paper", "code", "micro", "orig", "timm"}  # timm is a library, too
+        # Libraries and repositories whose files the engine reads, a family that it builds, and words of the language.
+        generic = {"paper", "code", "micro", "orig", "timm", "convnext", "jeonsworld", "sensitivity", "unstated"}
         found = {paper.title, paper.identifier, *paper.pretraining, *claims(), *publications(), *protocols()}
         found |= {figure.variant for figure in load()} | {name for name, _ in paper.stands_for}
         return {word for word in found - generic if len(word) > 2}

@@ -28,7 +28,7 @@ class Row:
     """Id of the source."""
     cluster: str
     """Rows of one cluster are no independent evidence: sides of theirs share runs or weights. The clusters of
-    sources.toml that are linked so, e.g. "vit-paper+vit-paper/7-epochs"."""
+    sources.toml that are linked so, e.g. "paper+paper/7-epochs"."""
     origin: Origin
     """Who made the weights; where sides differ, what says least."""
     sides: tuple[Published, ...]
