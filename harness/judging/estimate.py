@@ -172,8 +172,8 @@ def require_same_examples(sides: Sequence[RunsSide]) -> None:
 def pooled_seeds(found: Iterable[Evidence]) -> PooledSeeds | None:
     """Return the variance between seeds over all sides and datasets of a family.
 
-    None where no side has two runs, and where some sides vary by pre-training and others by fine-tuning alone: these are
-    two variances.
+    None where no side has two runs, and where some sides vary by pre-training and others by fine-tuning alone: these
+    are two variances.
     """
     from harness.stats.seeds import SideScores, pool, seed_variance
 
