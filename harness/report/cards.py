@@ -88,7 +88,7 @@ def figure(name: str, verdicts: Sequence[Verdict]) -> Figure | None:
     if any(verdict.components for verdict in drawn):
         key += " Of a hypothesis on several parts the one that decides is drawn."
     if any(verdict.tolerance is not None for verdict in drawn):
-        key += " Shaded: the tolerance of a comparison with a published figure."
+        key += " Shaded: the margin within which accuracies count as the same."
     missing = [f"{plural(number, noun)} {rest}" for (noun, rest), number in not_drawn(verdicts) if number]
     if missing:
         key += f" Not drawn: {', '.join(missing)}."
@@ -113,9 +113,8 @@ def curves(name: str, verdicts: Sequence[Verdict]) -> list[Figure]:
             continue
         unique = f"{name}-curve-{len(found)}"
         svg = specification_plot.specification_plot(unique, verdict.hypothesis, effects, verdict.estimate / 100)
-        title = f"Specification curve: {verdict.hypothesis}"
-        look = LOOKS[verdict.verdict]
-        found.append(Figure(f"{title} ({look.word})", Markup(svg), CURVE_KEY, open=True))
+        title = f"Figure: {plural(len(effects), 'specification')} ({LOOKS[verdict.verdict].word})"
+        found.append(Figure(title, Markup(svg), CURVE_KEY, open=True))
     return found
 
 

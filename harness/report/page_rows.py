@@ -111,6 +111,8 @@ class Row:
     task: str
     """What stood for the paper's dataset."""
     sides: tuple[SideLine, ...]
+    sides_of: str
+    """The publication whose accuracies are shown, where a verdict rests on several."""
     folded: bool
     """Whether there are so many sides that they start folded."""
     paper: str
@@ -215,6 +217,7 @@ def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bo
         about=verdict.about,
         task=task_note(verdict),
         sides=tuple(side_line(side, group(verdict.source)) for side in verdict.sides),
+        sides_of=verdict.rows[0].publication if len({row.publication for row in verdict.rows}) > 1 else "",
         folded=len(verdict.sides) > MANY_SIDES,
         paper="" if verdict.published is None else number(verdict.published),
         difference=difference(verdict),
@@ -241,7 +244,7 @@ def task_note(verdict: Verdict) -> str:
     """Return what stood for the paper's dataset, if something did; for a released checkpoint what it was run on."""
     if not verdict.task:
         return ""
-    same = group(verdict.source) == "gpu"
+    same = group(verdict.source) == "gpu" or not verdict.dataset
     return f"on {verdict.task}" if same else f"{verdict.task} stands for {dataset(verdict)}"
 
 

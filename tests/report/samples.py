@@ -1,9 +1,9 @@
-"""A small store of verdicts such as a session leaves: two claims, all three groups of sources, all five verdicts."""
+"""A small store of verdicts such as a session leaves: two claims, all three groups of sources, all eight verdicts."""
 
 import dataclasses
 
-from harness.core.claim import Claim
-from harness.core.verdict import RecipeUsed, Searched, Side, Verdict
+from harness.core.claim import Claim, StatementRecord
+from harness.core.verdict import Component, RecipeUsed, Reported, Searched, Side, Verdict
 from harness.report.verdict_store import VerdictStore
 
 VIT, BIT = "ViT-L/16 (ImageNet-21k)", "BiT-R152x4 (ImageNet-21k)"
@@ -12,24 +12,31 @@ REASON = "neither the dataset nor the checkpoints pre-trained on it were release
 NASTY = "<img src=x onerror=\"document.title='owned'\">&amp;'</script></td>"
 DAY_1, DAY_2 = "2026-03-01T09:00:00+00:00", "2026-03-02T09:00:00+00:00"
 
+EVERYWHERE = f"{VIT} > {BIT} on all of cifar10, cifar100"
+STATEMENTS = (
+    StatementRecord(EVERYWHERE, "on all tasks", "ViT is better than BiT on both tasks", "public weights"),
+    StatementRecord(f"{VIT} > {BIT} on flowers102", "on all tasks", "ViT is better than BiT on flowers"),
+)
+
 CLAIM_1 = Claim(
     id="claim1",
     title="ViT outperforms state-of-the-art CNNs after pre-training on large data",
     quote="The smaller ViT-L/16 model outperforms BiT-L on all tasks.",
     source="arXiv:2010.11929v2, section 4.2 and table 2",
     not_verifiable={"JFT-300M": REASON},
+    statements=STATEMENTS,
 )
 CLAIM_2 = Claim(id="claim2", title="More data helps", quote="It helps.", source="arXiv:2010.11929v2, table 5")
 
 
 def verdict(**changes):
-    """Return a Better verdict of a publication, with changes."""
+    """Return a Better verdict of published figures, with changes."""
     plain = {
         "claim": "claim1",
         "hypothesis": f"{VIT} > {BIT} on cifar10",
         "kind": "Better",
         "dataset": "cifar10",
-        "source": "published/course",
+        "source": "published",
         "verdict": "REPRODUCED",
         "reason": f"{VIT} minus {BIT}: +1.09 points [+0.61, +1.57] at 99.50 %",
         "estimate": 1.09,
@@ -37,7 +44,7 @@ def verdict(**changes):
         "high": 1.57,
         "level": 0.995,
         "p": 1e-10,
-        "method": "unpaired, normal approximation",
+        "method": "one report, normal",
         "sides": (Side(VIT, 99.05, 98.86, 99.24, 10_000, 1), Side(BIT, 97.96, 97.68, 98.24, 10_000, 1)),
         "citations": ("course notebooks, https://github.com/example/re_vit/tree/main/vit.json",),
         "date": DAY_1,
@@ -52,14 +59,14 @@ def without_figures(**changes):
 
 
 def store():
-    """Return two claims and nineteen verdicts."""
+    """Return two claims and twenty verdicts."""
     made = VerdictStore()
     made.add([CLAIM_1, CLAIM_2, *published(), *micro(), *gpu()])
     return made
 
 
 def published():
-    """Return differences, comparisons with the paper's figure, VTAB without uncertainty, and a refuted order."""
+    """Return differences, comparisons with the paper's figure, VTAB without uncertainty, and two compounds."""
     steps = ("ViT-B/32 (ImageNet-1k)", "ViT-B/32 (ImageNet-21k)", "ViT-B/32 (JFT-300M)")
     sides = tuple(
         Side(name, value, value - 0.4, value + 0.4, 10_000, 1)
@@ -70,7 +77,7 @@ def published():
         "flowers102": (0.47, -0.15, 1.10, 0.03),
         "pets": (2.57, 0.79, 4.35, 5e-5),
     }
-    found = [verdict()]
+    found = [together(), everywhere()]
     for name, (estimate, low, high, p) in figures.items():
         found.append(
             verdict(
@@ -108,7 +115,6 @@ def published():
         without_figures(
             hypothesis=f"{JFT_VIT} > {JFT_BIT} on vtab1k",
             dataset="vtab1k",
-            source="published/vit-paper/table-2",
             verdict="INCONCLUSIVE",
             sides=vtab,
             reason="the second side's uncertainty is not known",
@@ -121,7 +127,6 @@ def published():
             hypothesis=f"{' < '.join(steps)} on cifar100",
             kind="Increasing",
             dataset="cifar100",
-            source="published/vit-paper/table-5",
             verdict="REFUTED",
             estimate=-1.1,
             low=-1.9,
@@ -134,17 +139,69 @@ def published():
     return found
 
 
+def reported(publication, estimate, half, weight, *, origin="replication", dataset="cifar10"):
+    """Return what one publication says: an estimate with its interval, and its weight."""
+    figures = (98.0 + estimate, 98.0)
+    return Reported(publication, origin, estimate, estimate - half, estimate + half, weight, figures, "", dataset)
+
+
+ROWS = (
+    reported("vit-paper/table-2", 0.9, 0.6, 0.25, origin="paper"),
+    reported("course", 1.15, 0.4, 0.75),
+    reported("library", 2.0, 0.4, 0.0, origin="re-evaluation"),
+)
+"""Two publications that count, and one that evaluated the authors' weights again."""
+
+
+def together(**changes):
+    """Return a verdict on three publications, with all that is known of how sure it is."""
+    return verdict(
+        method="random effects over 2 publications",
+        rows=ROWS,
+        tau=0.125,
+        i2=0.31,
+        prediction=(-0.5, 2.7),
+        smallest_detectable=0.66,
+        negligible=False,
+        family="4 in test_better, Holm",
+        **changes,
+    )
+
+
+def everywhere(**changes):
+    """Return the verdict on a compound hypothesis, which answers its claim: one part holds, one is open."""
+    components = (
+        Component(f"{VIT} > {BIT} on cifar10", 1.09, 0.61, 1.57, 1e-10, True),
+        Component(f"{VIT} > {BIT} on cifar100", 0.47, -0.15, 1.10, 0.03, None),
+    )
+    plain = {
+        "hypothesis": EVERYWHERE,
+        "kind": "All",
+        "dataset": "cifar10, cifar100",
+        "verdict": "INCONCLUSIVE",
+        "statement": STATEMENTS[0].says,
+        "reason": "1 of 2 hold, 0 do not, 1 are open",
+        "estimate": 0.47,
+        "low": -0.15,
+        "high": 1.10,
+        "p": 0.03,
+        "components": components,
+        "rows": (ROWS[0], reported("vit-paper/table-2", 0.47, 0.62, 1.0, origin="paper", dataset="cifar100")),
+    }
+    return verdict(**(plain | changes))
+
+
 def micro():
-    """Return verdicts of the scaled-down study, one of them as recorded."""
+    """Return verdicts of the scaled-down study in its own words, one of them as recorded."""
     tasks = {
         "cifar10": "digits-20: handwritten digits, 20 examples per class",
         "flowers102": "digits-5: handwritten digits, 5 examples per class",
         "vtab1k": "orientation: how a bar lies, 8 directions (synthetic)",
     }
     figures = {
-        "cifar10": (-2.9, -4.1, -1.7, "REFUTED"),
-        "flowers102": (-4.4, -7.0, -1.8, "REFUTED"),
-        "vtab1k": (1.3, -0.4, 3.0, "INCONCLUSIVE"),
+        "cifar10": (-2.9, -4.1, -1.7, "DISAGREES"),
+        "flowers102": (-4.4, -7.0, -1.8, "DISAGREES"),
+        "vtab1k": (1.3, -0.4, 3.0, "OPEN"),
     }
     found = []
     for name, (estimate, low, high, word) in figures.items():
@@ -162,13 +219,23 @@ def micro():
                 estimate=estimate,
                 low=low,
                 high=high,
-                p=0.0004 if word == "REFUTED" else 0.09,
+                p=0.0004 if word == "DISAGREES" else 0.09,
                 sides=sides,
                 level=0.9938,
-                method="paired t over 8 seeds",
+                method="crossed over 8 seeds and 797 examples",
                 citations=(),
                 runs=tuple(f"{17 * k + len(name):016x}" for k in range(16)),
+                # As records of before say it: in the paper's words.
                 known="REFUTED" if name == "cifar10" else "",
+                about=f"micro-vit-m > micro-bit-m on {tasks[name].partition(':')[0]}",
+                se_seeds=0.41,
+                se_examples=0.52,
+                smallest_detectable=1.75,
+                seeds_needed=21 if word == "OPEN" else None,
+                negligible=False,
+                permutation_p=0.0022,
+                outliers=("00000000000000c7",) if word == "OPEN" else (),
+                registered="preregistered on 2026-02-01",
                 reason=f"{VIT} minus {BIT}: {estimate:+.2f} points",
             )
         )

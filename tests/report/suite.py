@@ -62,7 +62,7 @@ from tests.report.samples import CLAIM_2, NASTY, store, verdict
 
 @pytest.mark.parametrize("value", [1], ids=[NASTY])
 def test_fails(value, request):
-    nasty = verdict(claim="claim2", hypothesis=NASTY, reason=NASTY, source="published/nasty", citations=(NASTY,))
+    nasty = verdict(claim="claim2", hypothesis=NASTY, reason=NASTY, source="gpu/nasty", citations=(NASTY,))
     stated = (NASTY, *(one.hypothesis for one in store().sorted()))
     request.node.user_properties.append(Judged(nasty, CLAIM_2, stated).as_property())
     print(NASTY)

@@ -30,6 +30,7 @@ window.addEventListener("load", () => setTimeout(() => {
   };
   const named = ["#title", "#claims", "#claim-claim1", "#results-table", "#environment"];
   const address = (one) => ["src", "href", "data", "xlink:href"].map((name) => one.getAttribute(name)).find(Boolean);
+  all("#claims details").forEach((one) => { one.open = true; });  // what is folded must fit, too
   const tables = all("#claims .sources table, #claims .matrix").filter((one) => one.offsetParent);
   parent.postMessage({
     boxes: Object.fromEntries(named.map((name) => [name, box(document.querySelector(name))])),
@@ -40,7 +41,7 @@ window.addEventListener("load", () => setTimeout(() => {
     rows: all("#results-table .collapsible").map((one) => [...one.children].map((cell) => cell.textContent)),
     extras: all("#results-table .extras-row").filter((one) => one.offsetParent).map((one) => one.textContent.trim()),
     environment: all("#environment td").map((one) => one.textContent),
-    verdicts: all("#claims .sources tbody tr").length,
+    verdicts: all("#claims .sources tr[class^=row-]").length,
     scroll: document.documentElement.scrollWidth,
     window: window.innerWidth,
     hidden: tables.map((one) => one.scrollWidth - one.closest(".scroll").clientWidth),
@@ -120,7 +121,7 @@ def test_the_figures_are_shown_at_a_legible_size(seen, width):
 
 def test_the_results_table_is_filled_with_outcomes_verdicts_and_ids(seen):
     rows = seen[1280]["rows"]
-    assert len(rows) == 19  # eighteen verdicts on claim 1 and the failure
+    assert len(rows) == 20  # nineteen verdicts on claim 1 and the failure
     verdicts = [row[1] for row in rows]
     assert verdicts.count("✓ reproduced") == 5
     assert verdicts.count("⊘ not verifiable") == 7
@@ -135,7 +136,7 @@ def test_only_what_has_a_log_can_be_unfolded(seen):
 
 
 def test_every_verdict_has_its_row_among_the_claims(seen):
-    assert seen[1280]["verdicts"] == 20
+    assert seen[1280]["verdicts"] == 21
 
 
 def test_no_name_becomes_markup(seen):

@@ -54,7 +54,7 @@ def test_counts_stay_integers_and_what_is_unknown_stays_empty(written):
     first = json.loads((written / "claim1.json").read_text())[0]
     assert type(first["side1_n"]) is int
     raw = pd.read_csv(written / "claim1.csv", dtype=str, keep_default_na=False)
-    row = raw[raw.hypothesis.str.endswith("vtab1k") & (raw.source == "published/vit-paper/table-2")].iloc[0]
+    row = raw[raw.hypothesis.str.endswith("vtab1k") & (raw.source == "published")].iloc[0]
     assert (row["side1_n"], row["side1_seeds"], row["side2_low"], row["side2_high"]) == ("", "3", "", "")
 
 
@@ -72,7 +72,7 @@ def test_a_tiny_p_value_and_odd_text_survive(tmp_path):
 def test_holm_is_adjusted_within_a_claim_and_a_source():
     families = {
         ("claim1", "micro"): [0.04, 0.001, 0.03, 0.03, 0.9],
-        ("claim1", "published/course"): [0.02, 0.5],
+        ("claim1", "published"): [0.02, 0.5],
         ("claim2", "micro"): [0.04],
     }
     verdicts = [
@@ -107,6 +107,25 @@ def test_the_summary_counts_every_verdict_once(written):
     assert frame.loc[("claim1", "micro"), "latest"] == DAY_1
 
 
+def test_the_answers_are_a_table(written):
+    frame = pd.read_csv(written / "answers.csv")
+    records = json.loads((written / "answers.json").read_text())
+    expected = [(each.claim, each.source, each.answer, each.sentence) for each in store().answers()]
+    assert list(frame.itertuples(index=False, name=None)) == expected
+    assert [tuple(record.values()) for record in records] == expected
+    assert [row[:3] for row in expected][:2] == [("claim1", "published", "OPEN"), ("claim1", "micro", "CONTRADICTED")]
+
+
+def test_how_sure_a_verdict_is_stands_in_the_table(written):
+    frame = pd.read_csv(written / "claim1.csv", keep_default_na=False)
+    (row,) = frame[frame.hypothesis.str.endswith("vtab1k") & (frame.source == "micro")].to_dict("records")
+    fields = ("smallest_detectable", "se_seeds", "se_examples", "seeds_needed", "permutation_p", "registered", "about")
+    assert [str(row[name]).removesuffix(".0") for name in fields] == [
+        *("1.75", "0.41", "0.52", "21", "0.0022", "preregistered on 2026-02-01"),
+        "micro-vit-m > micro-bit-m on orientation",
+    ]
+
+
 def test_sides_of_different_number_share_a_table(tmp_path):
     made = VerdictStore()
     three = tuple(Side(f"{VIT} {k}", 90 + k, 89 + k, 91 + k, 100, 1) for k in range(3))
@@ -129,7 +148,7 @@ def test_backend_and_recipes_are_columns(tmp_path):
     frame = pd.read_csv(tmp_path / "tables" / "claim1.csv", keep_default_na=False)
     found = list(zip(frame.source, frame.backend, strict=True))
     assert set(found) == {
-        *[("published/course", ""), ("gpu/notebook", "torch"), ("gpu/notebook@jax", "jax")],
+        *[("published", ""), ("gpu/notebook", "torch"), ("gpu/notebook@jax", "jax")],
         ("gpu/notebook@both", "both"),
     }
     assert frame.recipes.iloc[-1] == "vit-l16-in21k: notebook-vit; bit-m-r152x4: notebook-bit"

@@ -7,7 +7,7 @@ import pytest
 from harness.core.verdict import Side
 from harness.report import forest_plot
 from harness.report.labels import group
-from tests.report.samples import NASTY, by_both_backends, store, verdict, without_figures
+from tests.report.samples import NASTY, ROWS, by_both_backends, everywhere, store, together, verdict, without_figures
 
 SVG = "{http://www.w3.org/2000/svg}"
 VERDICTS = [one for one in store().sorted() if one.claim == "claim1"]
@@ -63,7 +63,7 @@ def panel_of(root, mark):
 
 
 def test_there_is_one_mark_for_each_verdict_that_has_a_figure(svg):
-    assert len(marks(svg, "estimate")) == len(DRAWN) == 9
+    assert len(marks(svg, "estimate")) == len(DRAWN) == 10
     assert len(marks(svg, "interval")) == sum(one.low is not None for one in DRAWN)
     assert len(marks(svg, "tolerance")) == sum(one.tolerance is not None for one in DRAWN) == 2
 
@@ -109,6 +109,8 @@ def test_the_labels_are_the_hypotheses_and_the_figures_with_their_signs(svg):
     assert "ViT-L/16 (ImageNet-21k) = 94.73 on Oxford-IIIT Pets" in text
     assert "? −1.51 [−2.58, −0.44]" in text
     assert "✗ −4.40 [−7.00, −1.80]" in text
+    # The micro study speaks of its own networks.
+    assert "micro-vit-m > micro-bit-m on digits-5" in text
 
 
 def test_the_same_verdicts_give_the_same_bytes():
@@ -172,3 +174,45 @@ def test_both_backends_of_a_hypothesis_are_drawn_next_to_each_other():
 def test_a_name_that_cannot_be_written_is_drawn_with_a_question_mark():
     drawn = forest_plot.forest("claim1", [verdict(hypothesis="a\udc80b")])
     assert "a?b" in drawn
+
+
+def test_publications_stand_above_their_synthesis_as_large_as_their_weight():
+    root = ET.fromstring(forest_plot.forest("claim1", [verdict(hypothesis="before"), together()]))
+    found = {
+        int(match[1]): element
+        for element in root.iter(f"{SVG}g")
+        if (match := re.fullmatch(r"claim1-reported-1-(\d+)", element.get("id", "")))
+    }
+    assert list(found) == [0, 1, 2]
+    synthesis = marks(root, "estimate")[1]
+    percent = axis(panel_of(root, synthesis))
+    for number, row in enumerate(ROWS):
+        assert percent(place(found[number])[0]) == pytest.approx(row.estimate, abs=0.01)
+    heights = [place(element)[1] for element in (marks(root, "estimate")[0], *found.values(), synthesis)]
+    assert heights == sorted(heights)
+
+    def side(element):
+        xs = [float(x) for x, _ in re.findall(r"[ML] (\S+) (\S+)", next(element.iter(f"{SVG}path")).get("d"))]
+        return max(xs) - min(xs)
+
+    assert side(found[1]) > side(found[0]) > side(found[2])  # 75 %, 25 %, not counted
+    lines = ["".join(one.itertext()).strip() for one in root.iter(f"{SVG}text")]
+    shown = ("vit-paper/table-2, paper, 25 %", "course, replication, 75 %", "library, re-evaluation, not counted")
+    assert [line for line in lines if line in shown] == list(shown)
+    assert "together" in lines
+    assert "+2.00 [+1.60, +2.40]" in lines
+
+
+def test_one_publication_is_its_own_synthesis_and_a_compound_is_drawn_by_what_decides():
+    for one in (verdict(rows=ROWS[:1]), everywhere()):
+        drawn = forest_plot.forest("claim1", [one])
+        assert "claim1-reported" not in drawn
+        assert "together" not in drawn
+        assert len(marks(ET.fromstring(drawn), "estimate")) == 1
+
+
+def test_ratios_of_costs_and_curves_have_no_place_on_the_axis():
+    costs = verdict(hypothesis="cost", kind="Ratio", estimate=0.25)
+    whatever = verdict(hypothesis="curve", kind="Robust", source="micro", estimate=4.0)
+    assert forest_plot.forest("claim1", [costs, whatever]) == ""
+    assert forest_plot.drawable([costs, verdict(), whatever]) == [verdict()]

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.report.labels import backends, base, by_backend, group, order, source_name
+from harness.report.labels import backends, base, by_backend, group, order, source_name, stated
 from tests.report.samples import store, verdict
 
 
@@ -22,6 +22,21 @@ def test_a_source_is_named_with_what_computed_it():
     assert source_name(verdict(source="gpu/paper", backend="torch")) == "gpu/paper, torch"
     assert source_name(verdict(source="micro@jax")) == "micro, jax"
     assert source_name(verdict(source="micro")) == "micro"
+
+
+@pytest.mark.parametrize(
+    "hypothesis, dataset, expected",
+    [
+        ("A > B on cifar10", "cifar10", "A > B on CIFAR-10"),
+        ("A > B on average over cifar10, pets", "cifar10, pets", "A > B on average over CIFAR-10, Oxford-IIIT Pets"),
+        ("all of: A > B on cifar10; B > C on cifar10", "cifar10", "all of: A > B on CIFAR-10; B > C on CIFAR-10"),
+        ("A > B on cifar10 or so", "cifar10", "A > B on cifar10 or so"),
+        ("cost of A / B <= 0.5", "", "cost of A / B <= 0.5"),
+        ("A > B on mine", "mine", "A > B on mine"),
+    ],
+)
+def test_a_hypothesis_is_stated_with_the_names_of_its_datasets(hypothesis, dataset, expected):
+    assert stated(verdict(hypothesis=hypothesis, dataset=dataset)) == expected
 
 
 def test_verdicts_are_ordered_by_hypothesis_then_backend():

@@ -6,9 +6,9 @@ import pytest
 from markupsafe import escape
 
 from harness.core.claim import Claim
-from harness.core.verdict import Side
+from harness.core.verdict import Component, Side
 from harness.report import page
-from harness.report.page_rows import COLUMNS, Context, SideLine, difference, side_line, verdict_row
+from harness.report.page_rows import COLUMNS, Context, Difference, SideLine, difference, side_line, verdict_row
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import (
     BIT,
@@ -18,8 +18,11 @@ from tests.report.samples import (
     JFT_BIT,
     JFT_VIT,
     NASTY,
+    ROWS,
     VIT,
+    everywhere,
     store,
+    together,
     verdict,
     without_figures,
 )
@@ -68,6 +71,12 @@ def part(markup, heading):
     return found[0]
 
 
+def store_of(*verdicts):
+    made = VerdictStore()
+    made.add(verdicts)
+    return made
+
+
 def test_every_element_is_closed_and_ids_are_unique(section):
     outline = Outline(page.document(section).removeprefix("<!DOCTYPE html>"))
     assert outline.open == []
@@ -89,8 +98,8 @@ def test_every_verdict_says_why_and_from_what(section):
 def test_the_counts_of_the_lead_are_the_verdicts(section):
     lead = re.search(r'<p class="lead">(.*?)</p>', section)[1]
     assert lead == (
-        "2 claims, judged by 5 sources of evidence: 19 verdicts, of which"
-        " 4 reproduced, 3 refuted, 4 inconclusive, 7 not verifiable, 1 not run."
+        "2 claims, judged by 3 sources of evidence: 20 verdicts, of which"
+        " 4 reproduced, 1 refuted, 4 inconclusive, 2 disagrees, 1 open, 7 not verifiable, 1 not run."
     )
 
 
@@ -98,7 +107,8 @@ def test_the_micro_study_first_says_that_it_is_scaled_down(section):
     micro = part(section, "Micro study")
     first = re.search(r"</h3><p[^>]*>(.*?)</p>", micro)[1]
     assert "scaled-down study" in first
-    assert "not about the paper&#39;s numbers" in first
+    assert "not of the paper&#39;s numbers" in first
+    assert "agrees, disagrees, open" in first
     assert micro.index(first) < micro.index("<table")
 
 
@@ -110,7 +120,7 @@ def test_a_refutation_by_the_micro_study_is_not_taken_for_the_paper_s(section):
 
 
 def test_each_table_has_one_row_for_each_verdict(section):
-    rows = re.findall(r'<tr class="row-([a-z-]+)">', section)
+    rows = re.findall(r'<tr class="row-([a-z-]+)[ "]', section)
     expected = [one.verdict.lower().replace(" ", "-") for one in store().sorted()]
     assert sorted(rows) == sorted(expected)
 
@@ -118,8 +128,15 @@ def test_each_table_has_one_row_for_each_verdict(section):
 def test_measured_stands_beside_published(section):
     micro = part(section, "Micro study")
     row = next(row for row in re.findall(r"<tr class.*?</tr>", micro) if "CIFAR-10" in row)
-    assert "+1.09 pp course" in text_of(row)
+    assert "+1.09 pp 3 publications" in text_of(row)
     assert "88.00 [86.90, 89.10]" in text_of(row)
+    made = VerdictStore()
+    made.add([verdict(), verdict(source="micro", hypothesis="b"), verdict(source="micro")])
+    old = verdict(source="published/course", hypothesis="b")
+    made.add([old, verdict(rows=ROWS[1:2])])
+    rows = re.findall(r"<tr class.*?</tr>", part(page.section(made), "Micro study"))
+    # One publication is named: by its row, or by the source of a record from before they were judged together.
+    assert ["+1.09 pp course" in text_of(row) for row in rows] == [True, True]
 
 
 def test_the_paper_s_figure_stands_beside_the_measured_one():
@@ -165,7 +182,8 @@ def test_a_table_leaves_out_the_columns_that_nothing_fills(section):
     every = [column.head for column in COLUMNS]
     assert heads(part(section, "Micro study")) == every
     assert heads(part(section, "Released checkpoints (gpu)")) == ["Verdict", "Hypothesis", "Published", "Why"]
-    first = re.search(r"<table.*?</table>", part(section, "Published figures"))[0]
+    first = re.search(r"<table>.*?</table>", part(section, "Published figures"))[0]
+    # Its publications are rows of their own below each verdict.
     assert heads(first) == [head for head in every if head != "Published"]
 
 
@@ -174,10 +192,10 @@ def test_kept_verdicts_are_dated_and_counted():
     fresh = {key for key, one in made.verdicts.items() if one.date == DAY_2}
     shown = page.section(made, fresh)
     text = text_of(shown)
-    assert f"18 verdicts kept from earlier sessions, the oldest of {DAY_1[:10]}." in text
-    assert text.count("(an earlier session)") == 18
+    assert f"19 verdicts kept from earlier sessions, the oldest of {DAY_1[:10]}." in text
+    assert text.count("(an earlier session)") == 19
     rows = re.findall(r'<tr class="row-.*?</tr>', shown)
-    assert sum(f"of {DAY_1[:10]}" in row for row in rows) == 18
+    assert sum(f"of {DAY_1[:10]}" in row for row in rows) == 19
     assert "(an earlier session)" not in text_of(page.section(made))
 
 
@@ -188,14 +206,14 @@ def test_what_is_recorded_is_said_and_a_change_of_it_stands_out():
     assert "as recorded" in text
     look = text[text.index("Look at these first") :]
     assert look.count("recorded as refuted") == 2  # in the first look and in the row
-    assert "✓ reproduced b claim1, published/course, recorded as refuted" in look
+    assert "✓ reproduced b claim1, published, recorded as refuted" in look
 
 
 def test_problems_and_notes_come_first():
     made = store()
     made.notes.append("a line was cut off")
     text = text_of(page.section(made, problems=["the disk is full"]))
-    assert text.startswith("the disk is fulla line was cut off2 claims")
+    assert text.startswith(f"the disk is fulla line was cut off{CLAIM_1.title}? open")
 
 
 def test_nasty_text_is_escaped_wherever_it_stands():
@@ -224,11 +242,11 @@ def test_a_long_table_starts_folded_and_the_figure_says_what_it_leaves_out():
     made = VerdictStore()
     made.add([verdict(hypothesis=f"h{k}") for k in range(13)])
     made.add([verdict(hypothesis=f"h{k}", source="micro") for k in range(12)])
-    made.add([without_figures(source="gpu")])
+    made.add([without_figures(source="gpu"), verdict(hypothesis="cost", kind="Ratio", estimate=0.25)])
     shown = page.section(made)
     assert re.findall(r'<details class="sources"( open)?>', shown) == ["", " open", " open"]
     assert "Figure: 25 estimates" in shown
-    assert "Not drawn: 1 verdict without an estimate." in shown
+    assert "Not drawn: 1 verdict without an estimate, 1 ratio of costs." in shown
 
 
 def test_a_verdict_of_a_claim_that_is_not_described_still_shows():
@@ -253,3 +271,153 @@ def test_only_another_dataset_stands_for_the_paper_s():
     text = text_of(page.section(made))
     assert "orientation: bars stands for CIFAR-10" in text
     assert "on cifar10: CIFAR-10" in text
+
+
+def test_the_answers_come_first_with_their_sentences(section):
+    first = re.search(r'<div class="answers">.*?</div>', section)[0]
+    assert section.index(first) < section.index('<p class="lead">')
+    text = text_of(first)
+    assert text.startswith(CLAIM_1.title)
+    assert (
+        '? open publishedPublished figures leave the claim open: "ViT is better than BiT on both tasks" (public'
+        " weights) is open (1 of 2 parts hold, 0 do not)"
+    ) in text
+    assert (
+        '✗ contradicted microThe micro study disagrees, on its own networks: "micro-vit-m > micro-bit-m on digits-5"'
+        " does not hold (-4.40 points"
+    ) in text
+    assert "claim2" not in first  # it has no statements
+    bare = VerdictStore()
+    bare.add([verdict()])
+    assert 'class="answers"' not in page.section(bare)
+
+
+def test_each_publication_is_a_row_with_its_origin_figures_and_weight():
+    made = VerdictStore()
+    made.add([together()])
+    shown = part(page.section(made), "Published figures")
+    text = text_of(shown)
+    assert "3 publications: vit-paper/table-2 (25 %), course (75 %), library (not counted)" in text
+    inner = re.search(r'<table class="inner">.*?</table>', shown)[0]
+    assert re.findall(r"<th scope[^>]*>(.*?)</th>", inner) == [
+        "Publication",
+        "Figures, %",
+        "Difference, pp (95 %)",
+        "Weight",
+    ]
+    lines = [text_of(line) for line in re.findall(r"<tr>.*?</tr>", inner)[1:]]
+    assert lines == [
+        "vit-paper/table-2, paper98.90, 98.00+0.90 [+0.30, +1.50]25 %",
+        "course, replication99.15, 98.00+1.15 [+0.75, +1.55]75 %",
+        "library, re-evaluation100.00, 98.00+2.00 [+1.60, +2.40]not counted",
+    ]
+    # Accuracies are of one publication, which is named.
+    assert "as vit-paper/table-2 has them" in text
+    one = VerdictStore()
+    one.add([verdict(rows=ROWS[:1])])
+    assert "has them" not in text_of(page.section(one))
+
+
+def test_the_parts_of_a_compound_hypothesis_are_rows_in_the_words_of_their_source():
+    made = VerdictStore()
+    made.add([everywhere(), everywhere(source="micro", verdict="OPEN", rows=())])
+    for heading, words in (("Published figures", "reproduced"), ("Micro study", "agrees")):
+        shown = part(page.section(made), heading)
+        assert "2 parts: 1 for it, 0 against it, 1 open" in text_of(shown)
+        inner = re.findall(r'<table class="inner">.*?</table>', shown)[-1]
+        lines = re.findall(r"<tr>.*?</tr>", inner)[1:]
+        assert [text_of(line) for line in lines] == [
+            f"✓{VIT} > {BIT} on cifar10+1.09 [+0.61, +1.57]< 0.001",
+            f"?{VIT} > {BIT} on cifar100+0.47 [−0.15, +1.10]0.030",
+        ]
+        assert f'class="chip {words}"' in lines[0]
+    # Publications of a compound hypothesis are on several datasets.
+    published = part(page.section(made), "Published figures")
+    assert "1 publication: vit-paper/table-2" in text_of(published)
+    assert '<th scope="col">Dataset</th>' in published
+
+
+def test_a_part_without_an_estimate_says_so_and_one_against_is_counted():
+    unknown = Component("a > b on x", None, None, None, None, None)
+    against = Component("a > b on y", -2.0, -3.0, -1.0, 0.001, False)
+    text = text_of(page.section(store_of(everywhere(components=(unknown, against)))))
+    assert "2 parts: 0 for it, 1 against it, 1 open" in text
+    assert "a > b on xno estimate" in text
+    assert "✗a > b on y−2.00 [−3.00, −1.00]0.001" in text
+
+
+def test_how_sure_a_verdict_is_stands_in_its_fold(section):
+    micro = part(section, "Micro study")
+    row = text_of(next(row for row in re.findall(r"<tr class.*?</tr>", micro) if "orientation" in row))
+    for words in (
+        "Smallest difference found with 80 % power1.75 points",
+        "Seeds that would find the difference seen21",
+        "Standard error0.41 points from seeds, 0.52 points from test examples",
+        "Difference that mattersnot ruled out",
+        "Permutation test over seedsp = 0.002",
+        "Stand out among their seeds00000000000000c7",
+        "Registeredpreregistered on 2026-02-01",
+    ):
+        assert words in row
+    published = text_of(part(section, "Published figures"))
+    assert "Shares its error rate4 in test_better, Holm" in published
+    assert (
+        "Between publicationsstandard deviation 0.12 points, 31 % of the variance; another one would lie in"
+        " [−0.50, +2.70] (95 %)"
+    ) in published
+    known = text_of(page.section(store_of(verdict(negligible=True, conditional="one run of each side"))))
+    assert "Difference that mattersruled out: the whole interval is negligible" in known
+    assert "Conditional onone run of each side" in known
+    assert "Standard error" not in known  # what does not exist is not named
+
+
+def test_a_statement_is_said_in_plain_words_and_the_micro_study_in_its_own_names(section):
+    published = part(section, "Published figures")
+    assert '<div class="statement">ViT is better than BiT on both tasks</div>' in published
+    assert "on all of CIFAR-10, CIFAR-100" in published
+    assert "micro-vit-m &gt; micro-bit-m on digits-5" in part(section, "Micro study")
+
+
+def test_a_micro_verdict_recorded_in_the_papers_words_is_no_change(section):
+    row = next(row for row in re.findall(r"<tr class.*?</tr>", part(section, "Micro study")) if "CIFAR-10" in row)
+    assert "as recorded" in row
+    assert "changed" not in row
+
+
+def test_a_ratio_of_costs_is_no_difference_in_points():
+    ratio = verdict(hypothesis="cost", kind="Ratio", dataset="", estimate=0.068687, low=None, high=None, level=None)
+    assert difference(ratio) == Difference("0.0687", "", "", "a ratio of costs")
+    assert "Figure: " not in page.section(store_of(ratio))
+
+
+def test_many_accuracies_start_folded():
+    sides = tuple(Side(f"{VIT} on task {k}", 90, 89, 91, 100, 1) for k in range(5))
+    assert ">5 accuracies</summary>" in page.section(store_of(verdict(sides=sides)))
+    assert "accuracies</summary>" not in page.section(store_of(verdict(sides=sides[:4])))
+
+
+CHOICES = ("learning rate x0.5, steps 20, backend torch", "learning rate x2, steps 20, backend torch")
+
+
+def curve(**changes):
+    """Return a verdict on an ordering whatever is chosen."""
+    effects = tuple(
+        Component(name, value, value - 2, value + 2, None, True if value > 2 else None)
+        for name, value in zip(CHOICES, (1.0, 6.0), strict=True)
+    )
+    plain = {"hypothesis": "A > B on digits, whatever is chosen", "kind": "Robust", "source": "micro", "dataset": ""}
+    plain |= {"verdict": "OPEN", "estimate": 3.5, "low": None, "high": None, "components": effects}
+    return verdict(**(plain | changes))
+
+
+def test_the_curve_of_an_ordering_is_its_figure():
+    shown = page.section(store_of(curve(), curve(hypothesis="C > D on digits, whatever is chosen"), verdict()))
+    figures = re.findall(r"<summary>(Figure: .*?)</summary>", shown)
+    assert figures == ["Figure: 1 estimate", *["Figure: 2 specifications (open)"] * 2]
+    for number in range(2):
+        for mark in ("estimate-0", "estimate-1", "median", "choice-learning-rate-x0.5", "choice-learning-rate-x2"):
+            assert f'id="claim1-curve-{number}-{mark}"' in shown
+    assert "choice-backend" not in shown  # one level: nothing was chosen
+    assert "2 specifications: 1 for it, 0 against it, 1 open" in text_of(shown)
+    # Without effects there is none: every specification has a run that diverged.
+    assert "curve" not in page.section(store_of(curve(estimate=None, components=())))

@@ -7,13 +7,12 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from harness.report.specification_plot import choice_rows, specification_plot
-from harness.stats.joint_permutation import JointTest, OneSided
-from harness.stats.specification_curve import SpecificationCurve, SpecificationEffect
+from harness.core.verdict import Component
+from harness.report.specification_plot import choice_rows, effects_of, specification_plot
+from harness.stats.specification_curve import SpecificationEffect
 from tests.report.samples import NASTY
 
 SVG = "{http://www.w3.org/2000/svg}"
-HALF = OneSided(0.5, 0.5)
 FIGURES = [
     (-0.10, -0.15, -0.05, "x0.5", "s"),
     (-0.02, -0.05, 0.01, "x2", "s"),
@@ -22,18 +21,20 @@ FIGURES = [
 ]
 
 
-def curve(figures=FIGURES):
-    effects = tuple(
+def effects(figures=FIGURES):
+    return tuple(
         SpecificationEffect(f"s{i}", (("learning rate", rate), ("corpus", corpus), ("backend", "torch")), *figure)
         for i, (*figure, rate, corpus) in enumerate(figures)
     )
-    test = JointTest("examples", 10, False, HALF, HALF, HALF)
-    return SpecificationCurve(effects, 0.95, -0.005, 0.5, 0.25, 0.25, test, None)
+
+
+def plot(title, figures=FIGURES):
+    return specification_plot("spec", title, effects(figures), -0.005)
 
 
 @pytest.fixture(scope="module")
 def root():
-    return ET.fromstring(specification_plot("spec", "A > B", curve()))
+    return ET.fromstring(plot("A > B"))
 
 
 def element(root, name):
@@ -80,7 +81,7 @@ def test_each_dot_is_under_the_specification_that_it_is_of(root):
 
 
 def test_levels_that_are_numbers_are_in_the_order_of_their_size():
-    assert [(factor, level) for factor, level, _ in choice_rows(curve().effects)] == [
+    assert [(factor, level) for factor, level, _ in choice_rows(effects())] == [
         ("learning rate", "x0.5"),
         ("learning rate", "x2"),
         ("learning rate", "x10"),
@@ -91,10 +92,48 @@ def test_levels_that_are_numbers_are_in_the_order_of_their_size():
 
 def test_the_figure_is_described_and_the_same_every_time(root):
     assert root.get("aria-label") == "Specification curve of 4 specifications: A > B"
-    assert specification_plot("spec", "A > B", curve()) == specification_plot("spec", "A > B", curve())
+    assert plot("A > B") == plot("A > B")
 
 
 def test_names_are_text_and_one_specification_is_enough():
-    root = ET.fromstring(specification_plot("spec", NASTY, curve(FIGURES[:1])))
+    root = ET.fromstring(plot(NASTY, FIGURES[:1]))
     assert root.get("aria-label").startswith("Specification curve of 1 specification: ")
     assert not list(root.iter(f"{SVG}script"))
+
+
+def component(name, value, low=None, high=None):
+    return Component(name, value, low, high, None, None)
+
+
+def test_effects_are_read_from_a_verdict_s_components_with_the_choices_that_name_them():
+    found = effects_of(
+        [
+            component("learning rate x2, dropout 0.1, backend torch, pre-training l and s", 3.0, 1.0, 5.0),
+            component("learning rate x0.5, dropout 0, backend torch, pre-training l and m", -2.0),
+            component("learning rate x1, dropout 0, backend torch, pre-training s", None),
+        ]
+    )
+    assert [each.value for each in found] == [-0.02, 0.03]  # smallest first; without an estimate there is no mark
+    assert (found[1].low, found[1].high) == (0.01, 0.05)
+    assert math.isnan(found[0].low)
+    assert math.isnan(found[0].high)
+    assert found[0].levels == (
+        ("learning rate", "x0.5"),
+        ("dropout", "0"),
+        ("backend", "torch"),
+        ("pre-training", "l and m"),
+    )
+    assert [row[:2] for row in choice_rows(found)] == [
+        ("learning rate", "x0.5"),
+        ("learning rate", "x2"),
+        ("dropout", "0"),
+        ("dropout", "0.1"),
+        ("pre-training", "l and m"),
+        ("pre-training", "l and s"),
+    ]
+
+
+def test_components_whose_names_are_no_choices_are_one_factor():
+    found = effects_of([component("a, b", 1.0), component("c", 2.0)])
+    assert [each.levels for each in found] == [(("", "a, b"),), (("", "c"),)]
+    assert effects_of([]) == ()

@@ -1,4 +1,4 @@
-from harness.report.terminal import table
+from harness.report.terminal import answers, table
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import DAY_1, DAY_2, by_both_backends, store, verdict
 
@@ -12,16 +12,16 @@ def test_the_table_counts_the_verdicts_of_each_claim_and_group():
     lines = table(made, set(made.verdicts))
     assert lines[0].split("  ")[0] == "claim"
     assert cells(lines)[1:] == [
-        ["claim1", "published", "4", "-", "3", "-", "-", "now"],
-        ["claim1", "micro", "-", "2", "1", "-", "-", "now"],
-        ["claim1", "gpu", "-", "-", "-", "7", "1", "now"],
-        ["claim2", "published", "-", "1", "-", "-", "-", "now"],
+        ["claim1", "published", "4", "-", "4", "-", "-", "-", "-", "-", "now"],
+        ["claim1", "micro", "-", "-", "-", "-", "2", "1", "-", "-", "now"],
+        ["claim1", "gpu", "-", "-", "-", "-", "-", "-", "7", "1", "now"],
+        ["claim2", "published", "-", "1", "-", "-", "-", "-", "-", "-", "now"],
     ]
 
 
 def test_counts_stand_under_their_heading():
     lines = table(store(), ())
-    for word in ("reproduced", "refuted", "inconclusive", "not verifiable", "not run"):
+    for word in ("reproduced", "refuted", "inconclusive", "disagrees", "open", "not verifiable", "not run"):
         end = lines[0].index(word) + len(word)
         assert all(line[end - 1] in "-0123456789" and line[end] == " " for line in lines[1:])
 
@@ -48,10 +48,10 @@ def test_without_verdicts_only_the_heading_stands():
 def test_each_backend_has_a_line_where_there_are_several():
     made = by_both_backends()
     assert cells(table(made, set(made.verdicts)))[1:] == [
-        ["claim1", "published", "1", "-", "-", "-", "-", "now"],
-        ["claim1", "gpu/notebook,", "torch", "2", "-", "-", "-", "-", "now"],
-        ["claim1", "gpu/notebook,", "jax", "2", "-", "-", "-", "-", "now"],
-        ["claim1", "gpu/notebook,", "both", "2", "-", "-", "-", "-", "now"],
+        ["claim1", "published", "1", *["-"] * 7, "now"],
+        ["claim1", "gpu/notebook,", "torch", "2", *["-"] * 7, "now"],
+        ["claim1", "gpu/notebook,", "jax", "2", *["-"] * 7, "now"],
+        ["claim1", "gpu/notebook,", "both", "2", *["-"] * 7, "now"],
     ]
     alone = VerdictStore()
     alone.add([verdict(source="micro", backend="torch")])
@@ -62,3 +62,21 @@ def test_each_protocol_of_recipes_has_a_line():
     made = VerdictStore()
     made.add(verdict(source=source) for source in ("gpu/paper", "gpu/notebook", "gpu"))
     assert [row[1] for row in cells(table(made, set(made.verdicts)))[1:]] == ["gpu", "gpu/notebook", "gpu/paper"]
+
+
+def test_each_answer_is_a_line_with_its_sentence_below():
+    made = store()
+    lines = answers(made, 60)
+    heads = [line for line in lines if not line.startswith("  ")]
+    assert heads == ["claim1, published: OPEN", "claim1, micro: CONTRADICTED"]
+    assert max(map(len, lines)) <= 60
+    sentences = [each.sentence for each in made.answers()]
+    below = "\n".join(lines).replace("\n  ", " ").splitlines()
+    assert [line.partition(": ")[2] for line in below] == [f"{each.answer} {each.sentence}" for each in made.answers()]
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+def test_a_claim_that_states_nothing_has_no_answer():
+    made = VerdictStore()
+    made.add([verdict(claim="claim2")])
+    assert answers(made) == []

@@ -5,7 +5,7 @@ import pytest
 from harness.core.errors import ClaimsError
 from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, VERDICTS_FILE, VerdictStore, load, save
-from tests.report.samples import CLAIM_1, DAY_1, DAY_2, NASTY, store, verdict
+from tests.report.samples import CLAIM_1, DAY_1, DAY_2, EVERYWHERE, NASTY, store, verdict
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -58,13 +58,60 @@ def test_sources_claims_and_hypotheses_are_kept_apart():
 def test_keep_stated_drops_what_the_claim_no_longer_states_and_says_so():
     kept = VerdictStore()
     gone = [verdict(hypothesis=f"old {k}") for k in range(5)]
-    other = verdict(claim="claim2", hypothesis="old 0")
+    other = verdict(claim="claim2", hypothesis="old 0", source="published/course")
     kept.add([verdict(), *gone, other])
     kept.keep_stated({"claim1": [verdict().hypothesis]})
     assert kept.sorted() == [verdict(), other]  # a claim that was not collected keeps everything
     (note,) = kept.notes
     assert "claim1" in note
     assert "old 0; old 1; old 2; and 2 more" in note
+
+
+def test_verdicts_by_one_publication_each_give_way_to_those_on_all_together():
+    kept = VerdictStore()
+    kept.add([verdict(), verdict(source="published/course"), verdict(source="published/vit-paper/table-2")])
+    kept.add([verdict(source="published/course", hypothesis="gone"), verdict(source="micro")])
+    elsewhere = verdict(claim="claim2", source="published/course")
+    kept.add([elsewhere])
+    kept.keep_stated({"claim1": [verdict().hypothesis]})
+    assert set(kept.verdicts) == {verdict().key, verdict(source="micro").key, elsewhere.key}
+    assert kept.notes == [
+        "claim1: dropped 2 verdicts by one publication each; publications are judged together now",
+        "claim1: dropped the verdicts on what the claim no longer states: gone",
+    ]
+
+
+def test_a_file_from_before_publications_were_judged_together_is_read(tmp_path):
+    """Its verdicts name one publication as their source, and have none of the fields that came later."""
+    path = tmp_path / VERDICTS_FILE
+    path.write_text(
+        '{"format": 1, "history_bytes": 0, "claims": [{"id": "claim1", "title": "t", "quote": "q", "source": "s",'
+        ' "not_verifiable": []}], "verdicts": [{"claim": "claim1", "hypothesis": "a > b on cifar10", "kind": "Better",'
+        ' "dataset": "cifar10", "source": "published/course", "verdict": "REFUTED", "reason": "r", "estimate": -1.5,'
+        ' "low": -2.0, "high": -1.0, "level": 0.95, "p": 0.001, "known": "REFUTED"}]}'
+    )
+    read = load(tmp_path)
+    (found,) = read.sorted()
+    assert (found.source, found.verdict, found.rows, found.components) == ("published/course", "REFUTED", (), ())
+    assert read.answers() == []
+    read.keep_stated({"claim1": ["a > b on cifar10"]})
+    assert read.verdicts == {}
+    save(tmp_path, read)
+    assert load(tmp_path).claims == read.claims
+
+
+def test_the_answers_are_in_the_file_and_follow_from_its_verdicts(tmp_path):
+    save(tmp_path, store())
+    listed = json.loads((tmp_path / VERDICTS_FILE).read_text())["answers"]
+    assert [(each["claim"], each["source"], each["answer"]) for each in listed] == [
+        ("claim1", "published", "OPEN"),
+        ("claim1", "micro", "CONTRADICTED"),
+    ]
+    assert listed[0]["hypotheses"][0] == EVERYWHERE
+    # What a file says of them is not read.
+    path = tmp_path / VERDICTS_FILE
+    path.write_text(path.read_text().replace('"answer": "OPEN"', '"answer": "SUPPORTED"'))
+    assert [each.answer for each in load(tmp_path).answers()] == ["OPEN", "CONTRADICTED"]
 
 
 def test_keep_stated_says_nothing_when_nothing_is_dropped():
