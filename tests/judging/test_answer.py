@@ -89,6 +89,9 @@ def test_figures_of_compounds_costs_and_of_none():
     assert "(2 of 4 parts hold, 1 do not)" in answered(verdict(FIRST, "INCONCLUSIVE", components=parts)).sentence
     costs = verdict(FIRST, "REPRODUCED", kind="Ratio", estimate=0.068687, low=None, high=None, level=None)
     assert "holds (ratio 0.0687)" in answered(costs).sentence
+    effects = tuple(Component(str(at), value, None, None, None, None) for at, value in enumerate((-0.5, 1.0, 2.0)))
+    curve = verdict(FIRST, "OPEN", "micro", kind="Robust", components=effects)
+    assert "is open (median +1.00 points, above 0 in 2 of 3 specifications)" in answered(curve).sentence
     nothing = verdict(FIRST, "INCONCLUSIVE", estimate=None, low=None, high=None)
     assert "is open (because)" in answered(nothing).sentence
 
@@ -115,7 +118,8 @@ def test_what_was_never_released_is_part_of_every_protocols_answer():
     found = {each.source: each for each in answers(STATED, [never, later, replace(later, source="gpu/notebook@jax")])}
     assert list(found) == ["gpu/paper", "gpu/notebook@jax"]
     assert {each.answer for each in found.values()} == {"NOT TESTED"}
-    assert {each.sentence for each in found.values()} == {"Not tested: JFT-300M: never released."}
+    # What lacks here can be brought; what was never released can't.
+    assert {each.sentence for each in found.values()} == {"Not tested: no accelerator here."}
     decided = [never, verdict(SECOND, "REPRODUCED", "gpu/paper")]
     (found,) = answers(STATED, decided)
     assert (found.source, found.answer, found.hypotheses) == ("gpu/paper", "SUPPORTED", (SECOND,))
