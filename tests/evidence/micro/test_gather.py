@@ -173,7 +173,7 @@ def test_an_ordering_whatever_is_chosen_is_judged_by_every_specification():
     assert found.estimate == pytest.approx(100 * 40 / 797)
     assert set(found.runs) == {run.id for each in of_statement for run in each.runs}
     assert len(found.evidence) == len(found.runs)
-    assert "pre-trained once" in found.reason
+    assert "not every network was pre-trained several times" in found.reason
     assert answer(asked(CURVE), Made(lambda run: 640 - 40 * (run.checkpoint.id[-1] == "l"))).verdict == "DISAGREES"
 
 
