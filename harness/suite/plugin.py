@@ -25,7 +25,6 @@ from harness.core.config import home, read_config, use
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Hypothesis
 from harness.core.launcher import require_single_process
-from harness.core.paper import folder_of
 from harness.core.paths import make_folder
 from harness.core.source import KINDS
 from harness.core.specs import BACKENDS
@@ -284,7 +283,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         asked = questions_in(metafunc.module, claim, session.request)
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    session.state(claim, asked, folder_of(metafunc.module.__file__), getattr(metafunc.function, "statements", ()))
+    session.state(claim, asked, Path(metafunc.module.__file__), getattr(metafunc.function, "statements", ()))
     name = metafunc.function.__name__
     own = [q for q in asked if q.family.name == name and q.hypothesis in hypotheses]
     metafunc.parametrize("question", [parameter(q) for q in own])

@@ -156,7 +156,8 @@ def stating_functions(namespace: Mapping[str, Any]) -> list[Any]:
 
 
 def _stating(namespace: Mapping[str, Any], seen: set[int]) -> Iterator[Any]:
-    for value in namespace.values():
+    # A spec builds what validates it when it is first looked at, which adds to its class.
+    for value in list(namespace.values()):
         stated = getattr(value, "stated", None)
         if isinstance(stated, tuple) and len(stated) == 2 and isinstance(stated[0], Claim):
             yield value

@@ -12,7 +12,7 @@ import pytest
 
 from harness.core.claim import Claim, Statement, StatementRecord
 from harness.core.expected import FILE, expected_answers
-from harness.core.paper import paper, using
+from harness.core.paper import folder_of, paper, using
 from harness.core.result import Result
 from harness.core.run import Run
 from harness.core.specs import BACKENDS
@@ -69,6 +69,7 @@ class Session:
         self._stated: dict[str, dict[str, None]] = {}
         self._answers = Answers(self)
         self._papers: dict[str, Path | None] = {}
+        self._beside: dict[str, dict[Path, None]] = {}
         self._statements: dict[str, dict[str, StatementRecord]] = {}
         self._answering: dict[str, dict[str, dict[str, None]]] = {}
 
@@ -85,11 +86,12 @@ class Session:
         return hasattr(self, "executor")
 
     def state(
-        self, claim: Claim, questions: Sequence[AnyQuestion], paper: Path | None, statements: Sequence[Statement] = ()
+        self, claim: Claim, questions: Sequence[AnyQuestion], file: Path, statements: Sequence[Statement] = ()
     ) -> None:
-        """Remember what a claim states, in one or more files, whether or not it is selected, and its paper's folder."""
+        """Remember what a claim states, in one or more files, whether or not it is selected, and where they lie."""
         self._statements.setdefault(claim.id, {}).update((each.by.id, each.record) for each in statements)
-        self._papers[claim.id] = paper
+        self._papers[claim.id] = folder_of(file)
+        self._beside.setdefault(claim.id, {})[file.parent] = None
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
         by_source = self._answering.setdefault(claim.id, {})
         for question in questions:
@@ -106,8 +108,7 @@ class Session:
 
     def recorded_answers(self, claim: Claim) -> tuple[tuple[str, str], ...]:
         """Return the (source, answer) pairs that are on record of a claim."""
-        folder = self.paper(claim)
-        known = expected_answers(folder / FILE) if folder is not None else {}
+        known = {key: name for folder in self._beside[claim.id] for key, name in expected_answers(folder / FILE).items()}
         return tuple((source, name) for (of, source), name in known.items() if of == claim.id)
 
     def answering(self, claim: Claim) -> tuple[tuple[str, tuple[str, ...]], ...]:

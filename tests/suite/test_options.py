@@ -9,8 +9,8 @@ from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Better, Contender
 from harness.core.source import Source
-from harness.judging.question import AgreementQuestion, Question
-from harness.suite.options import require_used, require_values
+from harness.judging.question import AgreementQuestion, Family, Question
+from harness.suite.options import request_of, require_used, require_values
 from harness.suite.selection import Selected, selection_of
 from tests.suite.calling import LOAD, call, refused, write_claims
 
@@ -23,7 +23,7 @@ def parsed(*arguments):
 
 
 def selected(*sources):
-    return Selected(tuple(Question(CLAIM, HYPOTHESIS, Source.parse(source), 0.05) for source in sources), len(sources))
+    return Selected(tuple(Question(CLAIM, HYPOTHESIS, Source.parse(source)) for source in sources), len(sources))
 
 
 def refusal(config, selection):
@@ -36,8 +36,8 @@ def refusal(config, selection):
     return ""
 
 
-SOURCES = {"published": ("published/x",), "micro or published": ("published/x", "micro"), "gpu": ("gpu/notebook",)}
-ALL = ("published/x", "micro", "gpu/notebook")
+SOURCES = {"published": ("published",), "micro or published": ("published", "micro"), "gpu": ("gpu/notebook",)}
+ALL = ("published", "micro", "gpu/notebook")
 GPU = ("-m", "gpu", "--device", "cpu")
 
 
@@ -56,6 +56,11 @@ GPU = ("-m", "gpu", "--device", "cpu")
         (("-m", "published", "--max-gpu-hours", "3"), "--max-gpu-hours does nothing here"),
         (("-m", "published", "--backend", "jax"), "--backend does nothing here"),
         (("-m", "published", "--jobs", "2"), "--jobs does nothing here"),
+        (("-m", "published", "--seeds", "auto"), "--seeds does nothing here"),
+        (
+            ("-m", "published", "--specifications", "full"),
+            "--specifications does nothing here: expected tests of the micro evidence, found published selected",
+        ),
         (("-m", "published", "--plan"), "--plan does nothing here"),
         (("--card", "h100"), "--card does nothing here: expected --plan"),
         ((*GPU, "--card", "h100"), "--card does nothing here: expected --plan"),
@@ -98,17 +103,34 @@ def test_a_value_that_no_session_can_use_is_refused(arguments, line):
     [
         (("--recipe", "paper", "--seeds", "5", "--jobs", "2", "--backend", "both"), ALL),
         (("-m", "micro", "--jobs", "2", "--backend", "jax"), ("micro",)),
+        (("-m", "micro", "--specifications", "full"), ("micro",)),
+        ((*GPU, "--seeds", "auto"), ("gpu/notebook",)),
         ((*GPU, "--card", "h100", "--max-gpu-hours", "0"), ("gpu/notebook",)),
         ((*GPU, "--compile", "--max-gpu-hours", "inf"), ("gpu/notebook",)),
         # --plan is added to the command that is planned.
         ((*GPU, "--compile", "--max-gpu-hours", "3", "--plan", "--card", "t4", "--price-per-hour", "0"), ALL),
-        (("-m", "published", "--strict-verdicts", "--report-dir", "x"), ("published/x",)),
-        (("-m", "published", "--recipe", "paper", "--co"), ("published/x",)),
+        (("-m", "published", "--strict-verdicts", "--report-dir", "x"), ("published",)),
+        (("-m", "published", "--recipe", "paper", "--co"), ("published",)),
         (("-m", "published", "--recipe", "paper"), ()),
     ],
 )
 def test_an_option_that_does_something_is_taken(arguments, sources):
     assert refusal(parsed(*arguments), selected(*sources)) == ""
+
+
+@pytest.mark.parametrize("text", ["some", "3.5", "AUTO"])
+def test_seeds_that_are_no_number_are_refused_by_pytest(text, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parsed("--seeds", text)
+    assert caught.value.code == 4
+    assert f"argument --seeds: invalid seeds value: '{text}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given, grid", [((), ""), (("--specifications", "reduced"), ""), (("--specifications", "full"), "full")]
+)
+def test_the_grid_of_specifications_reaches_the_questions(given, grid):
+    assert request_of(parsed(*given)).specifications == grid
 
 
 @pytest.mark.parametrize(
@@ -128,7 +150,9 @@ def test_a_session_refuses_in_one_line(tmp_path, arguments, line):
 
 
 def test_a_selection_reaches_the_controller_whole():
-    agreement = AgreementQuestion(CLAIM, HYPOTHESIS, Source.parse("micro"), 0.05, 1.0)
+    agreement = AgreementQuestion(
+        CLAIM, HYPOTHESIS, Source.parse("micro"), 1.0, Family("test_it", (HYPOTHESIS,)), "A is better"
+    )
     whole = Selected((*selected(*ALL).questions, agreement), 4, "a problem")
     assert selection_of(whole.encoded()) == whole
     with pytest.raises(ClaimsError):
