@@ -108,7 +108,9 @@ class Session:
 
     def recorded_answers(self, claim: Claim) -> tuple[tuple[str, str], ...]:
         """Return the (source, answer) pairs that are on record of a claim."""
-        known = {key: name for folder in self._beside[claim.id] for key, name in expected_answers(folder / FILE).items()}
+        known = {
+            key: name for folder in self._beside[claim.id] for key, name in expected_answers(folder / FILE).items()
+        }
         return tuple((source, name) for (of, source), name in known.items() if of == claim.id)
 
     def answering(self, claim: Claim) -> tuple[tuple[str, tuple[str, ...]], ...]:
