@@ -60,10 +60,12 @@ def detectable(questions: Iterable[AnyQuestion], seeds: int) -> list[Detectable]
 
 def of_comparison(claim: str, part: Better, seeds: int, sides: int, alpha: float) -> Detectable | None:
     """Return the smallest difference that one comparison finds; None where nothing is published to plan by."""
-    spread = seed_spread(part.on) if part.on in examples_by_dataset() else None
     n = examples_by_dataset().get(part.on)
+    if not n:
+        return None
+    spread = seed_spread(part.on)
     accuracies = [accuracy(contender, part.on) for contender in (part.a, part.than)]
-    if spread is None or not n or None in accuracies:
+    if spread is None or None in accuracies:
         return None
     a, b = (value for value in accuracies if value is not None)
     apart = TELL_APART * independent_discordance(a, b)
