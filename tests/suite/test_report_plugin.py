@@ -17,7 +17,7 @@ def test_a_session_leaves_the_record_the_tables_and_the_page(finished):
     folder, done = finished
     assert done.returncode == 0, done.stdout + done.stderr
     left = {path.relative_to(folder / "reports").as_posix() for path in (folder / "reports").rglob("*")}
-    tables = {f"tables/{name}.{kind}" for name in ("claim1", "claim2", "summary") for kind in ("csv", "json")}
+    tables = {f"tables/{name}.{kind}" for name in ("answers", "claim1", "claim2", "summary") for kind in ("csv", "json")}
     assert left == {"report.html", "verdicts.json", "history.jsonl", ".lock", "tables", *tables}
     assert load(folder / "reports").verdicts == store().verdicts
     assert load(folder / "reports").claims == store().claims
@@ -27,7 +27,10 @@ def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
     folder, done = finished
     lines = done.stdout.splitlines()
     heading = next(number for number, line in enumerate(lines) if line.startswith("claim "))
-    assert lines[heading + 1].split() == ["claim1", "published", "4", "-", "3", "-", "-", "now"]
+    assert lines[heading + 1].split() == ["claim1", "published", "4", "-", "4", *["-"] * 5, "now"]
+    first = next(number for number, line in enumerate(lines) if " verdicts ===" in line) + 1
+    assert lines[first] == "claim1, published: OPEN"
+    assert first < heading
     assert f"report: {folder / 'reports' / 'report.html'}" in lines
 
 
@@ -58,7 +61,7 @@ def test_a_session_keeps_the_verdicts_that_it_does_not_judge_and_drops_the_unsta
     ):
         assert re.search(rf"^{name} +{group} .*  {judged[:10]}$", done.stdout, re.MULTILINE)
     page = (folder / "reports" / "report.html").read_text()
-    assert f"15 verdicts kept from earlier sessions, the oldest of {DAY_1[:10]}." in page
+    assert f"16 verdicts kept from earlier sessions, the oldest of {DAY_1[:10]}." in page
     assert f"claim1: dropped the verdicts on what the claim no longer states: {escape(gone)}" in page
 
 

@@ -27,7 +27,8 @@ def by_hand(verdict):
 
 
 def locked(verdict, **more):
-    return Expected(verdict, "as locked", "DIGEST", "rules 2; by itself", **{"evidence": FIGURES} | more)
+    rested = {"hypothesis": "DIGEST", "rule": "rules 2; by itself", "evidence": FIGURES}
+    return Expected(verdict, "as locked", **rested | more)
 
 
 # name: (verdict, what is on record, other fields of the verdict)
