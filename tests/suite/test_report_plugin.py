@@ -17,7 +17,9 @@ def test_a_session_leaves_the_record_the_tables_and_the_page(finished):
     folder, done = finished
     assert done.returncode == 0, done.stdout + done.stderr
     left = {path.relative_to(folder / "reports").as_posix() for path in (folder / "reports").rglob("*")}
-    tables = {f"tables/{name}.{kind}" for name in ("answers", "claim1", "claim2", "summary") for kind in ("csv", "json")}
+    tables = {
+        f"tables/{name}.{kind}" for name in ("answers", "claim1", "claim2", "summary") for kind in ("csv", "json")
+    }
     assert left == {"report.html", "verdicts.json", "history.jsonl", ".lock", "tables", *tables}
     assert load(folder / "reports").verdicts == store().verdicts
     assert load(folder / "reports").claims == store().claims
