@@ -23,9 +23,13 @@ os.environ["VIT_CLAIMS_PAPER"] = str(HERE / "paper")
 
 
 @pytest.fixture(autouse=True)
-def no_configuration_is_left():
-    """What an entry point of a test's own chose ends with the test."""
+def no_configuration_is_chosen():
+    """A test begins with what the environment says, also in a session that judges claims, and leaves no choice behind.
+
+    Such a session (`pytest tests examples`) chose its configuration once, for all of its tests.
+    """
     before = config._used[0] if config._used else None
+    config.use(None)
     yield
     config.use(before)
 
