@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.config import use
+from harness.core import config
 from harness.training.devices import start_jax
 from tests.report.samples import NASTY
 from tests.report.suite import CLAIMS, record_of, run, write_suite
@@ -15,20 +15,23 @@ start_jax()
 # Tiny networks compile in half the time, which is most of the time of tests in JAX.
 os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
 
-
-PAPER = Path(__file__).parent / "paper"
-"""The small paper of the engine's tests, made up for them."""
-CLAIMS_OF_THE_PAPER = Path(__file__).parents[1] / "claims"
-collect_ignore = ["paper"] + ([] if CLAIMS_OF_THE_PAPER.is_dir() else ["claims"])
-# For tests, for modules while they are imported, and for processes that either starts.
-os.environ["VIT_CLAIMS_PAPER"] = str(PAPER)
+HERE = Path(__file__).parent
+# The small paper's own claim files are judged in sessions that tests start; tests of the ViT paper go with it.
+collect_ignore = ["paper", *([] if (HERE.parent / "claims").is_dir() else ["claims"])]
+# The small paper is the current one: in tests, in modules while they are imported, in processes that either starts.
+os.environ["VIT_CLAIMS_PAPER"] = str(HERE / "paper")
 
 
 @pytest.fixture(autouse=True)
-def no_configuration_is_left():
-    """What a test's own entry point chose ends with the test."""
+def no_configuration_is_chosen():
+    """A test begins with what the environment says, also in a session that judges claims, and leaves no choice behind.
+
+    Such a session (`pytest tests examples`) chose its configuration once, for all of its tests.
+    """
+    before = config._used[0] if config._used else None
+    config.use(None)
     yield
-    use(None)
+    config.use(before)
 
 
 @pytest.fixture

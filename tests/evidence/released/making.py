@@ -73,7 +73,7 @@ train_resize = 36
 crop = "random"
 flip = true
 warmup_steps = 1
-learning_rate = 0.03
+learning_rate = 0.1
 
 [searched]
 based_on = "quick"

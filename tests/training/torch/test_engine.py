@@ -15,8 +15,8 @@ from harness.core.errors import ClaimsError
 from harness.core.run import Run
 from harness.data.readers import synthetic
 from harness.data.splits import Data, Split, select
-from harness.models.initialise import library_head
-from harness.models.npz_layout import read
+from harness.models.initialise import initial_arrays, library_head
+from harness.models.npz_layout import ViTArchitecture, read
 from harness.models.torch.build import load
 from harness.training.api import Execution
 from harness.training.lr_schedule import learning_rate
@@ -27,6 +27,7 @@ from harness.training.torch.feed import Feed
 from harness.training.torch.inputs import three_channels, to_inputs
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import at_side, network, set_dropout
+from tests.training.tiny import VIT
 
 FAMILIES = ["micro-vit-s", "micro-bit-s", "micro-hybrid-s"]
 CPU = DeviceContext(torch.device("cpu"))
@@ -160,7 +161,7 @@ def test_the_gradient_is_the_whole_batch_s_however_memory_splits_it(name, change
 
 
 def test_dropout_is_where_the_authors_have_it_and_differs_from_step_to_step():
-    model = load(weights_of(run()))
+    model = load(initial_arrays(ViTArchitecture(**VIT | {"depth": 4}), 1))
     set_dropout(model, 0.25)
     places = [name for name, module in model.named_modules() if isinstance(module, nn.Dropout) and module.p == 0.25]
     block = ["attn.proj_drop", "mlp.drop1", "mlp.drop2"]
