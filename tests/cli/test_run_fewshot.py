@@ -29,7 +29,11 @@ def test_a_few_shot_run_is_computed_then_looked_up(capsys, one_thread):
     assert "of 200)" in out
 
 
-def test_too_few_images_of_a_class_are_one_line(capsys):
+def test_too_few_images_of_a_class_are_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "recipes.toml").write_text(
+        '[fewshot-10]\nbased_on = "fewshot-5"\nshots = 10\nsources.shots = "a test"\n'
+    )
+    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tmp_path))
     assert main([*RUN, "digits-5", "--recipe", "fewshot-10"]) == 2
     error = capsys.readouterr().err
     assert "few shots: expected at least 10 training examples of class 0, found 5; choose fewer shots" in error

@@ -203,7 +203,7 @@ def test_a_network_for_one_channel_is_refused_by_a_run(name, tmp_path):
     architecture = replace(ARCHITECTURES[name], channels=1)
     npz.write(tmp_path / "w.npz", reference.weights(architecture))
     mine = entry(layout="vit-npz", family=architecture.family, classes=5)
-    with pytest.raises(ClaimsError, match="expected a network for images of 3 channels, .* found one for 1$"):
+    with pytest.raises(ClaimsError, match="expected a network for images with 3 channels, .* found one for 1$"):
         load.weights_of(mine, tmp_path / "w.npz")
 
 
