@@ -85,7 +85,7 @@ def test_a_paper_s_claims_are_judged_by_its_tables_from_anywhere(tmp_path, cwd, 
     options = (*PUBLISHED, "-k", "pets", "--report-dir", found["report"])
     done = call(root / cwd, *LOAD, *asked, *options, home=found["home"], PYTHONPATH=f"{ROOT}:{root}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert publications(found["report"]) == {"moved/table-5"}
+    assert publications(found["report"]) == {"moved/table-2", "moved/table-5"}
 
 
 def test_a_conftest_found_during_the_collection_loads_the_plugin(tmp_path):
