@@ -1,6 +1,7 @@
 """What a source says of a whole claim: on the terminal, in the record, on the page; a change of it is a problem."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -71,7 +72,7 @@ def test_an_answer_as_recorded_stands_first_on_the_terminal_and_in_every_record(
 def test_a_changed_answer_is_a_problem_and_fails_the_session(tmp_path, workers):
     done = judged(tmp_path, "SUPPORTED", *workers)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 passed, 1 xfailed" in done.stdout  # each verdict is as recorded
+    assert re.search(r"1 passed, (2 deselected, )?1 xfailed", done.stdout)  # each verdict is as recorded
     problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
     assert len(problems) == 1
     assert problems[0].startswith(f"Problem: {CHANGED}{SENTENCE}")
