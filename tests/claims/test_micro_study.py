@@ -5,10 +5,16 @@ import json
 import pytest
 
 from claims.micro.tune import TABLE
+from harness.catalog.checkpoints import checkpoint
+from harness.catalog.datasets import dataset
+from harness.catalog.recipes import resolve
 from harness.core.claim import Claim
 from harness.core.hypotheses import Better, Contender
+from harness.core.run import Run
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import checkpoint_of, networks_of, proxies
+from harness.runs.run import measure
+from harness.runs.store import Store
 
 CLAIM = Claim(id="c", title="t", quote="q", source="s")
 
@@ -51,3 +57,12 @@ def test_seeds_are_spread_over_the_networks_that_were_pre_trained_several_times(
 )
 def test_proxies(contender, expected):
     assert checkpoint_of(contender) == expected
+
+
+def test_a_linear_classifier_of_a_pre_trained_networks_features_knows_most_digits(tmp_path):
+    shipped, digits, store = checkpoint("micro-bit-l"), dataset("digits"), Store(tmp_path)
+    many, few = (Run(shipped, digits, resolve(f"fewshot-{shots}", shipped, digits), 0) for shots in (25, 1))
+    found = measure(many, store)
+    assert found.n == 797
+    assert found.accuracy > 80  # nearest centroids of the features alone have as much
+    assert measure(few, store).accuracy < found.accuracy

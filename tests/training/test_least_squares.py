@@ -157,15 +157,14 @@ def test_features_that_are_not_finite_are_one_line(framework):
 
 def test_a_run_on_a_micro_checkpoint_is_stored_and_looked_up(tmp_path):
     shipped, digits = checkpoint("micro-bit-l"), dataset("digits")
-    a_run = Run(shipped, digits, resolve("fewshot-25", shipped, digits), 0)
+    a_run = Run(shipped, digits, resolve("fewshot-5", shipped, digits), 0)
     store = Store(tmp_path)
     result = measure(a_run, store)
     assert store.get(a_run) == result
     assert result.n == 797
     assert result.loss_history == ()
-    assert result.accuracy > 80  # nearest centroids of the features alone have as much
-    few = Run(shipped, digits, resolve("fewshot-1", shipped, digits), 0)
-    assert measure(few, store).accuracy < result.accuracy
+    few = dataclasses.replace(a_run, recipe=dataclasses.replace(a_run.recipe, shots=1))
+    assert 15 < measure(few, store).accuracy < result.accuracy  # drawn weights tell digits apart better than chance
 
 
 def test_runs_by_gradient_keep_their_head_rule():
