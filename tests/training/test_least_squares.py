@@ -164,7 +164,7 @@ def test_a_run_on_a_micro_checkpoint_is_stored_and_looked_up(tmp_path):
     assert result.n == 797
     assert result.loss_history == ()
     few = dataclasses.replace(a_run, recipe=dataclasses.replace(a_run.recipe, shots=1))
-    assert 15 < measure(few, store).accuracy < result.accuracy  # drawn weights tell digits apart better than chance
+    assert 40 < measure(few, store).accuracy < result.accuracy  # drawn weights tell digits apart better than chance
 
 
 def test_runs_by_gradient_keep_their_head_rule():

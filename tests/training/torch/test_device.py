@@ -105,7 +105,7 @@ from harness.training.torch.device import device_context
 from harness.training.torch.network import network
 from harness.data.splits import select
 from harness.data.readers import synthetic as tasks
-from harness.catalog.checkpoints import file_of
+from harness.catalog.checkpoint_files import file_of
 from tests.training.torch.test_state import Late, run
 
 a_run = run(steps=60)
