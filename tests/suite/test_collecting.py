@@ -7,10 +7,10 @@ from tests.suite.test_plugin import CLAIM_FILE, suite  # noqa: F401
 LINES = {
     'id="t"': (
         'id="../x"',
-        r"test_t.py:5: Claim: id: String should match pattern '^[a-z0-9_]+$', found '../x'",
+        r"test_t.py:6: Claim: id: String should match pattern '^[a-z0-9_]+$', found '../x'",
     ),
-    'on="imagenet")]': ("on=3)]", "test_t.py:11: Better: on: expected a valid string, found 3"),
-    "than=B32": ("then=B32", "test_t.py:11: Better: then: Unexpected keyword argument"),
+    'on="imagenet")]': ("on=3)]", "test_t.py:12: Better: on: expected a valid string, found 3"),
+    "than=B32": ("then=B32", "test_t.py:12: Better: then: Unexpected keyword argument"),
 }
 
 

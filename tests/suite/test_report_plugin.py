@@ -30,9 +30,10 @@ def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
     lines = done.stdout.splitlines()
     heading = next(number for number, line in enumerate(lines) if line.startswith("claim "))
     assert lines[heading + 1].split() == ["claim1", "published", "4", "-", "4", *["-"] * 5, "now"]
-    first = next(number for number, line in enumerate(lines) if " verdicts ===" in line) + 1
-    assert lines[first] == "claim1, published: OPEN"
-    assert first < heading
+    section = next(number for number, line in enumerate(lines) if " verdicts ===" in line)
+    before = [line for line in lines[section + 1 : heading] if line]
+    assert before[0] == "claim1, published: OPEN"
+    assert "claim1, micro: CONTRADICTED" in before
     assert f"report: {folder / 'reports' / 'report.html'}" in lines
 
 
