@@ -76,27 +76,34 @@ def filled_in(name: str, values: dict[str, Any], where: str) -> Iterator[tuple[s
     """Yield the entries that a table stands for: itself, or one for each combination of its `each`.
 
     `each` is a table of lists. In every text of the entry, {KEY} stands for one of the list of that key; ids are in
-    lower case.
+    lower case. A list may hold tables instead, of words that belong together: {NAME} stands for the word NAME of one.
 
     Raises:
-        ClaimsError: `each` is no table of lists of text, or a text names a key that it lacks.
+        ClaimsError: `each` is no table of lists of text or of tables of text, or a text names a key that it lacks.
     """
     if "each" not in values:
         yield name, values
         return
     each = values["each"]
     lists: list[Any] = list(each.values()) if isinstance(each, dict) else [None]
-    if not all(isinstance(one, list) and all(isinstance(item, str) for item in one) for one in lists):
+    if not all(isinstance(one, list) and all(map(are_words, one)) for one in lists):
         raise ClaimsError(f"{where}: each: expected a table of lists of text, found {each!r}; fix the file")
     rest = {key: value for key, value in values.items() if key != "each"}
     for chosen in itertools.product(*lists):
-        words = dict(zip(each, chosen, strict=True))
+        words: dict[str, str] = {}
+        for key, item in zip(each, chosen, strict=True):
+            words |= item if isinstance(item, dict) else {key: item}
         try:
             yield name.format(**words).lower(), {key: filled(value, words) for key, value in rest.items()}
         except (KeyError, IndexError, ValueError) as error:
             raise ClaimsError(
-                f"{where}: expected only {{{'}, {'.join(each)}}} in braces, found: {error}; fix the file"
+                f"{where}: expected only {{{'}, {'.join(words)}}} in braces, found: {error}; fix the file"
             ) from None
+
+
+def are_words(item: Any) -> bool:
+    """Return whether an item of a list of `each` is text, or a table of texts."""
+    return isinstance(item, str) or (isinstance(item, dict) and all(isinstance(word, str) for word in item.values()))
 
 
 def filled(value: Any, words: Mapping[str, str]) -> Any:

@@ -8,6 +8,8 @@ import pytest
 from harness.catalog import checkpoint_files, checkpoints, recipes
 from harness.core.errors import ClaimsError, Gone
 from harness.core.paper import own_table
+from harness.core.specs import Checkpoint
+from harness.core.toml import read_specs
 from harness.data.registry import entries
 from tests.models.weights import npz
 
@@ -161,3 +163,43 @@ def test_a_folder_in_the_place_of_a_table_is_one_line(tables):
     (tables / "checkpoints.toml").mkdir()
     with pytest.raises(ClaimsError, match=r"checkpoints.toml: expected a TOML file, found: Is a directory"):
         checkpoints.checkpoints()
+
+
+EACH = """
+["net-{size}-{task}"]
+family = "vit"
+architecture = "ViT-{size}"
+pretrained_on = "Mine"
+layout = "vit-npz"
+tuned_on = "{dataset}"
+sources = ["https://example.org/{size}-{task}.npz"]
+["net-{size}-{task}".each]
+size = ["S", "B"]
+"""
+
+
+def test_a_table_with_each_stands_for_every_combination_and_words_that_belong_together_stay_together(tables):
+    words = 'task = [{ task = "dtd", dataset = "textures" }, { task = "xpos", dataset = "location" }]\n'
+    (tables / "checkpoints.toml").write_text(EACH + words)
+    found = read_specs(tables / "checkpoints.toml", Checkpoint)
+    assert [(name, each.architecture, each.tuned_on, each.sources) for name, each in found.items()] == [
+        ("net-s-dtd", "ViT-S", "textures", ("https://example.org/S-dtd.npz",)),
+        ("net-s-xpos", "ViT-S", "location", ("https://example.org/S-xpos.npz",)),
+        ("net-b-dtd", "ViT-B", "textures", ("https://example.org/B-dtd.npz",)),
+        ("net-b-xpos", "ViT-B", "location", ("https://example.org/B-xpos.npz",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ('task = [{ task = "dtd" }]', r"expected only \{size\}, \{task\} in braces, found: 'dataset'"),
+        ('task = [{ task = "dtd", dataset = 3 }]', "each: expected a table of lists of text"),
+        ("task = [3]", "each: expected a table of lists of text"),
+        ('task = "dtd"', "each: expected a table of lists of text"),
+    ],
+)
+def test_words_that_are_missing_or_no_text_are_refused(tables, words, message):
+    (tables / "checkpoints.toml").write_text(EACH + words)
+    with pytest.raises(ClaimsError, match=message):
+        read_specs(tables / "checkpoints.toml", Checkpoint)
