@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.config import config
-from harness.core.errors import ClaimsError, warn_renamed
+from harness.core.errors import ClaimsError, unknown, warn_renamed
 from harness.core.specs import STRICT, Count, Natural, Sources, build, pairs
 from harness.core.toml import read_toml
 
@@ -102,7 +102,8 @@ class Paper:
     metrics: Sources = ()
     """(a claim's dataset, the metric that stands for top-1 accuracy in published figures) pairs."""
     measured_by: Sources = ()
-    """(a claim's dataset, the protocol or recipe that belongs to it) pairs, e.g. few-shot evaluation on its images."""
+    """(a claim's dataset or group, the protocol or recipe that belongs to it) pairs, e.g. few-shot evaluation on its
+    images; a group's holds for each of its datasets."""
     heads: Heads = ()
     """(dataset, whose head has its classes) pairs."""
     stands_for: Sources = ()
@@ -129,11 +130,18 @@ class Paper:
 
     def measured_by_on(self, dataset: str) -> str:
         """Return the protocol or recipe by which a claim's dataset is measured, whatever the session asks; "": none."""
-        return dict(self.measured_by).get(dataset, "")
+        ways = dict(self.measured_by)
+        names = (dataset, *(group for group, members in self.groups if dataset in members))
+        return next((ways[name] for name in names if name in ways), "")
 
     def members_of(self, dataset: str) -> tuple[str, ...]:
         """Return the ids of the datasets that a name is the mean of; of one dataset itself."""
         return dict(self.groups).get(dataset, (dataset,))
+
+    def group_of(self, datasets: Iterable[str]) -> str:
+        """Return the name of the mean over just these datasets; "" where they have none."""
+        asked = set(datasets)
+        return next((name for name, members in self.groups if set(members) == asked), "")
 
     def head_of(self, classes: int | None) -> Head | None:
         """Return whose classes a head has, by their number; None where nothing says."""
@@ -209,6 +217,18 @@ def folder_of(claim_file: str | Path) -> Path | None:
     """Return the paper's folder that a claim file is in; None if there is no paper.toml beside it."""
     folder = Path(claim_file).absolute().parent
     return folder if (folder / FILE).is_file() else None
+
+
+def members(claim_file: str | Path, group: str) -> tuple[str, ...]:
+    """Return the datasets that a name is the mean of, in the paper of a claim file: `members(__file__, GROUP)`.
+
+    Raises:
+        ClaimsError: its paper.toml has no group of that name.
+    """
+    known = dict(read_paper(Path(claim_file).absolute().parent).groups)
+    if group not in known:
+        raise unknown("group", group, known, FILE)
+    return known[group]
 
 
 OLD_NAMES = {"checkpoints.toml": "zoo.toml"}

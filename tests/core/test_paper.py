@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.paper import Head, folder_of, nearest, paper, read_paper, using
+from harness.core.paper import Head, folder_of, members, nearest, paper, read_paper, using
 
 TEXT = """
 title = "A paper"
@@ -32,6 +32,16 @@ def test_names_of_datasets_mean_what_the_folder_says(tmp_path):
     assert (found.images_of("real"), found.images_of("pets")) == (("photos", "real-labels"), ("pets",))
     assert (found.members_of("many"), found.members_of("one")) == (("one", "two"), ("one",))
     assert (found.measured_by_on("five_shot"), found.measured_by_on("one")) == ("fewshot-5", "")
+
+
+def test_a_group_is_known_by_its_members_and_measures_each_of_them(tmp_path):
+    place = folder(tmp_path, TEXT.replace('five_shot = "fewshot-5"', 'five_shot = "fewshot-5"\nmany = "whole"'))
+    found = read_paper(place)
+    assert [found.measured_by_on(name) for name in ("one", "two", "many", "three")] == ["whole"] * 3 + [""]
+    assert (found.group_of(("two", "one")), found.group_of(("one",)), found.group_of(())) == ("many", "", "")
+    assert members(place / "test_claim.py", "many") == ("one", "two")
+    with pytest.raises(ClaimsError, match=r"paper.toml: unknown group 'mani' \(did you mean 'many'\?\)"):
+        members(place / "test_claim.py", "mani")
 
 
 def test_a_head_is_known_by_its_classes_and_by_what_is_scored_with_it(tmp_path):
