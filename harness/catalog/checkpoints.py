@@ -94,7 +94,20 @@ def checkpoint(name: str) -> Checkpoint:
 def fine_tuned(found: Checkpoint) -> bool:
     """Return whether a checkpoint was fine-tuned on the dataset of its head after pre-training on another."""
     head = paper().head_of(found.classes)
-    return head is not None and found.pretrained_on != head.pretraining
+    return bool(found.tuned_on) or (head is not None and found.pretrained_on != head.pretraining)
+
+
+def tuned_runs(contender: Contender, dataset: str) -> tuple[Checkpoint, ...]:
+    """Return a contender's files that its authors fine-tuned on a dataset, a run each, by id; () if there are none."""
+    images = paper().images_of(dataset)[0]
+    asked = (contender.architecture, contender.pretrained_on, contender.variant, images)
+    found = (
+        each
+        for each in checkpoints().values()
+        if (each.architecture, each.pretrained_on, each.variant, each.tuned_on) == asked
+        and contender.resolution in (None, each.resolution)
+    )
+    return tuple(sorted(found, key=lambda each: each.id))
 
 
 def find(
@@ -106,6 +119,8 @@ def find(
     resolution: int | None = None,
 ) -> Checkpoint:
     """Return the one checkpoint of an architecture and a pre-training set, as the paper names them.
+
+    Files that were fine-tuned on a dataset of their own (`tuned_runs`) are no one's but that dataset's.
 
     Args:
         architecture: e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16".
@@ -123,16 +138,16 @@ def find(
     never = [e for e in named if e.never_released]
     if never:
         return never[0]
-    fitting = [e for e in named if fine_tuned(e) == tuned and resolution in (None, e.resolution)]
+    fitting = [e for e in named if not e.tuned_on and fine_tuned(e) == tuned and resolution in (None, e.resolution)]
     other = dict(paper().stands_for).get(variant)
     if not fitting and other is not None:
         return find(architecture, pretrained_on, other, tuned=tuned, resolution=resolution)
     if not fitting:
         wanted = f"{architecture} ({pretrained_on}, {variant}" + (f", {resolution} px)" if resolution else ")")
         what = "fine-tuned by its authors " if tuned else ""
-        there = (
-            ", ".join(e.id for e in named) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
-        )
+        tasks = ", ".join(dict.fromkeys(e.tuned_on for e in named if e.tuned_on))
+        listed = [e.id for e in named if not e.tuned_on] + ([f"files fine-tuned on {tasks}"] if tasks else [])
+        there = ", ".join(listed) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
         raise ClaimsError(
             f"expected a checkpoint {what}of {wanted}, found none in the tables; there are: {there or 'none'}"
         )
@@ -143,11 +158,15 @@ def resolve(contender: Contender, dataset: str) -> Checkpoint:
     """Return the checkpoint that stands for a contender on a dataset.
 
     On the dataset of a released head that is the one the authors fine-tuned, if they released it: its evaluation is
-    the claim's figure. On any other dataset, and where there is none, it is the one to fine-tune.
+    the claim's figure. On any other dataset, and where there is none, it is the one to fine-tune. Of several runs that
+    the authors fine-tuned on the dataset (`tuned_runs`) it is the first.
 
     Raises:
         ClaimsError: the zoo has none.
     """
+    runs = tuned_runs(contender, dataset)
+    if runs:
+        return runs[0]
     asked = (contender.architecture, contender.pretrained_on, contender.variant)
     head = paper().scored_by(dataset)
     if head is not None:
@@ -157,6 +176,15 @@ def resolve(contender: Contender, dataset: str) -> Checkpoint:
             if contender.variant != "orig":
                 raise
     return find(*asked)
+
+
+def resolve_all(contender: Contender, dataset: str) -> tuple[Checkpoint, ...]:
+    """Return every checkpoint that stands for a contender on a dataset: one, or each run that its authors fine-tuned.
+
+    Raises:
+        ClaimsError: the zoo has none.
+    """
+    return tuned_runs(contender, dataset) or (resolve(contender, dataset),)
 
 
 def source(text: str, confirmed: bool = True, where: str = "source") -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -195,7 +195,7 @@ def claim_findings(cache: Path) -> list[Finding]:
 def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Finding]:
     """Return what one claim lacks: checkpoints to fetch or never released, datasets that are not here."""
     from harness.catalog.checkpoint_files import state
-    from harness.catalog.checkpoints import resolve
+    from harness.catalog.checkpoints import resolve_all
 
     groups: dict[str, dict[str, Checkpoint]] = defaultdict(dict)
     unknown: dict[str, None] = {}
@@ -203,12 +203,13 @@ def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Findin
     for hypothesis in stated:
         for contender, on in terms_of(hypothesis):
             try:
-                found = resolve(contender, on)
+                found = resolve_all(contender, on)
             except ClaimsError:
                 unknown[str(contender)] = None
                 continue
-            groups[state(found, cache)][found.id] = found
-            if not found.never_released:
+            for each in found:
+                groups[state(each, cache)][each.id] = each
+            if not any(each.never_released for each in found):
                 datasets[on] = None
     name = claim.id
     findings = []
@@ -216,8 +217,13 @@ def need(claim: Claim, stated: Iterable[Hypothesis], cache: Path) -> list[Findin
         listed = ", ".join(who(entry) for entry in groups["never released"].values())
         findings.append(Finding(name, "note", f"can't be measured, never released: {listed}"))
     if groups["to fetch"]:
-        listed = " ".join(groups["to fetch"])
-        findings.append(Finding(name, "missing", f"checkpoints to fetch (python -m harness fetch ID...): {listed}"))
+        lacking = groups["to fetch"].values()
+        if listed := " ".join(entry.id for entry in lacking if not entry.tuned_on):
+            findings.append(Finding(name, "missing", f"checkpoints to fetch (python -m harness fetch ID...): {listed}"))
+        runs = Counter(entry.upstream for entry in lacking if entry.tuned_on)
+        if listed := ", ".join(f"{count} of {of}" for of, count in runs.items()):
+            how = f"python -m harness fetch --claim {name}"
+            findings.append(Finding(name, "missing", f"fine-tuned files to fetch ({how}): {listed}"))
     if unknown:
         findings.append(Finding(name, "missing", f"no checkpoint in the tables: {', '.join(unknown)}"))
     absent = [dataset for dataset in datasets if not dataset_here(dataset)]

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 from harness.cli import fetch_command
 from harness.core.config import Config
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
 from harness.fetch import Material, Pins, settings
 
 if TYPE_CHECKING:
     from harness.data.registry import Entry
-
-VTAB = "vtab1k"
-"""All tasks of VTAB-1k."""
 
 
 def add_parser(commands: Any) -> None:
@@ -100,11 +98,10 @@ def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> lis
 
     found: dict[str, None] = {}
     for name in [*options.what, *(name for claim in options.claim for name in required_by(claim))]:
-        tasks = [entry.id for entry in entries().values() if entry.group] if name == VTAB else []
-        found |= dict.fromkeys(tasks or claimed(name))
+        found |= dict.fromkeys(part for member in paper().members_of(name) for part in claimed(member))
     if options.all:
         found |= dict.fromkeys([*checkpoints, *entries()])
-    names = {*checkpoints, *entries(), VTAB}
+    names = {*checkpoints, *entries(), *dict(paper().groups)}
     for name in found:
         if "://" not in name and name not in names:
             raise unknown("checkpoint or dataset", name, names)
@@ -185,7 +182,7 @@ def all_here(files: Iterable[Material], cache: Path) -> bool:
 
 def required_by(claim: str) -> Iterable[str]:
     """Return the checkpoints and datasets that a claim, by its id or number, needs on released material."""
-    from harness.catalog.checkpoints import resolve
+    from harness.catalog.checkpoints import resolve_all
     from harness.catalog.claim_files import stated_by
     from harness.core.hypotheses import terms_of
     from harness.data.registry import claimed
@@ -195,10 +192,10 @@ def required_by(claim: str) -> Iterable[str]:
     for hypothesis in stated_by(claim):
         for contender, on in terms_of(hypothesis):
             try:
-                found = resolve(contender, on)
+                found = resolve_all(contender, on)
             except ClaimsError:
                 continue  # nothing was released of it: `doctor` says which and why
-            checkpoints.setdefault(found.id)
-            if not found.never_released:
+            checkpoints |= dict.fromkeys(each.id for each in found)
+            if not any(each.never_released for each in found):
                 datasets |= dict.fromkeys(claimed(on))
     return [*checkpoints, *datasets]

@@ -40,15 +40,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([record(entry, cache) for entry in entries], indent=1))
         return 0
-    listed = [entry for entry in entries if options.all or not entry.variant.startswith("vtab1k/")]
+    listed = [entry for entry in entries if options.all or not entry.tuned_on]
     rows = [row(entry, record(entry, cache)) for entry in listed]
     print_table(("id", "architecture", "pretrained on", "variant", "layout", "sources", "size", "state"), rows)
     hidden = len(entries) - len(listed)
     if hidden:
-        print(
-            f"and {hidden} files of BiT-M fine-tuned on VTAB-1k, bit-m-ARCHITECTURE-vtab-TASK-runN (zoo --all)",
-            file=sys.stderr,
-        )
+        print(f"and {hidden} files that were released fine-tuned, a run each (zoo --all)", file=sys.stderr)
     doubtful = [f"  {entry.id}: {name}" for entry in listed for name in entry.unconfirmed]
     if doubtful:
         print("\n".join(["? unconfirmed names:", *doubtful]))

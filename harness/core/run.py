@@ -22,8 +22,8 @@ NUMERICS = {"torch": 1, "jax": 1}
 
 NOT_IDENTITY: dict[type, frozenset[str]] = {
     Checkpoint: frozenset(
-        "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes size"
-        " citation mean std interpolation resize crop_share classes_file class_names stated".split()
+        "id family architecture pretrained_on variant file sources unconfirmed never_released resolution classes"
+        " tuned_on size citation mean std interpolation resize crop_share classes_file class_names stated".split()
     ),
     Dataset: frozenset("id title citation protocol numbered reader path".split()),
     Recipe: frozenset("id sources learning_rates learning_rate_grid epochs".split()),

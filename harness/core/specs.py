@@ -130,6 +130,10 @@ class Checkpoint:
     """Side in pixels of the input it was trained on last."""
     classes: Count | None = None
     """Classes of its head; None: not known before the file is read."""
+    tuned_on: str = ""
+    """Id of the dataset that its authors fine-tuned it on, where they released files of their own for that. Entries
+    that agree in this, the architecture, the pre-training set and the variant are independent runs of one
+    fine-tuning."""
     sha256: Sha256 | None = None
     """None: not published; pinned when it is first fetched."""
     size: Count | None = None
@@ -162,6 +166,11 @@ class Checkpoint:
             raise ValueError('expected no crop_share with resize "square"; remove one')
         if self.classes_file and self.class_names and not self.stated:
             raise ValueError("expected class_names or classes_file, found both; remove one")
+
+    @property
+    def upstream(self) -> str:
+        """The pre-trained network that it is, the same for runs of one fine-tuning."""
+        return f"{self.architecture} ({self.pretrained_on}, {self.variant})" if self.tuned_on else self.id
 
     @property
     def shipped(self) -> bool:

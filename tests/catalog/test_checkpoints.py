@@ -108,3 +108,38 @@ def test_a_release_without_an_entry_of_its_own_is_the_one_that_stands_for_it():
     shared = checkpoints.find("ViT-B/16", "ImageNet-21k", "augreg-recommended", tuned=True)
     assert shared == checkpoints.find("ViT-B/16", "ImageNet-21k", "augreg", tuned=True)
     assert shared.variant == "augreg"
+
+
+RUNS = """
+["bit-{task}-run{run}"]
+family = "bit"
+architecture = "BiT-R152x4"
+pretrained_on = "ImageNet-21k"
+layout = "bit-npz"
+variant = "tuned"
+tuned_on = "{dataset}"
+sources = ["gs://open/{task}-{run}.npz"]
+["bit-{task}-run{run}".each]
+task = [{ task = "blossoms", dataset = "flowers" }, { task = "textures", dataset = "vtab-dtd" }]
+run = ["2", "0", "1"]
+"""
+
+
+def test_files_that_were_released_fine_tuned_are_the_contenders_runs_on_their_own_dataset(tmp_path, monkeypatch):
+    (tmp_path / "checkpoints.toml").write_text(RUNS)
+    monkeypatch.setenv("VIT_CLAIMS_TABLES", str(tmp_path))
+    tuned = Contender("BiT-R152x4", "ImageNet-21k", "tuned")
+    textures = [f"bit-textures-run{run}" for run in range(3)]
+    assert [each.id for each in checkpoints.resolve_all(tuned, "vtab-dtd")] == textures
+    assert checkpoints.resolve(tuned, "vtab-dtd").id == textures[0]
+    # The claims' name of a dataset may be another than its id.
+    assert [each.id for each in checkpoints.tuned_runs(tuned, "flowers102")] == [
+        f"bit-blossoms-run{run}" for run in range(3)
+    ]
+    assert all(checkpoints.fine_tuned(checkpoints.checkpoint(name)) for name in textures)
+    assert len({checkpoints.checkpoint(name).upstream for name in textures}) == 1
+    # The release to fine-tune is what it was, and on another dataset these files are nobody's.
+    own = Contender("BiT-R152x4", "ImageNet-21k")
+    assert [each.id for each in checkpoints.resolve_all(own, "vtab-dtd")] == ["bit-m-r152x4"]
+    with pytest.raises(ClaimsError, match=r"found none .*; there are: files fine-tuned on flowers, vtab-dtd$"):
+        checkpoints.resolve(tuned, "cifar10")

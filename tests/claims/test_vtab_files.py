@@ -105,7 +105,7 @@ def test_the_papers_recipe_trains_on_the_thousand_and_scores_the_rest(here, tmp_
     weights, entry = here("dsprites-orientation")
     images = pinned_dataset(entry)
     assert (images.train, images.test, images.dev) == (1000, 200, 200)
-    how = resolve("paper", replace(weights, variant="orig"), images)
+    how = resolve("paper", replace(weights, variant="orig", tuned_on=""), images)
     assert (how.steps, how.learning_rate, how.flip) == (2500, 0.01, False)
     quick = replace(how, steps=2, batch_size=8, warmup_steps=0, train_resize=36, resolution=32, precision="float32")
     result = measure(Run(weights, images, quick, 0), Store(tmp_path / "store"))
