@@ -18,7 +18,7 @@ Score = Callable[[Result], Scored]
 
 @dataclass(frozen=True)
 class ContenderRuns:
-    """The runs of one contender, a seed each, and what stands for it."""
+    """The runs of one contender, a seed or a released file each, and what stands for it."""
 
     runs: tuple[Run, ...]
     title: str
@@ -46,8 +46,9 @@ def gather_sides(
             title=of.title,
             runs=tuple(outcome(run, results[run.id], (scores or {}).get(term[1], scored)) for run in of.runs),
             recipe=recipe_used(of.runs[0]),
-            deterministic=of.runs[0].recipe.evaluates_only,
-            upstream=tuple(run.checkpoint.id for run in of.runs),
+            # Several evaluations are of several fine-tunings: what was random in these is in their files.
+            deterministic=of.runs[0].recipe.evaluates_only and len(of.runs) == 1,
+            upstream=tuple(run.checkpoint.upstream for run in of.runs),
         )
         for term, of in planned.items()
     }

@@ -84,9 +84,11 @@ class RunsSide:
     """In the order of their seeds, which is the same for every side."""
     recipe: RecipeUsed
     deterministic: bool = False
-    """Whether it was only evaluated: nothing in it is random, and there is one run."""
+    """Whether one file was only evaluated: nothing in it is random, and there is one run. Several files that were
+    fine-tuned on the dataset are several runs, and what was random in them is the fine-tuning."""
     upstream: tuple[str, ...] = ()
-    """The id of each run's checkpoint: which pre-trained network was fine-tuned (harness.judging.upstream)."""
+    """Which pre-trained network each run was fine-tuned from: the id of its checkpoint, or what runs that were released
+    fine-tuned share (harness.judging.upstream)."""
 
     @property
     def scored(self) -> tuple[Scored, ...]:

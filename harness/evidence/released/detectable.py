@@ -10,7 +10,7 @@ from harness.core.source import GPU
 from harness.evidence.published.figures import examples_by_dataset
 from harness.evidence.published.matching import single
 from harness.evidence.published.seed_spread import seed_spread
-from harness.evidence.released.needed_runs import trials_of
+from harness.evidence.released.needed_runs import trials_by_term
 from harness.judging.evidence import Term
 from harness.judging.question import ALPHA, AnyQuestion, Family
 from harness.stats.power import Design, independent_discordance, planned
@@ -45,34 +45,41 @@ def detectable(questions: Iterable[AnyQuestion], seeds: int) -> list[Detectable]
         seeds: of final runs.
     """
     found: dict[tuple[str, str], Detectable] = {}
-    families: dict[tuple[str, str, Family], dict[Term, bool]] = {}
+    families: dict[tuple[str, str, Family], dict[Term, int]] = {}
     for question in questions:
-        if question.source.kind != GPU or not list(trials_of(question)):
+        if question.source.kind != GPU or not trials_by_term(question):
             continue
         members = question.family.hypotheses or (question.hypothesis,)
         key = (question.claim.id, str(question.source.base), Family(question.family.name, members))
         if key not in families:
-            families[key] = tuned_sides(question)
-        tuned = families[key]
+            families[key] = runs_of_sides(question, seeds)
+        runs_of = families[key]
         for part in simple_parts(question.hypothesis):
             if not isinstance(part, Better):
                 continue
-            runs = seeds if any(tuned[term] for term in terms_of(part)) else 0
-            each = of_comparison(question.claim.id, part, runs, sum(tuned.values()), ALPHA / len(members))
+            # The fewest of both sides, where one has its own number of released runs.
+            runs = min((runs_of[term] for term in terms_of(part) if runs_of[term]), default=0)
+            sides = sum(map(bool, runs_of.values()))
+            each = of_comparison(question.claim.id, part, runs, sides, ALPHA / len(members))
             if each is not None:
                 at = (each.claim, each.dataset)
                 found[at] = max(found.get(at, each), each, key=lambda one: one.points)
     return list(found.values())
 
 
-def tuned_sides(question: AnyQuestion) -> dict[Term, bool]:
-    """Return of each side of a question's family that can be measured whether it is fine-tuned."""
+def runs_of_sides(question: AnyQuestion, seeds: int) -> dict[Term, int]:
+    """Return of each side of a question's family that can be measured how many fine-tuning runs it has.
+
+    `seeds` if it is fine-tuned, the number of its files if its authors released several runs, and 0 if one file is
+    evaluated.
+    """
     members = question.family.hypotheses or (question.hypothesis,)
-    return {
-        term: not each.recipe.evaluates_only
-        for member in members
-        for term, each in zip(terms_of(member), trials_of(replace(question, hypothesis=member)), strict=False)
-    }
+    found: dict[Term, int] = {}
+    for member in members:
+        for term, (first, *others) in trials_by_term(replace(question, hypothesis=member)).items():
+            released = 1 + len(others) if others else 0
+            found[term] = released if first.recipe.evaluates_only else seeds
+    return found
 
 
 def of_comparison(claim: str, part: Better, seeds: int, sides: int, alpha: float) -> Detectable | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalog.checkpoint_files import here as file_here
@@ -15,7 +15,7 @@ from harness.core.verdict import Searched
 from harness.evidence.contender_runs import ContenderRuns, Score, gather_sides
 from harness.evidence.lr_search import best_rate
 from harness.evidence.released.pipeline_check import gather_checks
-from harness.evidence.released.trial import Material, Trial, caveats, grid, material, runs, trial
+from harness.evidence.released.trial import Material, Trial, caveats, grid, material, runs, trials
 from harness.evidence.source import NotComputed, RunProvider
 from harness.fetch import settings
 from harness.judging.evidence import Evidence, LearningRateSearch, Missing, Term
@@ -23,8 +23,9 @@ from harness.judging.question import Question
 from harness.judging.scoring import Scored, real_scored, scored
 from harness.judging.wording import not_on_this_machine, recipe_without_tolerance
 
-Trials = Mapping[Term, Trial]
-Materials = Mapping[Term, Material]
+Trials = Mapping[Term, tuple[Trial, ...]]
+"""A trial, or one for each run that its authors fine-tuned and released."""
+Materials = Mapping[Trial, Material]
 
 
 @dataclass(frozen=True)
@@ -50,56 +51,61 @@ class ReleasedCheckpoints:
         if never is not None:
             return Missing(never, "not verifiable")
         try:
-            trials = {term: trial(*term, question.source.detail) for term in terms_of(hypothesis)}
+            asked = {term: trials(*term, question.source.detail) for term in terms_of(hypothesis)}
         except ClaimsError as error:
             return Missing(str(error))
-        for each in trials.values():
+        every = [each for of_term in asked.values() for each in of_term]
+        for each in every:
             if each.checkpoint.never_released:
                 return Missing(f"{each.contender}: {each.checkpoint.never_released}", "not verifiable")
         tolerance = None
         for part in simple_parts(hypothesis):
             if isinstance(part, Close):
-                recipe = trials[part.a, part.on].recipe.id
+                recipe = asked[part.a, part.on][0].recipe.id
                 if recipe not in dict(part.within):
                     return Missing(recipe_without_tolerance(part, recipe))
                 tolerance = dict(part.within)[recipe] if part is hypothesis else None
         try:
-            here = {term: material(each, fetches) for term, each in trials.items()}
-            scores = {term[1]: score_of(each, here[term], fetches) for term, each in trials.items()}
+            here = {each: material(each, fetches) for each in every}
+            scores = {term[1]: score_of(first, here[first], fetches) for term, (first, *_) in asked.items()}
         except Changed:
             raise  # other bytes than before are no missing material
         except ClaimsError as error:
-            lacking = [] if fetches else absent(trials.values())
+            lacking = [] if fetches else absent(every)
             return Missing(not_on_this_machine(lacking) if lacking else str(error))
         try:
-            return self._gather_runs(question, trials, here, scores, tolerance)
+            return self._gather_runs(question, asked, here, scores, tolerance)
         except (NotComputed, TooLittleMemory) as reason:
             return Missing(str(reason))
 
     def _gather_runs(
         self,
         question: Question,
-        trials: Trials,
+        asked: Trials,
         here: Materials,
         scores: Mapping[str, Score],
         tolerance: float | None,
     ) -> Evidence:
         (backend,) = question.backends
-        checks = gather_checks(trials.values(), self.provider, backend)
-        searches = self._search(trials, here, backend)
+        every = [each for of_term in asked.values() for each in of_term]
+        checks = gather_checks(every, self.provider, backend)
+        searches = self._search(asked, here, backend)
         rates = {term: search.chosen for term, search in searches.items()}
         planned = {}
         if None not in rates.values():
             planned = {
                 term: ContenderRuns(
-                    runs(each, here[term], rates.get(term), each.seeds(self.provider.seeds), backend),
-                    f"{term[0]} as {each.checkpoint.id}",
+                    tuple(
+                        run
+                        for each in of_term
+                        for run in runs(each, here[each], rates.get(term), each.seeds(self.provider.seeds), backend)
+                    ),
+                    f"{term[0]} as {called([each.checkpoint.id for each in of_term])}",
                 )
-                for term, each in trials.items()
+                for term, of_term in asked.items()
             }
         tasks = (
-            f"{each.entry.id}: {each.entry.title}" + (", ReaL labels" if each.by_real_labels else "")
-            for each in trials.values()
+            f"{each.entry.id}: {each.entry.title}" + (", ReaL labels" if each.by_real_labels else "") for each in every
         )
         return Evidence(
             sides=gather_sides(planned, self.provider, scores) if planned else {},
@@ -110,18 +116,19 @@ class ReleasedCheckpoints:
             caveats=caveats(contenders_of(question.hypothesis)),
         )
 
-    def _search(self, trials: Trials, here: Materials, backend: Backend) -> dict[Term, LearningRateSearch]:
+    def _search(self, asked: Trials, here: Materials, backend: Backend) -> dict[Term, LearningRateSearch]:
         """Return the search of each side whose recipe leaves the learning rate open."""
-        grids = {each: grid(of, here[each], backend) for each, of in trials.items() if of.searches}
+        searching = {term: first for term, (first, *_) in asked.items() if first.searches}
+        grids = {term: grid(of, here[of], backend) for term, of in searching.items()}
         # All sides' grids at once, so that no accelerator waits for the other side.
-        asked = [run for of in grids.values() for run in of.values()]
-        results = dict(zip((run.id for run in asked), self.provider.results_for(asked), strict=True)) if asked else {}
+        tried = [run for of in grids.values() for run in of.values()]
+        results = dict(zip((run.id for run in tried), self.provider.results_for(tried), strict=True)) if tried else {}
         found = {}
         for term, of in grids.items():
             by_rate = {rate: results[run.id] for rate, run in of.items()}
             accuracies = {rate: None if result.diverged else result.accuracy for rate, result in by_rate.items()}
             chosen = best_rate(accuracies)
-            name = trials[term].checkpoint.id
+            name = searching[term].checkpoint.id
             rows = (
                 Searched(name, rate, accuracy, rate == chosen, (of[rate].id,)) for rate, accuracy in accuracies.items()
             )
@@ -129,15 +136,24 @@ class ReleasedCheckpoints:
         return found
 
 
+def called(ids: Sequence[str]) -> str:
+    """Return what stands for a contender: its checkpoint, or the first of several released runs and their number."""
+    return ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more released runs"
+
+
 def absent(trials: Iterable[Trial]) -> list[str]:
-    """Return the ids of the checkpoints and datasets that trials need and this machine lacks, each once."""
-    lacking: dict[str, None] = {}
+    """Return what trials need and this machine lacks: ids of checkpoints and datasets, each once.
+
+    Of files that were released fine-tuned, of which there may be hundreds, it returns how many of a network.
+    """
+    lacking: dict[str, set[str]] = {}
     for each in trials:
-        if not each.checkpoint.file and file_here(each.checkpoint, settings().cache) is None:
-            lacking[each.checkpoint.id] = None
+        checkpoint = each.checkpoint
+        if not checkpoint.file and file_here(checkpoint, settings().cache) is None:
+            lacking.setdefault(checkpoint.upstream, set()).add(checkpoint.id)
         if why_not_here(each.entry):
-            lacking[each.entry.id] = None
-    return list(lacking)
+            lacking.setdefault(each.entry.id, {each.entry.id})
+    return [name if ids == {name} else f"{len(ids)} files of {name}" for name, ids in lacking.items()]
 
 
 def score_of(of: Trial, here: Material, fetch: bool) -> Score:

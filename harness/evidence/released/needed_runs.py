@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from harness.data.paths import location
 from harness.data.registry import Entry
 from harness.evidence.lr_search import best_rate
 from harness.evidence.released.pipeline_check import checks, trial_of
-from harness.evidence.released.trial import DEVELOPMENT_SEED, Material, Trial, grid, material, runs, trial
+from harness.evidence.released.trial import DEVELOPMENT_SEED, Material, Trial, grid, material, runs, trials
 from harness.fetch import settings
+from harness.judging.evidence import Term
 from harness.judging.question import AnyQuestion
 from harness.runs.store import Store
 
@@ -37,13 +38,13 @@ def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[
     first: list[PlannedRun] = []
     rest: list[PlannedRun] = []
     for question in questions:
-        trials = list(trials_of(question))
+        needed = list(trials_of(question))
         for backend in question.backends:
             planner = RunPlanner(question, backend, store)
-            for family in sorted({each.checkpoint.family for each in trials if not each.recipe.evaluates_only}):
+            for family in sorted({each.checkpoint.family for each in needed if not each.recipe.evaluates_only}):
                 if (check := checks().get(family)) is not None:
                     first += planner.final(trial_of(check), (0,), "pipeline check")
-            for each in trials:
+            for each in needed:
                 rest += planner.searches(each) if each.searches else []
                 rest += planner.final(each, each.seeds(seeds))
     return first + rest
@@ -51,19 +52,25 @@ def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[
 
 def trials_of(question: AnyQuestion) -> Iterator[Trial]:
     """Return the trials that a question needs; none if it can never be measured."""
+    for of_term in trials_by_term(question).values():
+        yield from of_term
+
+
+def trials_by_term(question: AnyQuestion) -> Mapping[Term, tuple[Trial, ...]]:
+    """Return the trials of each side that a question needs; none if it can never be measured."""
     hypothesis = question.hypothesis
     if question.source.kind != GPU or not question.source.detail:
-        return
+        return {}
     try:
-        found = {term: trial(*term, question.source.detail) for term in terms_of(hypothesis)}
+        found = {term: trials(*term, question.source.detail) for term in terms_of(hypothesis)}
     except ClaimsError:  # no such checkpoint or recipe: the verdict says so
-        return
-    if any(each.checkpoint.never_released for each in found.values()):
-        return
+        return {}
+    if any(each.checkpoint.never_released for of_term in found.values() for each in of_term):
+        return {}
     figures = [part for part in simple_parts(hypothesis) if isinstance(part, Close)]
-    if any(found[part.a, part.on].recipe.id not in dict(part.within) for part in figures):
-        return
-    yield from found.values()
+    if any(found[part.a, part.on][0].recipe.id not in dict(part.within) for part in figures):
+        return {}
+    return found
 
 
 def at_hand(questions: Iterable[AnyQuestion], seeds: int, store: Store, backends: Collection[str]) -> list[Run]:
@@ -78,14 +85,14 @@ def at_hand(questions: Iterable[AnyQuestion], seeds: int, store: Store, backends
     first: dict[str, Run] = {}
     rest: dict[str, Run] = {}
     for question in questions:
-        trials = list(trials_of(question))
+        needed = list(trials_of(question))
         for backend in question.backends:
             if backend not in backends:
                 continue
             planner = RunPlanner(question, backend, store)
-            for family in {each.checkpoint.family for each in trials if not each.recipe.evaluates_only} & set(checks()):
+            for family in {each.checkpoint.family for each in needed if not each.recipe.evaluates_only} & set(checks()):
                 first |= {run.id: run for run in planner.known(trial_of(checks()[family]), (0,))}
-            for each in trials:
+            for each in needed:
                 rest |= {run.id: run for run in planner.known(each, each.seeds(seeds))}
     return list((first | rest).values())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.catalog.checkpoint_files import file_of, pinned
 from harness.catalog.checkpoints import is_released
-from harness.catalog.checkpoints import resolve as released
+from harness.catalog.checkpoints import resolve_all as released
 from harness.catalog.datasets import pinned_dataset, unpinned_dataset
 from harness.catalog.recipes import protocol, resolve, with_rate
 from harness.catalog.stated import complete, settle
@@ -24,7 +24,7 @@ DEVELOPMENT_SEED = 1000
 
 @dataclass(frozen=True)
 class Trial:
-    """One contender on one of the paper's datasets, before anything is fetched."""
+    """A contender's checkpoint on one of the paper's datasets, before anything is fetched."""
 
     contender: Contender
     checkpoint: Checkpoint
@@ -60,11 +60,12 @@ class Material:
     """Where that comes from."""
 
 
-def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
-    """Return what it takes to measure a contender on one of the paper's datasets.
+def trials(contender: Contender, on: str, protocol_name: str) -> tuple[Trial, ...]:
+    """Return what it takes to measure a contender on one of the paper's datasets: one trial, or several evaluations.
 
-    On the dataset of its own head a checkpoint is evaluated as it is; any other is fine-tuned by
-    the protocol's recipe for its family.
+    On the dataset of its own head a checkpoint is evaluated as it is; any other is fine-tuned by the protocol's recipe
+    for its family, with a seed a run. Where its authors released several runs that they fine-tuned on the dataset, each
+    file is a trial, and their evaluations are the contender's runs.
 
     Args:
         contender: as the paper names it.
@@ -75,10 +76,17 @@ def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
         ClaimsError: the zoo has no such checkpoint, there is no such dataset, protocol or recipe, or the recipe
             trains nothing and the checkpoint has another number of classes.
     """
-    found = released(contender, on)
-    head = paper().scored_by(on)
-    evaluated = head is not None and found.classes == head.classes
-    parts = claimed(on)
+    return tuple(_trial(contender, found, on, protocol_name) for found in released(contender, on))
+
+
+def trial(contender: Contender, on: str, protocol_name: str) -> Trial:
+    """Return the one trial of a contender, or the first of several: see `trials`."""
+    return trials(contender, on, protocol_name)[0]
+
+
+def _trial(contender: Contender, found: Checkpoint, on: str, protocol_name: str) -> Trial:
+    head, parts = paper().scored_by(on), claimed(on)
+    evaluated = bool(found.tuned_on) or (head is not None and found.classes == head.classes)
     name = head.training if head is not None and not evaluated else parts[0]
     if name not in entries():
         raise unknown("dataset", on, entries())
