@@ -31,6 +31,8 @@ class Download:
     here: bool = False
     note: str = ""
     """What must be done by hand, or why nothing is known."""
+    network: str = ""
+    """Of one of many files that were released fine-tuned: which pre-trained network it was fine-tuned from."""
 
 
 def published_sizes() -> dict[str, int]:
@@ -70,7 +72,8 @@ def of_checkpoint(checkpoint: Checkpoint, cache_folder: Path, offline: bool = Tr
 
     if checkpoint_files.state(checkpoint, cache_folder) in ("shipped", "fetched"):
         return Download("checkpoint", checkpoint.id, 0, here=True)
-    return _sum("checkpoint", checkpoint.id, checkpoint_files.materials(checkpoint), cache_folder, offline)
+    found = _sum("checkpoint", checkpoint.id, checkpoint_files.materials(checkpoint), cache_folder, offline)
+    return replace(found, network=checkpoint.upstream) if checkpoint.tuned_on else found
 
 
 def of_dataset(entry: Entry, cache_folder: Path, offline: bool = True) -> Download:

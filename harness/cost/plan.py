@@ -58,14 +58,14 @@ class PlannedRun:
 
     @property
     def group(self) -> tuple[object, ...]:
-        """The same for runs that cost the same: they differ in seed or learning rate."""
+        """The same for runs that cost the same: they differ in seed, learning rate or released run."""
         recipe = replace(self.recipe, learning_rate=1.0)
-        return (self.claim, self.purpose, self.checkpoint.id, self.dataset, recipe, self.backend, self.reason)
+        return (self.claim, self.purpose, self.checkpoint.upstream, self.dataset, recipe, self.backend, self.reason)
 
 
 @dataclass(frozen=True)
 class Row:
-    """Runs of one purpose that differ in seed or learning rate only."""
+    """Runs of one purpose that differ in seed, learning rate or released run only."""
 
     claim: str
     """The first that asks for them; they are paid once."""
@@ -90,6 +90,13 @@ class Row:
     """Those that are known."""
     each: Cost
     """Of one run."""
+    others: tuple[str, ...] = ()
+    """Further checkpoints: runs of the same fine-tuning, released as files of their own, that are evaluated."""
+
+    @property
+    def called(self) -> str:
+        """The checkpoint, and how many others there are."""
+        return f"{self.checkpoint} and {len(self.others)} more" if self.others else self.checkpoint
 
     @property
     def left(self) -> int:
@@ -221,6 +228,7 @@ def _row(
         blocked=(bool(run.reason) or each.fits is False) and stored < len(of),
         run_ids=tuple(one.run_id for one in of if one.run_id),
         each=each,
+        others=tuple(dict.fromkeys(one.checkpoint.id for one in of))[1:],
     )
 
 
@@ -238,7 +246,7 @@ def require_within(found: Plan, most: float) -> None:
         dearest = max((row for row in found.rows if not row.blocked), key=lambda row: row.hours or 0.0)
         raise ClaimsError(
             f"--max-gpu-hours: expected at most {most:g} GPU hours, found about {found.hours:.1f} (most of it,"
-            f" {dearest.hours or 0.0:.1f}, {dearest.checkpoint} on {dearest.dataset} with recipe {dearest.recipe});"
+            f" {dearest.hours or 0.0:.1f}, {dearest.called} on {dearest.dataset} with recipe {dearest.recipe});"
             " allow more, or select fewer claims, fewer --seeds or a shorter --recipe"
         )
 

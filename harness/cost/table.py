@@ -63,7 +63,7 @@ def line(values: Sequence[str], room: int, widths: Sequence[int]) -> str:
 def cells(row: Row, notes: Mapping[str, int]) -> tuple[str, ...]:
     """Return what a row shows in each column; notes are shown by their numbers."""
     each = row.each
-    what = f"{SHORT[row.purpose]}: {row.checkpoint} on {row.dataset}, {row.recipe}"
+    what = f"{SHORT[row.purpose]}: {row.called} on {row.dataset}, {row.recipe}"
     state = "can't run" if row.blocked else "unknown" if each.flops is None else row.state
     if row.state == TOO_LARGE:
         state = "too large"
@@ -126,10 +126,18 @@ def of_card(plan: Plan) -> str:
 
 
 def of_downloads(found: Sequence[Download]) -> Iterator[str]:
-    """Return a line for each thing to download, and one for what is here."""
+    """Return a line for each thing to download, one for all fine-tuned files of a network, and one for what is here."""
+    lacking: dict[tuple[str, ...], list[Download]] = {}
     for each in (each for each in found if not each.here):
-        size = "size unknown" if each.bytes is None else f"{'about ' if each.about else ''}{gigabytes(each.bytes)}"
-        yield f"to download: {each.kind} {each.id}, {size}" + (f" ({each.note})" if each.note else "")
+        lacking.setdefault((each.network, each.note) if each.network else (each.id,), []).append(each)
+    for alike in lacking.values():
+        first = alike[0]
+        known = [each.bytes for each in alike if each.bytes is not None]
+        about = "about " if any(each.about for each in alike) else ""
+        size = f"{about}{gigabytes(sum(known))}" if len(known) == len(alike) else "size unknown"
+        files = f"{len(alike)} fine-tuned file{'s' * (len(alike) > 1)} of {first.network}"
+        name = files if first.network else f"{first.kind} {first.id}"
+        yield f"to download: {name}, {size}" + (f" ({first.note})" if first.note else "")
     here = [each.id for each in found if each.here]
     if here:
         yield f"already here: {', '.join(here)}"

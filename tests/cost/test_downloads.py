@@ -1,7 +1,11 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from harness.catalog.checkpoints import checkpoint
 from harness.cost.downloads import Download, downloads, of_checkpoint, of_dataset
+from harness.cost.table import of_downloads
 from harness.data.registry import entries
 
 
@@ -43,3 +47,23 @@ def test_a_dataset_that_is_here_takes_nothing(tmp_path):
     folder = tmp_path / "home" / "data" / "pets"
     (folder / "images").mkdir(parents=True)
     assert of_dataset(entries()["pets"], tmp_path).here
+
+
+def test_fine_tuned_files_of_a_network_are_summed_in_one_line():
+    files = [
+        Download("checkpoint", f"r50-{task}-run{run}", 100_000_000, about=True, network="R50 (K, tuned)")
+        for task in "ab"
+        for run in range(3)
+    ]
+    other = Download("checkpoint", "r101-a-run0", None, network="R101 (K, tuned)")
+    listed = [*files, other, Download("checkpoint", "vit", 2_000_000), replace(files[0], here=True)]
+    assert list(of_downloads(listed)) == [
+        "to download: 6 fine-tuned files of R50 (K, tuned), about 0.6 GB",
+        "to download: 1 fine-tuned file of R101 (K, tuned), size unknown",
+        "to download: checkpoint vit, 2 MB",
+        "already here: r50-a-run0",
+    ]
+    found = of_checkpoint(checkpoint("bit-m-r50x1-vtab-dtd-run0"), Path("nowhere"))
+    assert found.network == "BiT-R50x1 (ImageNet-21k, vtab1k)"
+    # arXiv:1912.11370: ResNet-50x1, 23.5 M parameters without a head, and one of 47 classes.
+    assert found.bytes == pytest.approx(4 * 23.6e6, rel=0.02)

@@ -145,3 +145,23 @@ def test_what_does_not_fit_is_not_to_be_paid_and_the_counts_add_up():
     assert totals["blocked"] == 3
     require_within(found, fits.hours * 1.01)  # a limit covers what is paid
     assert "6 runs: 0 stored, 3 to compute, 3 that can't run now." in text(found)
+
+
+def test_released_runs_of_one_fine_tuning_are_one_row_and_are_paid_each():
+    evaluated = replace(FINAL, recipe=Recipe(id="evaluate", batch_size=32, resolution=32, steps=0))
+    files = [replace(VIT, id=f"tuned-run{run}", variant="tuned", tuned_on="digits") for run in range(3)]
+    runs = [replace(evaluated, checkpoint=file) for file in files]
+    other = replace(evaluated, checkpoint=replace(files[0], id="elsewhere-run0", tuned_on="count"), dataset="count")
+    found = plan([*runs, other], CARD)
+    first, second = found.rows
+    assert (first.checkpoint, first.others, first.runs, first.seeds) == (
+        "tuned-run0",
+        ("tuned-run1", "tuned-run2"),
+        3,
+        1,
+    )
+    assert (second.checkpoint, second.others, second.runs) == ("elsewhere-run0", (), 1)
+    one = cost(Job(VIT, evaluated.recipe, test=500, classes=10), CARD)
+    assert found.hours == pytest.approx(4 * one.hours)
+    assert any("tuned-run0 and 2 more on digits" in line for line in text(found, width=200).splitlines())
+    assert json.loads(to_json(found))["rows"][0]["others"] == ["tuned-run1", "tuned-run2"]
