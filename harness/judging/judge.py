@@ -24,6 +24,7 @@ from harness.core.hypotheses import (
     datasets_of,
     simple_parts,
 )
+from harness.core.paper import paper
 from harness.core.source import MICRO
 from harness.core.verdict import Component, Verdict
 from harness.judging import wording
@@ -271,6 +272,12 @@ def with_estimate(verdict: Verdict, found: Contrasted) -> Verdict:
     )
 
 
+def dataset_of(hypothesis: Hypothesis) -> str:
+    """Return the datasets of a hypothesis, or the name of the mean over just these."""
+    found = datasets_of(hypothesis)
+    return (paper().group_of(found) if len(found) > 1 else "") or ", ".join(found)
+
+
 def verdict_of(question: AnyQuestion, name: VerdictName, reason: str) -> Verdict:
     """Return the record of a question with its verdict, dated now."""
     hypothesis: Hypothesis = question.hypothesis
@@ -280,7 +287,7 @@ def verdict_of(question: AnyQuestion, name: VerdictName, reason: str) -> Verdict
         claim=question.claim.id,
         hypothesis=hypothesis.id,
         kind=type(hypothesis).__name__,  # type: ignore[arg-type]
-        dataset=", ".join(datasets_of(hypothesis)),
+        dataset=dataset_of(hypothesis),
         source=str(source),
         verdict=MICRO_WORDS.get(name, name) if source.kind == MICRO else name,
         reason=reason,
