@@ -26,6 +26,9 @@ def better(convnext, sets, side, on, variant="augreg"):
 AT_384 = tuple(better(size, "ImageNet-21k", 384, "imagenet") for size in ("ConvNeXt-B", "ConvNeXt-L"))
 # AugReg has no L/16 of ImageNet-1k alone.
 ON_1K = tuple(better(size, "ImageNet-1k", 224, "imagenet") for size in ("ConvNeXt-S", "ConvNeXt-B"))
+# Fine-tuned alike: each family by the session's protocol, from weights pre-trained on ImageNet-21k alone.
+SMALL = ("cifar10", "cifar100", "pets", "flowers102")
+ON_SMALL = tuple(better("ConvNeXt-B", "ImageNet-21k", None, d) for d in SMALL)
 
 
 @CLAIM.answered_by(
@@ -38,6 +41,11 @@ ON_1K = tuple(better(size, "ImageNet-1k", 224, "imagenet") for size in ("ConvNeX
         CLAIM.quote,
         "trained on ImageNet-1k alone, ConvNeXt-S and -B are more accurate on ImageNet than AugReg ViTs of their size",
         Average(ON_1K, named="ConvNeXt > AugReg ViT (ImageNet-1k, 224 px) on average over sizes S and B on imagenet"),
+    ),
+    Statement(
+        CLAIM.quote,
+        "fine-tuned on four small datasets, ConvNeXt-B is more accurate than AugReg's ViT-B/16 on average",
+        Average(ON_SMALL),
     ),
 )
 def test_claim(hypothesis, judge):
@@ -52,4 +60,14 @@ def test_convnext_beats_augreg_vit(hypothesis, judge):
 # The ViT paper's own weights, an older recipe than either.
 @CLAIM.hypotheses(better("ConvNeXt-B", "ImageNet-21k", 384, d, "orig") for d in IMAGENET)
 def test_convnext_beats_the_papers_vit(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses(ON_SMALL)
+def test_convnext_beats_augreg_vit_after_fine_tuning(hypothesis, judge):
+    judge(hypothesis)
+
+
+@CLAIM.hypotheses(better("ConvNeXt-B", "ImageNet-21k", None, d, "orig") for d in SMALL)
+def test_convnext_beats_the_papers_vit_after_fine_tuning(hypothesis, judge):
     judge(hypothesis)
