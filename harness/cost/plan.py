@@ -46,6 +46,8 @@ class PlannedRun:
     """Why it can't be computed, e.g. "needs data: ..."; "" if it can."""
     fetches_weights: bool = True
     """Whether its weights are wanted: not for images that must be laid there by hand first."""
+    fetches_data: bool = True
+    """Whether its images are wanted: not where other runs keep it from being of use."""
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -180,7 +182,13 @@ def plan(
             also[run.identity] = {}
             continue
         asking = dict.fromkeys((*known.hypotheses, *run.hypotheses))
-        first[run.identity] = replace(known, hypotheses=tuple(asking))
+        first[run.identity] = replace(
+            known,
+            hypotheses=tuple(asking),
+            reason=known.reason if run.reason else "",  # one that can use it is enough
+            fetches_weights=known.fetches_weights or run.fetches_weights,
+            fetches_data=known.fetches_data or run.fetches_data,
+        )
         if run.claim != known.claim:
             also[run.identity].setdefault(run.claim)
     groups: dict[tuple[tuple[object, ...], tuple[str, ...]], list[PlannedRun]] = {}
@@ -192,7 +200,8 @@ def plan(
     found: list[Download] = []
     if cache is not None:
         weights = (run.checkpoint for run in lacking if run.fetches_weights)
-        found = downloads(weights, (run.dataset for run in lacking), cache, offline=offline)
+        images = (run.dataset for run in lacking if run.fetches_data)
+        found = downloads(weights, images, cache, offline=offline)
     return Plan(rows, tuple(found), card, price_per_hour)
 
 

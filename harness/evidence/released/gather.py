@@ -14,6 +14,7 @@ from harness.core.specs import Backend
 from harness.core.verdict import Searched
 from harness.evidence.contender_runs import ContenderRuns, Score, gather_sides
 from harness.evidence.lr_search import best_rate
+from harness.evidence.released.needed_runs import lacking_data
 from harness.evidence.released.pipeline_check import gather_checks
 from harness.evidence.released.trial import Material, Trial, caveats, grid, material, runs, trials
 from harness.evidence.source import NotComputed, RunProvider
@@ -66,7 +67,9 @@ class ReleasedCheckpoints:
                     return Missing(recipe_without_tolerance(part, recipe))
                 tolerance = dict(part.within)[recipe] if part is hypothesis else None
         try:
-            here = {each: material(each, fetches) for each in every}
+            # What must be laid there by hand first, so that nothing is fetched for a mean that can't be judged.
+            by_hand_first = sorted(every, key=lambda each: not lacking_data(each.entry))
+            here = {each: material(each, fetches) for each in by_hand_first}
             scores = {term[1]: score_of(first, here[first], fetches) for term, (first, *_) in asked.items()}
         except Changed:
             raise  # other bytes than before are no missing material

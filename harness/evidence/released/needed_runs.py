@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -44,10 +45,26 @@ def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[
             for family in sorted({each.checkpoint.family for each in needed if not each.recipe.evaluates_only}):
                 if (check := checks().get(family)) is not None:
                     first += planner.final(trial_of(check), (0,), "pipeline check")
-            for each in needed:
-                rest += planner.searches(each) if each.searches else []
-                rest += planner.final(each, each.seeds(seeds))
+            runs_of = [planner.searches(each) if each.searches else [] for each in needed]
+            runs_of += [planner.final(each, each.seeds(seeds)) for each in needed]
+            rest += together([run for listed in runs_of for run in listed])
     return first + rest
+
+
+def together(needed: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Return the runs of one question; where some can't be computed, the others are of no use and are not, either.
+
+    A mean over many datasets is not judged without one of them, so nothing is fetched or computed for the rest. What
+    another question needs, too, is computed for that.
+    """
+    lacking = next((run for run in needed if run.reason), None)
+    if lacking is None:
+        return list(needed)
+    reason = f"its hypotheses need {lacking.checkpoint.id} on {lacking.dataset}, too, which can't run"
+    return [
+        run if run.stored or run.reason else replace(run, reason=reason, fetches_weights=False, fetches_data=False)
+        for run in needed
+    ]
 
 
 def trials_of(question: AnyQuestion) -> Iterator[Trial]:
@@ -89,6 +106,8 @@ def at_hand(questions: Iterable[AnyQuestion], seeds: int, store: Store, backends
         for backend in question.backends:
             if backend not in backends:
                 continue
+            if any(lacking_data(each.entry) and material_here(each) is None for each in needed):
+                continue  # nothing is judged without all of them
             planner = RunPlanner(question, backend, store)
             for family in {each.checkpoint.family for each in needed if not each.recipe.evaluates_only} & set(checks()):
                 first |= {run.id: run for run in planner.known(trial_of(checks()[family]), (0,))}
