@@ -48,6 +48,7 @@ def gather_sides(
             recipe=recipe_used(of.runs[0]),
             # Several evaluations are of several fine-tunings: what was random in these is in their files.
             deterministic=of.runs[0].recipe.evaluates_only and len(of.runs) == 1,
+            no_more=of.runs[0].recipe.evaluates_only and len(of.runs) > 1,
             upstream=tuple(run.checkpoint.upstream for run in of.runs),
         )
         for term, of in planned.items()

@@ -136,7 +136,7 @@ def from_runs(
         terms = [term for term in contrast.terms if term.on == dataset]
         require_same_examples([sides[term.contender, dataset] for term in terms])
         by_dataset[dataset] = [
-            SideScores(score_rows(side).scores, term.weight, side.deterministic)
+            SideScores(score_rows(side).scores, term.weight, side.deterministic, side.no_more)
             for term in terms
             for side in [sides[term.contender, dataset]]
         ]

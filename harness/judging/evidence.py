@@ -89,6 +89,8 @@ class RunsSide:
     upstream: tuple[str, ...] = ()
     """Which pre-trained network each run was fine-tuned from: the id of its checkpoint, or what runs that were released
     fine-tuned share (harness.judging.upstream)."""
+    no_more: bool = False
+    """Whether these are all the runs that there are: several files that were released."""
 
     @property
     def scored(self) -> tuple[Scored, ...]:

@@ -52,7 +52,7 @@ class Projection:
     """What the variance would be with another number of seeds on every side that has seeds."""
 
     examples: float
-    """Variance that more seeds do not change."""
+    """Variance that more seeds do not change: of examples, and of sides whose number of runs is what it is."""
     per_seed: float
     """Variance that is divided by the number of seeds."""
     df_per_seed: float
@@ -176,7 +176,9 @@ class _SeedTerms:
     df: float
     careful: bool
     per_seed: float
-    """Variance of one seed a side, noise included."""
+    """Variance of one seed a side, noise included, of the sides that can have more."""
+    kept: float = 0.0
+    """Variance of the sides that can't, at their number of runs, noise included."""
 
 
 def _seed_terms(parts: Sequence[_Parts], pooled: PooledSeeds | None) -> _SeedTerms:
@@ -194,12 +196,22 @@ def _seed_terms(parts: Sequence[_Parts], pooled: PooledSeeds | None) -> _SeedTer
     if pooled is not None:
         shares = [side.weight**2 * pooled.variance for side, _ in known]
         variance = math.fsum(share / side.seeds for share, (side, _) in zip(shares, known, strict=True))
-        per_seed = math.fsum([*shares, *noises])
-        return _SeedTerms(variance + noise, noise, pooled.df, pooled.df < ENOUGH_DF, per_seed)
+        whole = [(side, share + each) for (side, _), share, each in zip(known, shares, noises, strict=True)]
+        return _SeedTerms(variance + noise, noise, pooled.df, pooled.df < ENOUGH_DF, *_with_more(whole))
     own_terms = [(side.weight**2 / side.seeds, own) for side, own in known if own is not None]
     variance = math.fsum(share * own.mean_square for share, own in own_terms)
-    per_seed = math.fsum(side.weight**2 * own.mean_square for side, own in known if own is not None)
-    return _SeedTerms(variance, noise, _seeds_df(own_terms), True, per_seed)
+    whole = [(side, side.weight**2 * own.mean_square) for side, own in known if own is not None]
+    return _SeedTerms(variance, noise, _seeds_df(own_terms), True, *_with_more(whole))
+
+
+def _with_more(sides: Sequence[tuple[SideScores, float]]) -> tuple[float, float]:
+    """Return the variance of one seed a side of those that can have more, and of the others at their number of runs.
+
+    Args:
+        sides: each with its variance at one seed.
+    """
+    per_seed = math.fsum(variance for side, variance in sides if not side.no_more)
+    return per_seed, math.fsum(variance / side.seeds for side, variance in sides if side.no_more)
 
 
 def _seeds_df(terms: Sequence[tuple[float, SeedComponent]]) -> float:
@@ -326,4 +338,6 @@ def _projection(
     """Return how the variance depends on the number of seeds."""
     own = own_df_per_seed(max(sum(side.seeds > 1 for side in sides), 1))
     df = own if pooled is None else float(pooled.sides)
-    return Projection(max(examples - seeds.noise, 0.0), seeds.per_seed, df, None if pooled is None else own)
+    return Projection(
+        max(examples - seeds.noise, 0.0) + seeds.kept, seeds.per_seed, df, None if pooled is None else own
+    )

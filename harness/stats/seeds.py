@@ -40,6 +40,8 @@ class SideScores:
     """The side's factor in the contrast: +1 and -1 for a difference."""
     deterministic: bool = False
     """The side was only evaluated, so that another seed would give the same scores; it has one row."""
+    no_more: bool = False
+    """Its runs vary as seeds do, but there are no more of them: they were released, and none can be added."""
     binary: bool = field(init=False)
     """All scores are 0 or 1."""
     example_means: Array = field(init=False)

@@ -18,7 +18,7 @@ from harness.stats.power import (
     smallest_detectable,
     units_needed,
 )
-from harness.stats.seeds import SideScores
+from harness.stats.seeds import SideScores, pool, seed_variance
 
 
 @pytest.mark.parametrize("df", [1.3, 2, 4.6, 18, 300])
@@ -106,6 +106,27 @@ def test_a_projection_to_the_seeds_at_hand_gives_the_present_error():
     projected = expected_error(found.projection, 6)
     assert projected.standard_error == pytest.approx(found.standard_error, rel=1e-9)
     assert expected_error(found.projection, 24).standard_error < 0.6 * found.standard_error
+
+
+@pytest.mark.parametrize("pooling", [False, True], ids=["own", "pooled"])
+def test_a_side_with_no_more_runs_keeps_its_variance_whatever_the_seeds_of_the_other(pooling):
+    rng = np.random.default_rng(2)
+    level = rng.normal(size=400)
+    scores = [0.5 * level + rng.normal(size=(3, 1)) + rng.normal(size=(3, 400)) for _ in range(2)]
+    sides = [SideScores(scores[0], 1.0), SideScores(scores[1], -1.0, no_more=True)]
+    pooled = pool([seed_variance(sides)]) if pooling else None
+    found = crossed([Group(tuple(sides))], pooled=pooled)
+    assert expected_error(found.projection, 3).standard_error == pytest.approx(found.standard_error, rel=1e-9)
+    # With ever more seeds on one side the other's three runs are left, and the examples.
+    (known,) = seed_variance(sides[1:]).sides
+    variance = known.mean_square if pooled is None else pooled.variance + known.noise
+    contrast = scores[0].mean(axis=0) - scores[1].mean(axis=0)
+    noise = sum(each.noise for each in seed_variance(sides).sides) / 3
+    least = variance / 3 + contrast.var(ddof=1) / 400 - noise
+    assert expected_error(found.projection, 10**9).standard_error == pytest.approx(np.sqrt(least), rel=1e-4)
+    free = crossed([Group((sides[0], SideScores(scores[1], -1.0)))], pooled=pooled)
+    assert (free.value, free.standard_error, free.p) == (found.value, found.standard_error, found.p)
+    assert expected_error(free.projection, 12).standard_error < expected_error(found.projection, 12).standard_error
 
 
 def test_power_below_half_of_alpha_is_undefined():

@@ -148,7 +148,7 @@ def test_the_files_are_runs_of_one_network_crossed_with_the_examples(store, one_
     evidence = ReleasedCheckpoints(Computing(store)).gather(question(hypothesis))
     vit, bit = evidence.sides[VIT, "stripes"], evidence.sides[TUNED, "stripes"]
     assert (len(vit.runs), len(bit.runs)) == (2, 3)
-    assert not bit.deterministic
+    assert (bit.deterministic, bit.no_more, vit.no_more) == (False, True, False)
     assert bit.title == "BiT-Narrow (Small, tuned) as narrow-s-run0 and 2 more released runs"
     assert len({run.run_id for run in bit.scored}) == len({run.digest for run in bit.scored}) == 3
     rows = score_rows(bit)
