@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from harness.cli import fetch_command
 from harness.core.config import Config
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
 from harness.fetch import Material, Pins, settings
 
 if TYPE_CHECKING:
     from harness.data.registry import Entry
 
-VTAB = "vtab1k"
-"""All tasks of VTAB-1k."""
 
 
 def add_parser(commands: Any) -> None:
@@ -100,11 +99,10 @@ def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> lis
 
     found: dict[str, None] = {}
     for name in [*options.what, *(name for claim in options.claim for name in required_by(claim))]:
-        tasks = [entry.id for entry in entries().values() if entry.group] if name == VTAB else []
-        found |= dict.fromkeys(tasks or claimed(name))
+        found |= dict.fromkeys(each for member in paper().members_of(name) for each in claimed(member))
     if options.all:
         found |= dict.fromkeys([*checkpoints, *entries()])
-    names = {*checkpoints, *entries(), VTAB}
+    names = {*checkpoints, *entries(), *dict(paper().groups)}
     for name in found:
         if "://" not in name and name not in names:
             raise unknown("checkpoint or dataset", name, names)

@@ -6,11 +6,15 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.core.specs import Checkpoint
+
+SERIES = "/"
+"""In a variant: the name of a series, mostly one fine-tuned network for each task and run of a benchmark, and which."""
 
 
 def add_parser(commands: Any) -> None:
@@ -25,8 +29,8 @@ def add_parser(commands: Any) -> None:
         description="List the checkpoints: where they come from, how large they are, and which are on this machine.",
         epilog=epilog,
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON list, including every VTAB-1k file")
-    parser.add_argument("--all", action="store_true", help="also list each of BiT's 285 VTAB-1k files")
+    parser.add_argument("--json", action="store_true", help="print a JSON list of all of them")
+    parser.add_argument("--all", action="store_true", help="also list every member of a series")
     parser.add_argument("--cache", metavar="DIR", help="the folder of downloads (default: as configured)")
 
 
@@ -40,15 +44,13 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([record(entry, cache) for entry in entries], indent=1))
         return 0
-    listed = [entry for entry in entries if options.all or not entry.variant.startswith("vtab1k/")]
+    listed = [entry for entry in entries if options.all or SERIES not in entry.variant]
     rows = [row(entry, record(entry, cache)) for entry in listed]
     print_table(("id", "architecture", "pretrained on", "variant", "layout", "sources", "size", "state"), rows)
-    hidden = len(entries) - len(listed)
-    if hidden:
-        print(
-            f"and {hidden} files of BiT-M fine-tuned on VTAB-1k, bit-m-ARCHITECTURE-vtab-TASK-runN (zoo --all)",
-            file=sys.stderr,
-        )
+    series = Counter(entry.variant.split(SERIES)[0] for entry in entries if SERIES in entry.variant)
+    if not options.all:
+        for name, count in series.items():
+            print(f"and {count} of the series {name} (zoo --all lists them)", file=sys.stderr)
     doubtful = [f"  {entry.id}: {name}" for entry in listed for name in entry.unconfirmed]
     if doubtful:
         print("\n".join(["? unconfirmed names:", *doubtful]))
