@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from os.path import commonprefix
 from typing import Any
 
 from harness.catalog.recipe_layers import ALWAYS, DEFAULTS, FIELDS, Definition, When, matches, shown
@@ -188,8 +187,8 @@ def patterns(recipes: Sequence[Definition], names: Sequence[str]) -> dict[str, s
 
 def benchmarks() -> set[str]:
     """Return the pattern that the ids of each of the paper's groups of datasets share, e.g. "bench-*"."""
-    shared = (commonprefix(members) for _, members in paper().groups)
-    return {f"{each[: each.rindex('-')]}-*" for each in shared if "-" in each}
+    heads = ({member.partition("-")[0] for member in members} for _, members in paper().groups)
+    return {f"{each.pop()}-*" for each in heads if len(each) == 1}
 
 
 def pair(a: Definition, b: Definition, field: str, checkpoint: Checkpoint | None, dataset: Dataset | None) -> Pair:

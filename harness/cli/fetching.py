@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from harness.data.registry import Entry
 
 
-
 def add_parser(commands: Any) -> None:
     """Add both commands to the command line's subparsers."""
     fetch_command.add_parsers(commands)
