@@ -10,7 +10,7 @@ from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import unpinned_dataset
 from harness.catalog.recipes import with_rate
 from harness.core.errors import ClaimsError
-from harness.core.hypotheses import Close, simple_parts, terms_of
+from harness.core.hypotheses import Close, Ratio, simple_parts, terms_of
 from harness.core.run import Run
 from harness.core.source import GPU
 from harness.core.specs import Backend, Checkpoint, Recipe
@@ -19,6 +19,7 @@ from harness.data.download.dataset import state
 from harness.data.paths import location
 from harness.data.registry import Entry
 from harness.evidence.lr_search import best_rate
+from harness.evidence.released.costs import COUNTED
 from harness.evidence.released.pipeline_check import checks, trial_of
 from harness.evidence.released.trial import DEVELOPMENT_SEED, Material, Trial, grid, material, runs, trial
 from harness.fetch import settings
@@ -50,9 +51,11 @@ def planned(questions: Iterable[AnyQuestion], seeds: int, store: Store) -> list[
 
 
 def trials_of(question: AnyQuestion) -> Iterator[Trial]:
-    """Return the trials that a question needs; none if it can never be measured."""
+    """Return the trials that a question needs; none if it can never be measured, or is counted without a run."""
     hypothesis = question.hypothesis
     if question.source.kind != GPU or not question.source.detail:
+        return
+    if isinstance(hypothesis, Ratio) and hypothesis.of in COUNTED:
         return
     try:
         found = {term: trial(*term, question.source.detail) for term in terms_of(hypothesis)}
