@@ -1,7 +1,5 @@
 """Claim 2 (section 4.3, figure 3, table 5): ViT improves with the size of the pre-training set."""
 
-import itertools
-
 from harness.core.claim import All, Average, Better, Claim, Contender, Increasing, Interaction, Statement
 
 CLAIM = Claim(
@@ -15,30 +13,23 @@ CLAIM = Claim(
 
 SETS = ("ImageNet-1k", "ImageNet-21k", "JFT-300M")
 DATASETS = ("imagenet", "imagenet_real", "cifar10", "cifar100", "pets", "flowers102")
-
-
-def rising(architecture, sets=SETS):
-    """The same architecture pre-trained on ever larger sets."""
-    return tuple(Contender(architecture, pretrained_on) for pretrained_on in sets)
-
-
-VIT, BIT = rising("ViT-L/16"), rising("BiT-R152x4")
+FIVE = tuple(d for d in DATASETS if d != "imagenet_real")  # an average takes each set of images once
+VITS = ("ViT-L/16", "ViT-L/32", "ViT-B/16", "ViT-B/32", "ViT-H/14")
+BITS = ("BiT-R50x1", "BiT-R101x1", "BiT-R152x4")
+RISING = {a: tuple(Contender(a, s) for s in SETS) for a in VITS + BITS}
+VIT, BIT = RISING["ViT-L/16"], RISING["BiT-R152x4"]
 COURSE = "The performance of the Vision Transformer on the classification task after fine tuning improves with the increase of the pretraining dataset size"  # noqa: E501
-# AugReg: one training procedure on both sets, the fair comparison of released weights. The original
-# in1k weights were never released, and SAM's differ in the optimiser, too.
+# AugReg: one procedure on both sets, the fair comparison of released weights. SAM's differ in the optimiser, too.
 AUGREG = tuple(
-    Better(Contender(a, "ImageNet-21k", "augreg", side), than=Contender(a, "ImageNet-1k", "augreg", side), on=d)
+    Better(Contender(a, SETS[1], "augreg", side), than=Contender(a, SETS[0], "augreg", side), on=d)
     for a in ("ViT-S/16", "ViT-B/32", "ViT-B/16")
     for side in (224, 384)
     for d in ("imagenet", "imagenet_real")
 )
-# An average takes each set of images once: ReaL has ImageNet's.
-FIVE = tuple(d for d in DATASETS if d != "imagenet_real")
-STEPS = All(tuple(Average(tuple(Better(b, than=a, on=d) for d in FIVE)) for a, b in itertools.pairwise(VIT)))
+STEPS = All(tuple(Average(tuple(Better(VIT[i + 1], than=VIT[i], on=d) for d in FIVE)) for i in (0, 1)))
 GAINS = Average(tuple(Interaction((VIT[0], VIT[2]), (BIT[0], BIT[2]), d) for d in FIVE))
 MEAN_GAIN = Average(
-    tuple(each for each in AUGREG if each.on == "imagenet"),
-    named="AugReg ViTs (ImageNet-21k) > AugReg ViTs (ImageNet-1k) on average over six pairs on imagenet",
+    AUGREG[::2], "AugReg ViTs (ImageNet-21k) > AugReg ViTs (ImageNet-1k) on average over six pairs on imagenet"
 )
 
 
@@ -51,21 +42,17 @@ def test_claim(hypothesis, judge):
     judge(hypothesis)
 
 
-@CLAIM.hypotheses(Increasing(rising("ViT-L/16"), on=d) for d in DATASETS)
+@CLAIM.hypotheses(Increasing(VIT, on=d) for d in DATASETS)
 def test_vit_large_16_improves(hypothesis, judge):
     judge(hypothesis)
 
 
-OTHER_SIZES = ("ViT-L/32", "ViT-B/16", "ViT-B/32")
-
-
-@CLAIM.hypotheses(Increasing(rising(a), on=d) for a in OTHER_SIZES for d in DATASETS)
+@CLAIM.hypotheses(Increasing(RISING[a], on=d) for a in VITS[1:4] for d in DATASETS)
 def test_other_sizes_improve(hypothesis, judge):
     judge(hypothesis)
 
 
-# ViT-H/14 has no figures for ImageNet-1k.
-@CLAIM.hypotheses(Increasing(rising("ViT-H/14", SETS[1:]), on=d) for d in DATASETS)
+@CLAIM.hypotheses(Increasing(RISING["ViT-H/14"][1:], on=d) for d in DATASETS)  # no figures for ImageNet-1k
 def test_vit_huge_improves(hypothesis, judge):
     judge(hypothesis)
 
@@ -76,29 +63,17 @@ def test_augreg_improves(hypothesis, judge):
 
 
 # Few-shot linear evaluation (section 4.3, figure 4): frozen features, fitted in closed form to a few images a class.
-FEW_SHOT = tuple(f"imagenet_{shots}shot" for shots in (5, 10, 25))
-
-
-@CLAIM.hypotheses(Increasing(VIT, on=d) for d in FEW_SHOT)
+@CLAIM.hypotheses(Increasing(VIT, on=d) for d in ("imagenet_5shot", "imagenet_10shot", "imagenet_25shot"))
 def test_few_shot_accuracy_improves(hypothesis, judge):
     judge(hypothesis)
 
 
-# What the course compares: SAM's weights are the only ViT of the paper's sizes that was released for ImageNet-1k
-# alone. They differ in the optimiser, too, so this speaks of the released weights, not of the pre-training set.
-SAM = [(Contender(a, "ImageNet-21k"), Contender(a, "ImageNet-1k", "sam")) for a in ("ViT-L/16", *OTHER_SIZES)]
-
-
-@CLAIM.hypotheses((Better(large, than=sam, on=d) for large, sam in SAM for d in DATASETS))
+# What the course compares: SAM's are the only ViTs of these sizes that were released for ImageNet-1k alone.
+@CLAIM.hypotheses(Better(RISING[a][1], Contender(a, SETS[0], "sam"), d) for a in VITS[:4] for d in DATASETS)
 def test_released_in21k_beats_released_sam(hypothesis, judge):
     judge(hypothesis)
 
 
-# The CNN for comparison: BiT-S against BiT-M.
-@CLAIM.hypotheses(
-    Better(Contender(a, "ImageNet-21k"), than=Contender(a, "ImageNet-1k"), on=d)
-    for a in ("BiT-R50x1", "BiT-R101x1", "BiT-R152x4")
-    for d in DATASETS
-)
+@CLAIM.hypotheses(Better(RISING[a][1], than=RISING[a][0], on=d) for a in BITS for d in DATASETS)  # the CNN
 def test_bit_improves(hypothesis, judge):
     judge(hypothesis)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.catalog.recipe_layers import ALWAYS, DEFAULTS, FIELDS, Definition, When, matches, shown
+from harness.core.paper import paper
 from harness.core.specs import Checkpoint, Dataset, Recipe
 
 MERGED = {"epochs": "steps", "learning_rate_grid": "learning_rate"}
 """Fields that say the same thing in another way share a row."""
 HIDDEN = frozenset(("learning_rates",))
-VTAB = "vtab-*"
-"""The ids of VTAB's tasks."""
 ROWS = tuple(field for field in FIELDS if field not in MERGED and field not in HIDDEN)
 
 
@@ -177,13 +176,19 @@ def exemplars(recipes: Sequence[Definition], checkpoints: Sequence[Checkpoint]) 
 
 
 def patterns(recipes: Sequence[Definition], names: Sequence[str]) -> dict[str, set[str]]:
-    """Return the datasets that each pattern of the cases stands for, widest first, and VTAB's."""
+    """Return the datasets that each pattern of the cases stands for, widest first, and those of the paper's groups."""
     written = {name for recipe in recipes for layer in recipe.layers for name in layer.when.datasets}
     found = {
         pattern: {name for name in names if matches(name, (pattern,))}
-        for pattern in sorted({VTAB, *(name for name in written if name.endswith("*"))})
+        for pattern in sorted({*benchmarks(), *(name for name in written if name.endswith("*"))})
     }
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def benchmarks() -> set[str]:
+    """Return the pattern that the ids of each of the paper's groups of datasets share, e.g. "bench-*"."""
+    heads = ({member.partition("-")[0] for member in members} for _, members in paper().groups)
+    return {f"{each.pop()}-*" for each in heads if len(each) == 1}
 
 
 def pair(a: Definition, b: Definition, field: str, checkpoint: Checkpoint | None, dataset: Dataset | None) -> Pair:
@@ -224,10 +229,11 @@ def short(names: Sequence[str], known: Mapping[str, set[str]]) -> list[str]:
         if members and members <= set(left):
             found.append(pattern)
             left = [name for name in left if name not in members]
-    of_vtab = [name for name in left if matches(name, (VTAB,))]
-    if len(of_vtab) > len(known[VTAB]) / 2:
-        found.append(f"other {VTAB}")
-        left = [name for name in left if name not in of_vtab]
+    for pattern in sorted(benchmarks() & known.keys()):
+        rest = [name for name in left if matches(name, (pattern,))]
+        if len(rest) > len(known[pattern]) / 2:
+            found.append(f"other {pattern}")
+            left = [name for name in left if name not in rest]
     return [*left, *found]
 
 

@@ -98,7 +98,7 @@ def chosen_ids(options: argparse.Namespace, checkpoints: Collection[str]) -> lis
 
     found: dict[str, None] = {}
     for name in [*options.what, *(name for claim in options.claim for name in required_by(claim))]:
-        found |= dict.fromkeys(part for member in paper().members_of(name) for part in claimed(member))
+        found |= dict.fromkeys(each for member in paper().members_of(name) for each in claimed(member))
     if options.all:
         found |= dict.fromkeys([*checkpoints, *entries()])
     names = {*checkpoints, *entries(), *dict(paper().groups)}

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, unknown
+from harness.core.expected import LEDGER
 from harness.core.hypotheses import Expected, Hypothesis
 from harness.core.source import PUBLISHED
 from harness.core.verdict import Verdict
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     folder = paper().folder
     if options.verify:
-        lines = ledger.read(folder / ledger.FILE)
+        lines = whole_ledger(folder)
         print(f"{folder / ledger.FILE}: {len(lines)} lines, the chain is whole")
         return 0
     return lock(folder, Path(options.report_dir), options.claim, write=not options.dry_run)
@@ -71,7 +72,7 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
     after: dict[str, dict[str, dict[str, Expected]]] = {}
     entries: list[ledger.Entry] = []
     lines: list[str] = []
-    on_ledger = latest(ledger.read(folder / ledger.FILE))
+    on_ledger = latest(whole_ledger(folder))
     for stem, claim, hypotheses in stated:
         if names and claim.id not in names:
             kept = {each.id: before.get(stem, {}).get(each.id, {}) for each in hypotheses}
@@ -111,13 +112,31 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
         return 0
     if not write:
         return 1
-    write_atomic(path, to_toml(after, answers).encode())
+    last = ledger.last_digest(folder / ledger.FILE)
     if entries:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_atomic(folder / ledger.FILE, ledger.appended(folder / ledger.FILE, entries, now))
+        content = ledger.appended(folder / ledger.FILE, entries, now)
+        last = hashlib.sha256(content.splitlines()[-1]).hexdigest()
+    write_atomic(path, to_toml(after, answers, last).encode())
+    if entries:
+        write_atomic(folder / ledger.FILE, content)
     count = sum(len(of) for by_id in after.values() for of in by_id.values())
     print(f"{path}: {count} verdicts and {len(answers)} answers on record", file=sys.stderr)
     return 0
+
+
+def whole_ledger(folder: Path) -> tuple[Any, ...]:
+    """Return the lines of a paper's ledger.
+
+    Raises:
+        ClaimsError: a line is damaged, changed, added or left out.
+    """
+    from harness.core.expected import FILE, expected_last
+    from harness.judging import ledger
+
+    lines = ledger.read(folder / ledger.FILE)
+    ledger.require_last(folder / ledger.FILE, expected_last(folder / FILE))
+    return lines
 
 
 def tables(path: Path) -> dict[str, dict[str, dict[str, Expected]]]:
@@ -132,7 +151,7 @@ def tables(path: Path) -> dict[str, dict[str, dict[str, Expected]]]:
             for name, of in by_id.items()
         }
         for stem, by_id in read_expected_file(path).items()
-        if stem != ANSWERS
+        if stem not in (ANSWERS, LEDGER)
     }
 
 
@@ -226,9 +245,17 @@ def differences(before: Mapping[str, Mapping[str, Expected]], after: Mapping[str
     return lines
 
 
-def to_toml(records: Mapping[str, Mapping[str, Mapping[str, Expected]]], answers: Mapping[tuple[str, str], str]) -> str:
-    """Return the file of records."""
-    parts = [HEAD]
+def to_toml(
+    records: Mapping[str, Mapping[str, Mapping[str, Expected]]], answers: Mapping[tuple[str, str], str], last: str = ""
+) -> str:
+    """Return the file of records.
+
+    Args:
+        records: by claim file, hypothesis and source.
+        answers: by claim and source.
+        last: digest of the ledger's last line.
+    """
+    parts = [HEAD, *([f"[{LEDGER}]\nlast = {quoted(last)}\n"] if last else [])]
     by_claim: dict[str, dict[str, str]] = {}
     for (claim, source), name in sorted(answers.items()):
         by_claim.setdefault(claim, {})[source] = name

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ def add_parser(commands: Any) -> None:
         description="List the checkpoints: where they come from, how large they are, and which are on this machine.",
         epilog=epilog,
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON list, including every VTAB-1k file")
-    parser.add_argument("--all", action="store_true", help="also list each of BiT's 285 VTAB-1k files")
+    parser.add_argument("--json", action="store_true", help="print a JSON list of all of them")
+    parser.add_argument("--all", action="store_true", help="also list every member of a series")
     parser.add_argument("--cache", metavar="DIR", help="the folder of downloads (default: as configured)")
 
 
@@ -43,9 +44,10 @@ def run(options: argparse.Namespace) -> int:
     listed = [entry for entry in entries if options.all or not entry.tuned_on]
     rows = [row(entry, record(entry, cache)) for entry in listed]
     print_table(("id", "architecture", "pretrained on", "variant", "layout", "sources", "size", "state"), rows)
-    hidden = len(entries) - len(listed)
-    if hidden:
-        print(f"and {hidden} files that were released fine-tuned, a run each (zoo --all)", file=sys.stderr)
+    series = Counter(entry.variant for entry in entries if entry.tuned_on)
+    if not options.all:
+        for name, count in series.items():
+            print(f"and {count} of the series {name} (zoo --all lists them)", file=sys.stderr)
     doubtful = [f"  {entry.id}: {name}" for entry in listed for name in entry.unconfirmed]
     if doubtful:
         print("\n".join(["? unconfirmed names:", *doubtful]))

@@ -15,7 +15,9 @@ from harness.core.toml import read_toml, table_stamp
 
 FILE = "expected.toml"
 ANSWERS = "answers"
-"""The table of answers; all others are named after a claim file."""
+"""The table of answers."""
+LEDGER = "ledger"
+"""The table that has the digest of the ledger's last line; all others are named after a claim file."""
 OLD_FILE = "known.toml"
 
 
@@ -89,6 +91,19 @@ def expected_answers(path: Path) -> dict[tuple[str, str], str]:
     return found
 
 
+def expected_last(path: Path) -> str:
+    """Return the digest that the ledger's last line had when the file was written; "" where none is on record.
+
+    Raises:
+        ClaimsError: malformed.
+    """
+    table = read_expected_file(path).get(LEDGER, {}) if path.exists() else {}
+    last = table.get("last", "") if isinstance(table, dict) else table
+    if not isinstance(last, str):
+        raise ClaimsError(f'{path.name} [{LEDGER}]: expected last = "SHA256", found {last!r}; run harness lock')
+    return last
+
+
 def require_files(records: ExpectedVerdicts) -> str:
     """Return where expected verdicts stand, having checked that each table of their file has a claim file beside it.
 
@@ -99,7 +114,7 @@ def require_files(records: ExpectedVerdicts) -> str:
         return "records"
     files = {file.stem for file in records.path.parent.glob("*.py")}
     for stem in read_expected_file(records.path):
-        if stem not in files and stem != ANSWERS:
+        if stem not in files and stem not in (ANSWERS, LEDGER):
             raise ClaimsError(
                 f"{records.path.name} [{stem}]: expected the name of a claim file beside it, found no {stem}.py"
                 f"{nearest(stem, files)}; correct the name or remove the records"

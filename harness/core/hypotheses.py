@@ -290,14 +290,18 @@ class Ratio:
     a: Contender
     b: Contender
     of: str
-    """The cost, e.g. "TPUv3-core-days"; the paper's costs.json names its unit."""
+    """The cost, e.g. "TPUv3-core-days", as the paper's costs.json names it; on a dataset one of those that are counted
+    or measured here (harness.evidence.released.costs)."""
     at_most: Annotated[float, Field(gt=0)]
+    on: str = ""
+    """The dataset on which released checkpoints are fine-tuned or evaluated; "": costs that were published."""
     expected: ExpectedBySource = ()
 
     @property
     def id(self) -> str:
         """The hypothesis in one line."""
-        return f"{self.of} of {self.a} / {self.b} <= {self.at_most:g}"
+        where = f" on {self.on}" if self.on else ""
+        return f"{self.of} of {self.a} / {self.b} <= {self.at_most:g}{where}"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -347,7 +351,9 @@ def simple_parts(hypothesis: Hypothesis) -> tuple[Simple, ...]:
 
 
 def terms_of(hypothesis: Hypothesis) -> tuple[tuple[Contender, str], ...]:
-    """Return the (contender, dataset) pairs whose accuracies a hypothesis needs, each once, in order."""
+    """Return the (contender, dataset) pairs whose accuracies or costs a hypothesis needs, each once, in order."""
+    if isinstance(hypothesis, Ratio):
+        return ((hypothesis.a, hypothesis.on), (hypothesis.b, hypothesis.on)) if hypothesis.on else ()
     terms = (term for part in simple_parts(hypothesis) for term in part.contrast.terms)
     return tuple(dict.fromkeys((term.contender, term.on) for term in terms))
 
@@ -362,7 +368,7 @@ def contenders_of(hypothesis: Hypothesis) -> tuple[Contender, ...]:
 
 
 def datasets_of(hypothesis: Hypothesis) -> tuple[str, ...]:
-    """Return the datasets of a hypothesis, each once, in order; none of a ratio."""
+    """Return the datasets of a hypothesis, each once, in order; none of a ratio of published costs."""
     return tuple(dict.fromkeys(dataset for _, dataset in terms_of(hypothesis)))
 
 

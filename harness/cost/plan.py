@@ -12,6 +12,7 @@ from typing import Literal
 from harness.core.errors import ClaimsError
 from harness.core.specs import Backend, Checkpoint, Recipe
 from harness.cost.cards import Card
+from harness.cost.cpu_time import CpuTime
 from harness.cost.downloads import Download, downloads
 from harness.cost.run_cost import UTILISATION, Cost, Job, cost
 
@@ -260,8 +261,13 @@ def require_within(found: Plan, most: float) -> None:
         )
 
 
-def to_json(found: Plan) -> str:
-    """Return a plan as JSON: the card, the assumptions, a record for each row, the downloads and the sums."""
+def to_json(found: Plan, micro: Sequence[CpuTime] = ()) -> str:
+    """Return a plan as JSON: the card, the assumptions, a record for each row, the downloads and the sums.
+
+    Args:
+        found: the plan.
+        micro: what the micro study's runs take on this machine.
+    """
     rows = [dataclasses.asdict(row) | {"left": row.left, "hours": row.hours} for row in found.rows]
     content = {
         "card": None if found.card is None else dataclasses.asdict(found.card),
@@ -280,5 +286,6 @@ def to_json(found: Plan) -> str:
             "price_per_hour": found.price_per_hour,
             "price": found.price,
         },
+        "micro": [dataclasses.asdict(each) | {"left": each.left} for each in micro],
     }
     return json.dumps(content, indent=1) + "\n"

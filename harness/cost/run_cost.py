@@ -104,13 +104,10 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
         if job.recipe.steps is None:
             raise ClaimsError(f"recipe {job.recipe.id}: expected its steps, found it unresolved; resolve it first")
         of = network(job.checkpoint, cache)
-        training, testing = work(of, job.recipe.resolution, home), work(of, job.recipe.side, home)
+        train_flops, test_flops = flops(job, of, home)
         need = memory_estimate(job, of, home=home)
     except ClaimsError as error:
         return Cost(notes=(f"unknown cost: {error}",))
-    train_flops = job.recipe.steps * job.recipe.batch_size * training.train_flops(job.classes)
-    seen = job.test + (job.recipe.shots or 0) * job.classes  # least squares sees training images as test images
-    test_flops = seen * testing.test_flops(job.classes)
     if card is None:
         return Cost(train_flops, test_flops, least_memory=need.at(1), memory=need.at(1))
     images = min(job.test, EVALUATION_BATCH) if job.recipe.frozen else job.recipe.batch_size
@@ -145,6 +142,23 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
         fits=micro_batch is not None,
         notes=tuple(notes),
     )
+
+
+def flops(job: Job, of: Network, home: Path | None = None) -> tuple[int, int]:
+    """Return the FLOPs of a run: of training, and of the scored images.
+
+    Args:
+        job: what would be computed; its recipe has steps.
+        of: its network.
+        home: where counts are kept.
+
+    Raises:
+        ClaimsError: the network does not take the resolution.
+    """
+    training, testing = work(of, job.recipe.resolution, home), work(of, job.recipe.side, home)
+    train_flops = (job.recipe.steps or 0) * job.recipe.batch_size * training.train_flops(job.classes)
+    seen = job.test + (job.recipe.shots or 0) * job.classes  # least squares sees training images as test images
+    return train_flops, seen * testing.test_flops(job.classes)
 
 
 def memory_estimate(

@@ -242,7 +242,7 @@ def sources_of(
     # What was never released stays so whatever the framework and the recipe.
     protocol = request.protocol or paper().defaults.protocol
     if isinstance(hypothesis, Ratio):
-        pass
+        sources += sources_of_costs(hypothesis, protocol, request)
     elif claim.why_not_verifiable(hypothesis) is not None:
         sources.append(Source(GPU))
     elif protocol:  # a paper without recipes has no released checkpoints to fine-tune
@@ -250,6 +250,22 @@ def sources_of(
     for name in dict(hypothesis.expected):
         require_source(claim, hypothesis, name, sources)
     return sources
+
+
+def sources_of_costs(hypothesis: Ratio, protocol: str, request: EvidenceRequest) -> list[Source]:
+    """Return the sources that say what released checkpoints cost on a dataset; none of published costs.
+
+    Raises:
+        ClaimsError: there is no such cost.
+    """
+    from harness.evidence.released.costs import COUNTED, require_quantity
+
+    if not hypothesis.on or not protocol:
+        return []
+    require_quantity(hypothesis)
+    source = Source(GPU, protocol)
+    # FLOPs are the network's, whatever computes it; two frameworks need not be equally fast.
+    return [source] if hypothesis.of in COUNTED else [s for s in request.on_each(source) if s.backend != AGREEMENT]
 
 
 def require_source(claim: Claim, hypothesis: Hypothesis, name: str, sources: Sequence[Source]) -> None:

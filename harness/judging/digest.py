@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import fields, is_dataclass
 
-from harness.core.hypotheses import All, Hypothesis
+from harness.core.hypotheses import All, Hypothesis, Ratio
 from harness.judging.evidence import DivergedRun, Evidence
 
 SHORT = 16
@@ -22,6 +22,8 @@ def stated(value: object) -> object:
     """Return plain values of a hypothesis without the records of expected verdicts, at any depth."""
     if is_dataclass(value):
         plain = {each.name: stated(getattr(value, each.name)) for each in fields(value) if each.name != "expected"}
+        if isinstance(value, Ratio) and not value.on:
+            del plain["on"]  # digests of ratios are older than this field
         # Of the same parts an average has the same fields.
         return plain | {"kind": "All"} if isinstance(value, All) else plain
     return [stated(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -86,6 +86,30 @@ def read(path: Path) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def last_digest(path: Path) -> str:
+    """Return the sha256 of a ledger's last line; of one without lines what the first line carries."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST
+
+
+def require_last(path: Path, last: str) -> None:
+    """Refuse a ledger whose last line is not the one that the record of verdicts names: no line after it says so.
+
+    Args:
+        path: the ledger.
+        last: sha256 of the last line; "": nothing is on record.
+
+    Raises:
+        ClaimsError: it was changed or left out, or one was added.
+    """
+    found = last_digest(path)
+    if last and found != last:
+        raise ClaimsError(
+            f"{path}: expected the last line with the digest {last[:16]}... (expected.toml), found"
+            f" {found[:16]}...; a line was changed, added or left out: restore the file"
+        )
+
+
 def read_once(path: Path) -> tuple[Line, ...]:
     """Return the lines of a ledger, read once as long as it stays as it is.
 
@@ -109,11 +133,9 @@ def appended(path: Path, entries: Iterable[Entry], date: str) -> bytes:
     """
     read(path)
     content = path.read_bytes() if path.exists() else b""
-    lines = content.splitlines()
-    previous = hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST
     from pydantic import TypeAdapter
 
-    line = TypeAdapter(Line).dump_python(Line(previous, date, tuple(entries)), mode="json")
+    line = TypeAdapter(Line).dump_python(Line(last_digest(path), date, tuple(entries)), mode="json")
     whole = content if content.endswith(b"\n") or not content else content + b"\n"
     return whole + json.dumps(line).encode() + b"\n"
 

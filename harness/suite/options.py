@@ -86,7 +86,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--plan",
         action="store_true",
         default=None,
-        help="compute nothing: print what the gpu evidence needs and costs, and write plan.json to the report folder",
+        help="compute nothing: print what the evidence needs and costs, and write plan.json to the report folder",
     )
     add(
         "--card",
@@ -172,7 +172,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
     found = " and ".join(sorted(selected.kinds)) or "no claims"
     measured = GPU in selected.kinds or "micro" in selected.kinds
     rules = {
-        "--plan": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
+        "--plan": (measured, "tests of the micro or gpu evidence", f"{found} selected; add -m gpu"),
         "--recipe": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--seeds": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),

@@ -10,12 +10,15 @@ import pytest
 
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
+from harness.core.source import GPU
+from harness.evidence.questions import runs_of
 from harness.judging.question import AnyQuestion
 from harness.suite.options import asks_for_gpu, given, option
 from harness.suite.selection import Selected, questions_of, report_folder
 from harness.suite.session import SESSION
 
 if TYPE_CHECKING:
+    from harness.cost.cpu_time import CpuTime
     from harness.cost.plan import Plan
 
 FILE = "plan.json"
@@ -37,22 +40,38 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not option(config, "--plan") or config.option.collectonly or session.testsfailed or not session.items:
         return None
     try:
-        found = plan_of(config, questions_of(session.items))
+        questions = questions_of(session.items)
+        found = plan_of(config, questions)
         folder = report_folder(config)
+        micro = micro_times(config, questions)
+        from harness.cost import cpu_time
         from harness.cost.plan import to_json
-        from harness.cost.table import text
+        from harness.cost.table import text, wrapped
 
-        write_atomic(folder / FILE, to_json(found).encode())
+        write_atomic(folder / FILE, to_json(found, micro).encode())
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
-    questions = questions_of(session.items)
     terminal: Any = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
         terminal.write_line("")
-        for line in [*text(found, terminal._tw.fullwidth).splitlines(), *power_and_price(config, questions)]:
+        width, lines = terminal._tw.fullwidth, []
+        if any(each.source.kind == GPU for each in questions):
+            lines = [*text(found, width).splitlines(), *power_and_price(config, questions)]
+        jobs = config.stash[SESSION].config.jobs
+        lines += [part for each in cpu_time.text(micro, jobs) for part in wrapped(each, width)]
+        for line in lines:
             terminal.write_line(line)
         terminal.write_line(f"plan: {folder / FILE}")
     return True
+
+
+def micro_times(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[CpuTime]:
+    """Return what the micro study's runs of questions take on this machine."""
+    from harness.cost.cpu_time import cpu_times
+
+    session = config.stash[SESSION]
+    runs = [run for part in session.by_paper(questions) for run in runs_of(part)]
+    return cpu_times(runs, session.executor.store, session.config.home)
 
 
 def power_and_price(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[str]:

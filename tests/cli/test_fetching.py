@@ -38,7 +38,7 @@ def table(server, monkeypatch, tmp_path):
     found = {
         "pets": served(server, "pets", pets(tmp_path / "p"), classes=2, train=2, test=2),
         "vtab-dtd": served(server, "vtab-dtd", dtd(tmp_path / "d"), **textures),
-        **{name: entries()[name] for name in ("imagenet", "vtab-resisc45", "vtab-dmlab")},
+        **{name: entries()[name] for name in ("imagenet", "vtab-eurosat", "vtab-resisc45", "vtab-dmlab")},
     }
     for module in ("harness.data.registry", "harness.data.download.dataset"):
         monkeypatch.setattr(f"{module}.entries", lambda: MappingProxyType(found))
@@ -152,7 +152,7 @@ def test_names_of_the_claims_and_of_groups_are_understood(capsys):
     assert capsys.readouterr().err.startswith("imagenet: ")
     assert command("fetch", "vtab-dtd", "vtab1k", "--dry-run", "--offline") == 0
     printed = capsys.readouterr()
-    assert "1 files, 0 already there" in printed.out
+    assert "2 files, 0 already there" in printed.out
     assert [line.split(":")[0] for line in printed.err.splitlines()] == ["vtab-resisc45", "vtab-dmlab"]
 
 

@@ -175,10 +175,21 @@ def test_the_ledger_has_a_line_for_each_lock_and_is_verified(locked, capsys):
     assert capsys.readouterr().out.endswith("ledger.jsonl: 1 lines, the chain is whole\n")
     path = locked / "ledger.jsonl"
     path.write_text(path.read_text().replace('"INCONCLUSIVE"', '"REPRODUCED"'))
-    assert lock(locked, "--verify") == 0  # nothing follows the last line yet
+    assert lock(locked, "--verify") == 2  # no line follows, but expected.toml has its digest
+    assert "ledger.jsonl: expected the last line with the digest " in capsys.readouterr().err
+    assert lock(locked) == 2
     path.write_text(path.read_text() * 2)
     assert lock(locked, "--verify") == 2
     assert "ledger.jsonl:2: expected the digest of the line before it" in capsys.readouterr().err
+    path.unlink()
+    assert lock(locked, "--verify") == 2
+
+
+def test_a_record_from_before_it_named_the_ledger_s_last_line_is_read(locked, capsys):
+    path = locked / "expected.toml"
+    path.write_text(re.sub(r"\[ledger\]\nlast = .*\n", "", path.read_text()))
+    assert lock(locked, "--verify") == 0
+    assert lock(locked) == 0
 
 
 def test_a_second_lock_says_that_nothing_changed(locked, capsys):

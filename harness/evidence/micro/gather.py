@@ -17,7 +17,7 @@ from harness.core.source import Source
 from harness.core.specs import Backend, build
 from harness.evidence.contender_runs import ContenderRuns, gather_sides, outcome
 from harness.evidence.micro.proxies import networks_of, own_names, proxies
-from harness.evidence.micro.specification_table import Grid
+from harness.evidence.micro.specification_table import Grid, specification_table
 from harness.evidence.micro.specifications import curves, specifications
 from harness.evidence.source import RunProvider
 from harness.judging.evidence import Evidence, Term
@@ -77,10 +77,10 @@ def specification_runs(hypothesis: Robust, grid: Grid) -> list[Run]:
     Raises:
         ClaimsError: the table has no such statement.
     """
-    known = dict.fromkeys(each.statement for each in specifications(grid))
+    known = dict(specification_table().statements)
     if hypothesis.of not in known:
         raise unknown("statement", hypothesis.of, known, "specifications.toml")
-    asked = (run for each in specifications(grid) if each.statement == hypothesis.of for run in each.runs)
+    asked = (run for each in specifications(grid, hypothesis.of) for run in each.runs)
     return list({run.id: run for run in asked}.values())
 
 

@@ -68,10 +68,14 @@ class StatementCurve:
     """Names of specifications without a difference, for a run of them diverged."""
 
 
-def specifications(grid: Grid) -> tuple[Specification, ...]:
+def specifications(grid: Grid, statement: str | None = None) -> tuple[Specification, ...]:
     """Return every specification of a grid, statement by statement; none for a paper without a table of them.
 
     The combination in which nothing is chosen is that of the judged runs, and has their run ids.
+
+    Args:
+        grid: which of the paper's grids.
+        statement: the name of one statement; None: of every one.
 
     Raises:
         ClaimsError: the table is malformed, or names what does not exist.
@@ -79,12 +83,14 @@ def specifications(grid: Grid) -> tuple[Specification, ...]:
     table = specification_table()
     found: dict[tuple[str, tuple[tuple[str, str], ...]], Specification] = {}
     for box in table.boxes(grid):
-        for name, statement in table.statements:
-            for pair in statement.pairs:
-                if len(statement.pairs) > 1 and box.pretraining and pair[0] not in box.pretraining:
+        for name, stated in table.statements:
+            if statement not in (None, name):
+                continue
+            for pair in stated.pairs:
+                if len(stated.pairs) > 1 and box.pretraining and pair[0] not in box.pretraining:
                     continue
                 for choices in box:
-                    one = specification(name, statement, pair, choices)
+                    one = specification(name, stated, pair, choices)
                     found.setdefault((name, one.levels), one)
     order = list(dict(table.statements))
     return tuple(sorted(found.values(), key=lambda each: order.index(each.statement)))
@@ -177,7 +183,7 @@ def curves(
     """
     import numpy as np
 
-    asked = [each for each in specifications(grid) if statement in (None, each.statement)]
+    asked = specifications(grid, statement)
     runs = list({run.id: run for each in asked for run in each.runs}.values())
     results = dict(zip((run.id for run in runs), provider.results_for(runs), strict=True))
     found = []

@@ -45,7 +45,9 @@ class PublishedFigures:
 def judges(hypothesis: Hypothesis) -> bool:
     """Return whether published figures say something of a hypothesis: of each of its parts some publication does."""
     if isinstance(hypothesis, Ratio):
-        return all(costs(contender, hypothesis.of) is not None for contender in (hypothesis.a, hypothesis.b))
+        return not hypothesis.on and all(
+            costs(contender, hypothesis.of) is not None for contender in (hypothesis.a, hypothesis.b)
+        )
     return all(part_rows(part) for part in simple_parts(hypothesis))
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import why_not_here
 from harness.core.errors import Changed, ClaimsError, TooLittleMemory
-from harness.core.hypotheses import Close, contenders_of, simple_parts, terms_of
+from harness.core.hypotheses import Close, Ratio, contenders_of, simple_parts, terms_of
 from harness.core.result import Result
 from harness.core.specs import Backend
 from harness.core.verdict import Searched
 from harness.evidence.contender_runs import ContenderRuns, Score, gather_sides
 from harness.evidence.lr_search import best_rate
+from harness.evidence.released.costs import COUNTED, counted, measured, task_of, untrained
 from harness.evidence.released.needed_runs import lacking_data
 from harness.evidence.released.pipeline_check import gather_checks
 from harness.evidence.released.trial import Material, Trial, caveats, grid, material, runs, trials
@@ -59,6 +60,12 @@ class ReleasedCheckpoints:
         for each in every:
             if each.checkpoint.never_released:
                 return Missing(f"{each.contender}: {each.checkpoint.never_released}", "not verifiable")
+        # What is counted of a network or of its fine-tuning is the same of each of several released runs.
+        firsts = {term: first for term, (first, *_) in asked.items()}
+        if isinstance(hypothesis, Ratio) and (nothing := untrained(hypothesis, firsts)):
+            return Missing(nothing)
+        if isinstance(hypothesis, Ratio) and hypothesis.of in COUNTED:
+            return counted(hypothesis, firsts)
         tolerance = None
         for part in simple_parts(hypothesis):
             if isinstance(part, Close):
@@ -107,13 +114,14 @@ class ReleasedCheckpoints:
                 )
                 for term, of_term in asked.items()
             }
-        tasks = (
-            f"{each.entry.id}: {each.entry.title}" + (", ReaL labels" if each.by_real_labels else "") for each in every
-        )
+        sides = gather_sides(planned, self.provider, scores) if planned else {}
+        diverged = any(side.diverged for side in sides.values())
+        timed = isinstance(question.hypothesis, Ratio) and planned and not diverged
         return Evidence(
-            sides=gather_sides(planned, self.provider, scores) if planned else {},
+            sides=sides,
+            costs=measured(planned, self.provider) if timed else (),
             tolerance=tolerance,
-            task="; ".join(dict.fromkeys(tasks)),
+            task=task_of(every),
             searches=tuple(searches.values()),
             pipeline_checks=checks,
             caveats=caveats(contenders_of(question.hypothesis)),

@@ -11,7 +11,7 @@ from harness.catalog.checkpoint_files import here as file_here
 from harness.catalog.datasets import unpinned_dataset
 from harness.catalog.recipes import with_rate
 from harness.core.errors import ClaimsError
-from harness.core.hypotheses import Close, simple_parts, terms_of
+from harness.core.hypotheses import Close, Ratio, simple_parts, terms_of
 from harness.core.run import Run
 from harness.core.source import GPU
 from harness.core.specs import Backend, Checkpoint, Recipe
@@ -20,6 +20,7 @@ from harness.data.download.dataset import state
 from harness.data.paths import location
 from harness.data.registry import Entry
 from harness.evidence.lr_search import best_rate
+from harness.evidence.released.costs import COUNTED
 from harness.evidence.released.pipeline_check import checks, trial_of
 from harness.evidence.released.trial import DEVELOPMENT_SEED, Material, Trial, grid, material, runs, trials
 from harness.fetch import settings
@@ -68,15 +69,20 @@ def together(needed: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def trials_of(question: AnyQuestion) -> Iterator[Trial]:
-    """Return the trials that a question needs; none if it can never be measured."""
+    """Return the trials that a question needs; none if it needs no run."""
     for of_term in trials_by_term(question).values():
         yield from of_term
 
 
 def trials_by_term(question: AnyQuestion) -> Mapping[Term, tuple[Trial, ...]]:
-    """Return the trials of each side that a question needs; none if it can never be measured."""
+    """Return the trials of each side that a question needs.
+
+    None if it can never be measured, or is counted without a run.
+    """
     hypothesis = question.hypothesis
     if question.source.kind != GPU or not question.source.detail:
+        return {}
+    if isinstance(hypothesis, Ratio) and hypothesis.of in COUNTED:
         return {}
     try:
         found = {term: trials(*term, question.source.detail) for term in terms_of(hypothesis)}

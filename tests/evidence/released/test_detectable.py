@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import scipy.stats
@@ -113,7 +114,7 @@ def test_the_worst_comparison_of_each_dataset_at_its_share_of_the_error_rate(fol
     (found,) = detectable(asked(near, better(VIT, LOST), far), 5)
     assert (found.claim, found.dataset, found.seeds, found.sides) == ("c", "stripes", 5, 3)
     worst, other = (of_comparison("c", each, 5, 3, 0.05 / 3).points for each in (better(VIT, LOST), near))
-    assert found.points == pytest.approx(worst)
+    assert (found.points, found.best) == (pytest.approx(worst), pytest.approx(other))
     assert worst > other  # with the lower accuracy more examples tell the two apart
 
 
@@ -160,4 +161,6 @@ def test_lines_for_the_plan(folder):
     head, line, assumed = lines([fixed, seeds])
     assert head == "Smallest difference found with 80 % power, percentage points, 5 seeds:"
     assert line == f"  c: nowhere {fixed.points:.2f} (as released), stripes {seeds.points:.2f}"
+    both = replace(seeds, best=seeds.points / 2)
+    assert lines([both])[1] == f"  c: stripes {seeds.points / 2:.2f} to {seeds.points:.2f}"
     assert "60%" in assumed
