@@ -23,6 +23,7 @@ CONFIGURED = (
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
     from harness.cli import (
+        compare,
         data_bench,
         doctor,
         export_scores,
@@ -54,6 +55,7 @@ def commands() -> Mapping[str, ModuleType]:
         "doctor": doctor,
         "data-bench": data_bench,
         "report": report,
+        "compare": compare,
         "lock": lock,
     }
 

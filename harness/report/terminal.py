@@ -6,8 +6,12 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from harness.core.verdict import Verdict
+from harness.report.comparison import Change
 from harness.report.labels import LOOKS, base, by_backend, count, group, group_order
 from harness.report.verdict_store import Key, VerdictStore, moment
+
+MOST_CHANGES = 20
+"""Changes that are listed."""
 
 
 def answers(store: VerdictStore, width: int = 80) -> list[str]:
@@ -25,6 +29,21 @@ def answers(store: VerdictStore, width: int = 80) -> list[str]:
             break_on_hyphens=False,
         )  # fmt: skip
     return lines
+
+
+def changed(changes: Sequence[Change], baseline: str | None) -> list[str]:
+    """Return what changed, answers and verdicts first; what does not fit is counted.
+
+    Args:
+        changes: in their order.
+        baseline: what they are changes against; None: the report as it was before.
+    """
+    against = "the report before" if baseline is None else baseline
+    if not changes:
+        return [f"what changed against {against}: nothing"]
+    more = len(changes) - MOST_CHANGES
+    lines = [f"what changed against {against}:", *(f"  {change}" for change in changes[:MOST_CHANGES])]
+    return lines + ([f"  and {more} more, in summary.md"] if more > 0 else [])
 
 
 def table(store: VerdictStore, fresh: Collection[Key]) -> list[str]:

@@ -162,7 +162,14 @@ def get_ready(session: pytest.Session, selected: Selected) -> None:
         raise ClaimsError(f"--home: {error}") from None
     from harness.suite.report_plugin import ReportPlugin, start_page
 
-    report = ReportPlugin(config, report_folder(config), asks_for_gpu(config, selected))
+    baseline = option(config, "--baseline")
+    report = ReportPlugin(
+        config,
+        report_folder(config),
+        asks_for_gpu(config, selected),
+        home=config.stash[SESSION].config.home,
+        baseline=None if baseline is None else config.invocation_params.dir / baseline,
+    )
     config.pluginmanager.register(report, REPORT)
     start_page(session, report)
 

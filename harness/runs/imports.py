@@ -1,0 +1,32 @@
+"""Where runs that were not made here come from: a note beside the results, one file a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.core.paths import write_atomic
+
+
+def note_of(home: Path, run_id: str) -> Path:
+    """Return the path of the note on a run, whether or not it exists."""
+    return home / "imported" / f"{run_id}.json"
+
+
+def origin_of(home: Path, run_id: str) -> str:
+    """Return where a run was made, e.g. "night.zip (sha256 0123456789abcdef)"; "" for one that was made here."""
+    try:
+        return str(json.loads(note_of(home, run_id).read_bytes())["origin"])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return "elsewhere (the note on it is damaged)"
+
+
+def note(home: Path, run_id: str, origin: str) -> None:
+    """Note where a run comes from.
+
+    Raises:
+        NotWritten: the home folder can't be written.
+    """
+    write_atomic(note_of(home, run_id), json.dumps({"origin": origin}).encode())
