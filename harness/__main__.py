@@ -23,6 +23,7 @@ CONFIGURED = (
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
     from harness.cli import (
+        bundle,
         compare,
         data_bench,
         doctor,
@@ -56,6 +57,7 @@ def commands() -> Mapping[str, ModuleType]:
         "data-bench": data_bench,
         "report": report,
         "compare": compare,
+        "bundle": bundle,
         "lock": lock,
     }
 

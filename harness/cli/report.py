@@ -40,32 +40,19 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Rebuild the report of a session that was killed, of a folder that was moved, or of several reports."""
     from harness.core.config import home
-    from harness.core.paths import write_atomic
-    from harness.report import page
-    from harness.report.records import merged, origins, read_folder, read_records
-    from harness.report.run_records import gathered
-    from harness.report.verdict_store import locked
-    from harness.report.writing import write_records
+    from harness.report.rebuilding import PAGE, rebuild
+    from harness.report.records import read_records
     from harness.runs.store import Store
 
     parts = [read_records(Path(name)) for name in options.reports]
     folder = target(options.report_dir, options.reports)
     if not parts and not folder.is_dir():
         raise ClaimsError(f"--report-dir: expected a folder with verdicts, found no folder {folder}; run pytest claims")
-    with locked(folder):
-        own = read_folder(folder)
-        others = [part for part in parts if part.place.resolve() != folder.resolve()]
-        records = merged([own, *others], folder) if others else own
-        # What the folder's own logs hold is in the records; those of others lie elsewhere.
-        records.store.log_bytes, records.store.history_bytes = own.store.log_bytes, own.store.history_bytes
-        records.runs, damaged = gathered(records.store.verdicts.values(), Store(home()), records.runs)
-        records.store.notes += [*damaged, *origins(records.runs)]
-        write_records(folder, records)
-        keep_sessions(folder, own, records)
-    write_atomic(folder / "report.html", page.document(page.section(records.store)).encode())
+    others = [part for part in parts if part.place.resolve() != folder.resolve()]
+    records = rebuild(folder, others, Store(home()))
     print(
         f"{len(records.store.verdicts)} verdicts on {len(records.store.claim_ids())} claims, {len(records.runs)} runs:"
-        f" {folder / 'report.html'}"
+        f" {folder / PAGE}"
     )
     if options.latex:
         latex(folder, records)
@@ -80,22 +67,6 @@ def target(report_dir: str | None, reports: list[str]) -> Path:
         return Path(report_dir)
     alone = Path(reports[0]) if len(reports) == 1 else None
     return alone if alone is not None and alone.is_dir() else Path(DEFAULT)
-
-
-def keep_sessions(folder: Path, own: Records, records: Records) -> None:
-    """Append the sessions of merged reports to the folder's history.
-
-    Raises:
-        ClaimsError: it can't be written.
-    """
-    from harness.report.verdict_log import VerdictLog
-    from harness.report.verdict_store import HISTORY_FILE
-
-    history = VerdictLog(folder / HISTORY_FILE)
-    for session in records.sessions:
-        if session not in own.sessions:
-            history.append(session)
-    history.close()
 
 
 def latex(folder: Path, records: Records) -> None:

@@ -19,6 +19,7 @@ from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.core.verdict import Verdict
 from harness.report import page, terminal
+from harness.report.bundle import read_note
 from harness.report.comparison import Change, compare
 from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
@@ -225,6 +226,8 @@ class ReportPlugin:
                 merged.runs, damaged = gathered(merged.store.verdicts.values(), results, merged.runs)
                 self.notes += damaged
                 merged.store.notes += origins(merged.runs)
+                if (note := read_note(self.folder)) is not None:
+                    merged.store.notes.append(str(note))
                 self.changes = self._compared(merged)
                 named = "" if self.baseline is None else str(self.baseline.place)
                 lines = [str(change) for change in self.changes]
