@@ -29,6 +29,11 @@ def add_parser(commands: Any) -> None:
         help=f"the folder that is written; what it holds is merged, too (default: the DIR if there is one, else"
         f" {DEFAULT})",
     )
+    parser.add_argument(
+        "--reproducibility",
+        metavar="OUT.md",
+        help="also write the report of a reproducibility challenge, with gaps marked for its author",
+    )
     parser.add_argument("--latex", action="store_true", help="also write the tables as LaTeX: tables/*.tex")
     parser.add_argument(
         "--hub",
@@ -54,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
         f"{len(records.store.verdicts)} verdicts on {len(records.store.claim_ids())} claims, {len(records.runs)} runs:"
         f" {folder / PAGE}"
     )
+    if options.reproducibility is not None:
+        write_reproducibility(Path(options.reproducibility), records)
     if options.latex:
         latex(folder, records)
     if options.hub is not None:
@@ -67,6 +74,25 @@ def target(report_dir: str | None, reports: list[str]) -> Path:
         return Path(report_dir)
     alone = Path(reports[0]) if len(reports) == 1 else None
     return alone if alone is not None and alone.is_dir() else Path(DEFAULT)
+
+
+def write_reproducibility(path: Path, records: Records) -> None:
+    """Write the report of a reproducibility challenge and say how many gaps are left.
+
+    Raises:
+        ClaimsError: the file is there already: its gaps may have been filled.
+    """
+    from harness.core.paper import paper
+    from harness.core.paths import write_atomic
+    from harness.report.reproducibility import gap, reproducibility
+
+    if path.exists():
+        raise ClaimsError(
+            f"--reproducibility {path}: expected a new file, found one, whose gaps may have been filled; name another"
+        )
+    text = reproducibility(records, paper())
+    write_atomic(path, text.encode())
+    print(f"{path}: {text.count(gap('')[:-3])} gaps to be filled by the author")
 
 
 def latex(folder: Path, records: Records) -> None:

@@ -74,7 +74,7 @@ def import_runs(path: Path, store: Store) -> Imported:
             continue
         came = earlier.get(run_id, "")
         # The note first: without the result it says nothing, and a result without it would pass for one made here.
-        note(store.home, run_id, f"{origin}, there from {came}" if came else origin)
+        note(store.home, result, f"{origin}, there from {came}" if came else origin)
         write_atomic(store.path(run_id), content)
         found["new"].append(run_id)
     pins = take_pins(files[PINS_FILE], f"{path}: {PINS_FILE}") if PINS_FILE in files else []

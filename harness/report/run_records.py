@@ -171,7 +171,7 @@ def gathered(
             problems.append(str(error))
             stored = None
         if stored is not None and store is not None:
-            found[run_id] = run_record(*stored, store.computed(run_id), origin_of(store.home, run_id))
+            found[run_id] = run_record(*stored, store.computed(run_id), origin_of(store.home, stored[1]))
         elif run_id in earlier:
             found[run_id] = earlier[run_id]
     return found, problems

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from harness.core.paths import write_atomic
+from harness.core.result import Result
 
 
 def note_of(home: Path, run_id: str) -> Path:
@@ -13,20 +14,24 @@ def note_of(home: Path, run_id: str) -> Path:
     return home / "imported" / f"{run_id}.json"
 
 
-def origin_of(home: Path, run_id: str) -> str:
-    """Return where a run was made, e.g. "night.zip (sha256 0123456789abcdef)"; "" for one that was made here."""
+def origin_of(home: Path, result: Result) -> str:
+    """Return where a run was made, e.g. "night.zip (sha256 0123456789abcdef)"; "" for one that was made here.
+
+    One that was imported and then computed again, because its entry was damaged, was made here.
+    """
     try:
-        return str(json.loads(note_of(home, run_id).read_bytes())["origin"])
+        noted = json.loads(note_of(home, result.run_id).read_bytes())
+        return str(noted["origin"]) if noted["seconds"] == result.seconds else ""
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, KeyError, TypeError):
         return "elsewhere (the note on it is damaged)"
 
 
-def note(home: Path, run_id: str, origin: str) -> None:
-    """Note where a run comes from.
+def note(home: Path, result: Result, origin: str) -> None:
+    """Note where a run comes from; the time that it took tells the result from one that is computed again.
 
     Raises:
         NotWritten: the home folder can't be written.
     """
-    write_atomic(note_of(home, run_id), json.dumps({"origin": origin}).encode())
+    write_atomic(note_of(home, result.run_id), json.dumps({"origin": origin, "seconds": result.seconds}).encode())

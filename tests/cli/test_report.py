@@ -111,3 +111,14 @@ def test_a_damaged_record_is_one_line_and_nothing_is_written(place, name):
         command("report", "other", "--report-dir", "reports")
     before.pop(".lock", None)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"} == before
+
+
+def test_a_reproducibility_report_is_written_once(place, capsys):
+    written(place / "reports", store().sorted())
+    assert command("report", "--reproducibility", "re.md") == 0
+    text = (place / "re.md").read_text()
+    assert f"re.md: {text.count('TO BE WRITTEN')} gaps to be filled by the author" in capsys.readouterr().out
+    (place / "re.md").write_text("filled by hand")
+    with pytest.raises(ClaimsError, match="expected a new file, found one"):
+        command("report", "--reproducibility", "re.md")
+    assert (place / "re.md").read_text() == "filled by hand"

@@ -33,9 +33,9 @@ def test_imported_runs_are_stored_and_say_where_they_come_from(bundle, tmp_path)
     assert (len(found.new), found.known, found.kept, found.other_version) == (15, (), (), ())
     assert found.origin.startswith("night.zip (sha256 ")
     for run_id in found.new:
-        run, _ = store.load(run_id)
+        run, result = store.load(run_id)
         assert run.id == run_id
-        assert origin_of(tmp_path, run_id) == found.origin
+        assert origin_of(tmp_path, result) == found.origin
     again = import_runs(bundle, store)
     assert (again.new, len(again.known)) == ((), 15)
 
@@ -52,7 +52,7 @@ def test_a_run_that_was_computed_here_stays_and_is_not_called_imported(bundle, t
     found = import_runs(bundle, store)
     assert (found.known, found.kept) == ((mine[5:-5],), (other[5:-5],))
     assert store.path(other[5:-5]).read_bytes() == before
-    assert [origin_of(tmp_path, name[5:-5]) for name in (mine, other)] == ["", ""]
+    assert [origin_of(tmp_path, store.load(name[5:-5])[1]) for name in (mine, other)] == ["", ""]
 
 
 def test_what_was_imported_before_it_was_bundled_names_both_places(bundle, tmp_path):
@@ -66,7 +66,7 @@ def test_what_was_imported_before_it_was_bundled_names_both_places(bundle, tmp_p
     assert "15 of 15 runs were made elsewhere, imported from night.zip" in (reports / "summary.md").read_text()
     third = Store(tmp_path / "third")
     found = import_runs(second / "b.zip", third)
-    assert origin_of(third.home, found.new[0]) == f"{found.origin}, there from {first.origin}"
+    assert origin_of(third.home, third.load(found.new[0])[1]) == f"{found.origin}, there from {first.origin}"
 
 
 def test_a_tampered_bundle_is_refused_whole(bundle, tmp_path):
@@ -81,7 +81,7 @@ def test_a_tampered_bundle_is_refused_whole(bundle, tmp_path):
 def test_a_damaged_note_still_says_that_the_run_was_made_elsewhere(bundle, tmp_path):
     found = import_runs(bundle, Store(tmp_path))
     (tmp_path / "imported" / f"{found.new[0]}.json").write_text("{")
-    assert origin_of(tmp_path, found.new[0]).startswith("elsewhere")
+    assert origin_of(tmp_path, Store(tmp_path).load(found.new[0])[1]).startswith("elsewhere")
     verdicts = json.loads(unzipped(bundle)["verdicts.json"])["verdicts"]
     assert {run for one in verdicts for run in one["runs"]} == set(found.new)
     assert gathered([], Store(tmp_path), {}) == ({}, [])

@@ -85,9 +85,12 @@ def test_runs_are_gathered_from_the_store_and_where_it_has_none_from_the_record_
 def test_an_imported_run_says_where_it_comes_from(tmp_path):
     run, result = made()
     Store(tmp_path).put(run, result)
-    note(tmp_path, run.id, "night.zip")
+    note(tmp_path, result, "night.zip")
     found, _ = gathered([verdict(runs=(run.id,))], Store(tmp_path), {})
     assert found[run.id].origin == "night.zip"
+    Store(tmp_path).put(run, dataclasses.replace(result, seconds=3.0))  # computed again
+    found, _ = gathered([verdict(runs=(run.id,))], Store(tmp_path), {})
+    assert found[run.id].origin == ""
 
 
 def test_a_damaged_result_is_told_and_the_record_before_is_kept(tmp_path):
