@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from harness.report.labels import LOOKS, count
+from harness.report.labels import AGAINST, LOOKS, count, source_name, stated
 from harness.report.verdict_store import VerdictStore
 
 SUMMARY_FILE = "summary.md"
@@ -34,6 +34,10 @@ def markdown(store: VerdictStore, changes: Sequence[str] = (), baseline: str = "
         more = len(changes) - MOST_CHANGES
         shown = [*map(escaped, changes[:MOST_CHANGES]), *([f"and {more} more"] if more > 0 else [])]
         parts.append(listed(shown) if shown else "Nothing.")
+    refuted = [each for each in store.sorted() if each.verdict in AGAINST]
+    if refuted:
+        lines = (f"{each.claim}, {source_name(each)}: {stated(each)}: {each.reason}" for each in refuted)
+        parts += ["## Refuted", listed(map(escaped, lines))]
     parts += ["## Verdicts", verdict_table(store)]
     if store.notes:
         parts += ["## Notes", listed(map(escaped, store.notes))]

@@ -227,9 +227,8 @@ def discussion(records: Records) -> list[str]:
     if diverged:
         shown.append(f"{plural(len(diverged), 'run')} diverged, e.g. {diverged[0].checkpoint}: {diverged[0].diverged}")
     caveats = Counter(verdict.conditional for verdict in judged(records) if verdict.conditional)
-    shown += [
-        f"{plural(number, 'verdict')} rest on less than a replication: {what}" for what, number in caveats.items()
-    ]
+    for what, number in caveats.items():
+        shown.append(f"{plural(number, 'verdict')} on less than a replication: {what}")
     return [
         "## 5 Discussion",
         gap("what the results mean for the paper's claims"),

@@ -282,9 +282,12 @@ class ReportPlugin:
             terminalreporter.write_line("")
         if answers := terminal.answers(self.store, terminalreporter._tw.fullwidth):
             for line in (*answers, ""):
-                terminalreporter.write_line(line)
+                terminalreporter.write_line(line, **terminal.colour(line))
         for line in terminal.table(self.store, self.fresh):
             terminalreporter.write_line(line)
+        if refuted := terminal.refuted(self.store, self.fresh):
+            for line in ("", *refuted):
+                terminalreporter.write_line(line, red=bool(line))
         if self.baseline is not None or self.changes:
             terminalreporter.write_line("")
             for line in terminal.changed(self.changes, None if self.baseline is None else str(self.baseline.place)):

@@ -43,3 +43,10 @@ def test_problems_come_first_and_nasty_names_are_text():
 
 def test_a_report_without_verdicts_says_so():
     assert "None yet." in markdown(VerdictStore())
+
+
+def test_refuted_hypotheses_are_listed_with_their_reason():
+    text = markdown(store()).split("## Refuted\n")[1].split("\n## ")[0]
+    assert text.count("\n- ") == 3
+    assert "claim2, published: ViT-B/32" in text
+    assert "Refuted" not in markdown(VerdictStore())

@@ -214,3 +214,13 @@ def test_a_baseline_that_differs_fails_the_session_and_one_that_agrees_does_not(
 def test_a_baseline_that_is_none_is_a_usage_error(tmp_path):
     folder = write_suite(tmp_path)
     assert "gone: expected a report's folder or a bundle" in said_in_one_line(run(folder, *CLAIMS, BASELINE="gone"))
+
+
+def test_quiet_sessions_show_refuted_hypotheses_and_no_colour_in_a_file(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    done = run(folder, *CLAIMS, "-q")
+    shown = [line for line in done.stdout.splitlines() if line.startswith(("REFUTED ", "DISAGREES "))]
+    assert len(shown) == 3
+    assert "\x1b[" not in done.stdout + finished[1].stdout
+    coloured = run(folder, *CLAIMS, "-q", "--color=yes")
+    assert "\x1b[31m" in next(line for line in coloured.stdout.splitlines() if "REFUTED published" in line)
