@@ -225,6 +225,7 @@ class ReportPlugin:
                 results = None if self.home is None else Store(self.home, self.notes.append)
                 merged.runs, damaged = gathered(merged.store.verdicts.values(), results, merged.runs)
                 self.notes += damaged
+                self.notes += origins(merged.runs)
                 merged.store.notes += origins(merged.runs)
                 if (note := read_note(self.folder)) is not None:
                     merged.store.notes.append(str(note))

@@ -175,7 +175,12 @@ def test_the_ledger_has_a_line_for_each_lock_and_is_verified(locked, capsys):
     assert capsys.readouterr().out.endswith("ledger.jsonl: 1 lines, the chain is whole\n")
     path = locked / "ledger.jsonl"
     path.write_text(path.read_text().replace('"INCONCLUSIVE"', '"REPRODUCED"'))
-    assert lock(locked, "--verify") == 0  # nothing follows the last line yet
+    assert lock(locked, "--verify") == 2  # no line follows the last one, but the verdicts on record do not agree
+    line = capsys.readouterr().err
+    assert (
+        f"two, {OPEN}, published: expected the latest entry to be the verdict in expected.toml, INCONCLUSIVE," in line
+    )
+    assert "found REPRODUCED; one of the two files was changed" in line
     path.write_text(path.read_text() * 2)
     assert lock(locked, "--verify") == 2
     assert "ledger.jsonl:2: expected the digest of the line before it" in capsys.readouterr().err
