@@ -51,7 +51,7 @@ def import_runs(path: Path, store: Store) -> Imported:
     files = verified(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     origin = f"{path.name} (sha256 {sha256[:16]})" if sha256 else str(path)
-    earlier = {record["id"]: record["origin"] for record in json.loads(files["runs.json"])["runs"]}
+    earlier = {record["id"]: record.get("origin", "") for record in json.loads(files["runs.json"])["runs"]}
     found: dict[str, list[str]] = {"new": [], "known": [], "kept": [], "other_version": []}
     for name, content in sorted(files.items()):
         if not name.startswith("runs/"):

@@ -245,6 +245,9 @@ def check_sides(check: Check, where: str, verdict: Record) -> None:
             )
     if verdict["estimate"] is None:
         return
+    if verdict["source"].endswith("@both"):
+        check_agreement(check, where, verdict, sides)
+        return
     if verdict["kind"] in ("Better", "Average", "Interaction", "Equivalent", "Close"):
         check_contrast(check, where, verdict, sides)
     for part in verdict["components"]:
@@ -276,6 +279,20 @@ def check_contrast(check: Check, where: str, verdict: Record, sides: Sequence[li
         check.problems.append(
             f"{where}: expected a standard error over examples of {100 * variance**0.5:.6f}, found"
             f" {verdict['se_examples']:.6f}"
+        )
+
+
+def check_agreement(check: Check, where: str, verdict: Record, sides: Sequence[list[str]]) -> None:
+    """Compute the differences of two frameworks again: the verdict's is that of one of the sides."""
+    tables = [rows(check, side) for side in sides]
+    means = [100 * sum(map(sum, table)) / sum(map(len, table)) for table in tables]
+    half = len(means) // 2
+    differences = [a - b for a, b in zip(means[:half], means[half:], strict=False)]
+    check.count("differences")
+    if not any(abs(each - verdict["estimate"]) <= CLOSE for each in differences):
+        found = ", ".join(f"{each:+.6f}" for each in differences)
+        check.problems.append(
+            f"{where}: expected a difference between frameworks of {found}, found {verdict['estimate']:+.6f}"
         )
 
 

@@ -29,6 +29,7 @@ def made(seed=0, wrong=(), checkpoint="net", dataset="pics", speed=100.0, **chan
         checkpoint={"id": checkpoint, "architecture": "ViT-S", "sha256": sha(checkpoint), **changes.pop("weights", {})},
         dataset={"id": dataset, "classes": 4, "test": N, "train": 40, "sha256": sha(dataset)},
         recipe=changes.pop("recipe", {}),
+        backend=changes.pop("backend", "torch"),
     )
     plain = {
         "run_id": of.id,

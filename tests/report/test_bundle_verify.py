@@ -1,5 +1,6 @@
 """What a bundle's own script finds: run as anyone would, with Python's standard library alone."""
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -7,10 +8,18 @@ import sys
 
 import pytest
 
+from harness.core.claim import All, Average, Equivalent, Interaction
+from harness.core.hypotheses import Close, Increasing, terms_of
 from harness.core.result import digest_of
+from harness.core.source import Source
+from harness.judging.agreement import judge_agreement
+from harness.judging.judge import family_evidence, judge
+from harness.judging.question import AgreementQuestion, Family
 from harness.report.bundle import verified
-from harness.report.bundle_verify import checked
+from harness.report.bundle_verify import Check, check_sides, checked
+from harness.report.serialise import to_values
 from tests.cli import command
+from tests.judging.making import CLAIM, A, B, C, D, asked, better, drawn, measured, runs_side
 from tests.report.bundle_making import another_prediction, make_report, rezipped, unzipped
 
 
@@ -232,3 +241,87 @@ def test_a_bundle_without_predictions_of_a_run_says_so(bundle, tmp_path):
     found = checked(verified(path))
     assert found.problems == []
     assert any("1 of 15 runs are in runs.json without their predictions" in note for note in found.notes)
+
+
+def scores_of(*sides):
+    """Return a check that knows the hits of sides of runs, as if they had been read from a bundle."""
+    check = Check({})
+    for each in sides:
+        for run, network in zip(each.scored, each.upstream or ("net",) * len(each.scored), strict=True):
+            check.hits[run.run_id] = list(run.hits)
+            check.entries[run.run_id] = {"checkpoint": {"id": network}}
+    return check
+
+
+def sides_of(stated, networks=0):
+    """Return drawn runs of every side that a hypothesis needs, in the order in which they are gathered."""
+    made = {}
+    for k, (contender, on) in enumerate(terms_of(stated)):
+        upstream = ("n0", "n1", "n0", "n1")[:networks]
+        side = runs_side(f"run{k}-", drawn(k, 0.85 - 0.05 * k, n=300), labels=on, upstream=upstream)
+        made[contender, on] = dataclasses.replace(side, title=f"{contender} as net{k}")
+    return made
+
+
+STATED = {
+    "Better": (better(), 1, 1),
+    "Average": (Average((better("d"), better("e"))), 1, 1),
+    "Interaction": (Interaction((B, A), (D, C), on="d"), 1, 1),
+    "Close": (Close(A, to=81, on="d", within={"q": 5}), 1, 1),
+    "Equivalent": (Equivalent(A, B, on="d", within=30), 1, 1),
+    "Increasing": (Increasing((C, B, A), on="d"), 2, 0),
+    "All": (All((better("d"), better("e"))), 2, 0),
+}
+
+
+@pytest.mark.parametrize("networks", [0, 4], ids=["one network", "two networks a side"])
+@pytest.mark.parametrize("stated, differences, errors", STATED.values(), ids=STATED)
+def test_every_kind_of_verdict_is_computed_again_and_a_changed_figure_is_found(stated, differences, errors, networks):
+    sides = sides_of(stated, networks)
+    tolerance = {"tolerance": 5.0} if isinstance(stated, Close) else {}
+    found = judge(asked(stated, "gpu/paper"), found=measured(sides, **tolerance))
+    verdict = to_values(found)
+    check = scores_of(*sides.values())
+    check_sides(check, "here", verdict)
+    assert check.problems == []
+    assert check.counts["accuracies of sides"] == len(sides)
+    assert check.counts["differences"] == differences
+    assert check.counts.get("standard errors over examples", 0) == errors
+    if differences == 1:
+        check_sides(check, "here", verdict | {"estimate": verdict["estimate"] + 0.1})
+    else:
+        verdict["components"][0]["estimate"] += 0.1
+        check_sides(check, "here", verdict)
+    assert len(check.problems) == 1
+    assert "expected a difference of" in check.problems[0]
+
+
+def test_the_difference_of_two_frameworks_is_computed_again():
+    hypothesis = better()
+    torch = sides_of(hypothesis)
+    jax = {
+        term: runs_side(f"{term[0]} on jax", drawn(77 + k, 0.8 - 0.1 * k, n=300), labels="d")
+        for k, term in enumerate(torch)
+    }
+    families = {
+        name: family_evidence({hypothesis: measured(sides)}) for name, sides in (("torch", torch), ("jax", jax))
+    }
+    question = AgreementQuestion(CLAIM, hypothesis, Source.parse("gpu/paper"), 0.5, Family("test_f", (hypothesis,)))
+    verdict = to_values(judge_agreement(question, families))
+    assert verdict["source"] == "gpu/paper@both"
+    check = scores_of(*torch.values(), *jax.values())
+    check_sides(check, "here", verdict)
+    assert check.problems == []
+    check_sides(check, "here", verdict | {"estimate": verdict["estimate"] + 0.1})
+    assert "expected a difference between frameworks of" in check.problems[0]
+
+
+def test_a_verdict_by_other_labels_is_noted_and_not_called_wrong():
+    sides = sides_of(better())
+    verdict = to_values(judge(asked(better(), "gpu/paper"), found=measured(sides)))
+    for side in verdict["sides"]:
+        side["n"] = 299
+    check = scores_of(*sides.values())
+    check_sides(check, "here", verdict)
+    assert check.problems == []
+    assert check.notes == ["here: scored by labels that are not in the bundle"]
