@@ -23,6 +23,8 @@ CONFIGURED = (
 def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
     from harness.cli import (
+        bundle,
+        compare,
         data_bench,
         doctor,
         export_scores,
@@ -54,6 +56,8 @@ def commands() -> Mapping[str, ModuleType]:
         "doctor": doctor,
         "data-bench": data_bench,
         "report": report,
+        "compare": compare,
+        "bundle": bundle,
         "lock": lock,
     }
 

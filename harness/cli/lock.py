@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--report-dir", default="reports", metavar="DIR", help="whose verdicts (default: %(default)s)")
     parser.add_argument("--claim", action="append", metavar="ID", help="this claim alone; may be given several times")
     parser.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
-    parser.add_argument("--verify", action="store_true", help="check the ledger's chain and write nothing")
+    parser.add_argument("--verify", action="store_true", help="check the ledger and write nothing")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,10 +42,48 @@ def run(options: argparse.Namespace) -> int:
 
     folder = paper().folder
     if options.verify:
+        require_agreement(folder, latest(ledger.read(folder / ledger.FILE)))
         lines = whole_ledger(folder)
         print(f"{folder / ledger.FILE}: {len(lines)} lines, the chain is whole")
         return 0
     return lock(folder, Path(options.report_dir), options.claim, write=not options.dry_run)
+
+
+def require_agreement(folder: Path, on_ledger: Mapping[tuple[str, str, str], Any]) -> None:
+    """Refuse a ledger whose latest entries are not the verdicts on record: no later line vouches for the last one.
+
+    Args:
+        folder: of the paper.
+        on_ledger: the latest entry on each claim, hypothesis and source.
+
+    Raises:
+        ClaimsError: with the first verdict that differs.
+    """
+    from harness.catalog.claim_files import stated_files
+    from harness.core.expected import FILE
+    from harness.judging import ledger
+
+    before = tables(folder / FILE)
+    for stem, claim, hypotheses in stated_files(folder):
+        for hypothesis in hypotheses:
+            for source, record in before.get(stem, {}).get(hypothesis.id, {}).items():
+                entry = on_ledger.get((claim.id, hypothesis.id, source))
+                if not record.hypothesis:  # written by hand, so never locked
+                    continue
+                expected = (record.verdict, record.hypothesis, record.rule, evidence_digest(record))
+                found = entry and (entry.verdict, entry.digest, entry.rule, entry.evidence)
+                if found != expected:
+                    raise ClaimsError(
+                        f"{folder / ledger.FILE}: {claim.id}, {hypothesis.id}, {source}: expected the latest entry to"
+                        f" be the verdict in {FILE}, {record.verdict}, found {found[0] if found else 'none'}"
+                        f"{'' if not found or found[0] != record.verdict else ' on something else'}; one of the two"
+                        " files was changed: restore it, or lock again"
+                    )
+
+
+def evidence_digest(record: Expected) -> str:
+    """Return the digest by which a ledger names what a verdict rests on."""
+    return hashlib.sha256("\n".join(record.evidence).encode()).hexdigest()[:16]
 
 
 def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> int:
@@ -208,7 +246,7 @@ def new_entries(
             digest,
             each.rule,
             each.verdict,
-            hashlib.sha256("\n".join(each.evidence).encode()).hexdigest()[:16],
+            evidence_digest(each),
         )
         for source, each in records.items()
         if each.hypothesis  # one that was written by hand says nothing of what it rests on

@@ -101,6 +101,8 @@ class Paper:
     """What published figures may be made with; empty: anything."""
     metrics: Sources = ()
     """(a claim's dataset, the metric that stands for top-1 accuracy in published figures) pairs."""
+    hub_datasets: Sources = ()
+    """(dataset, its name on the Hugging Face hub, OWNER/NAME or OWNER/NAME#TASK) pairs, for results published there."""
     measured_by: Sources = ()
     """(a claim's dataset or group, the protocol or recipe that belongs to it) pairs, e.g. few-shot evaluation on its
     images; a group's holds for each of its datasets."""

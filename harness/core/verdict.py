@@ -191,6 +191,7 @@ class Answer:
     hypotheses: tuple[str, ...] = ()
     """Ids of the statements' hypotheses, the deciding one first."""
     date: str = ""
+    """Of the latest verdict that it follows from."""
 
     @property
     def key(self) -> tuple[str, str]:

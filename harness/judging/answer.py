@@ -8,7 +8,6 @@ verdict that rests on one run, or on the authors' own weights evaluated again, i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from harness.core.claim import Claim, StatementRecord
 from harness.core.source import AGREEMENT, MICRO, Source
@@ -57,7 +56,7 @@ def answer(claim: Claim, source: str, found: Mapping[str, Verdict]) -> Answer:
     """
     known = [(each, found[each.hypothesis]) for each in claim.statements if each.hypothesis in found]
     told = [(statement, verdict) for statement, verdict in known if of_paper(verdict) in (HOLDS, FAILS, UNDECIDED)]
-    date = datetime.now(UTC).isoformat(timespec="seconds")
+    date = max((verdict.date for _, verdict in known), default="")
     if not told:
         # What lacks here can be brought; what was never released can't, and says so beside its own verdict.
         lacking = [verdict.reason for _, verdict in known if verdict.verdict == "NOT RUN"]

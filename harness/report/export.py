@@ -1,4 +1,7 @@
-"""tables/: one CSV and one JSON file per claim and a summary, for further analysis."""
+"""tables/: one CSV and one JSON file per claim and a summary, for further analysis.
+
+Every row begins with the `schema_version` of the records.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.paths import write_atomic
 from harness.core.verdict import Verdict
 from harness.report.labels import LOOKS, backend, count
+from harness.report.record_files import SCHEMA_VERSION
 from harness.report.verdict_store import Key, VerdictStore, moment
 from harness.stats.intervals import holm
 
@@ -45,6 +49,8 @@ COLUMNS = (
         "citations",
     ),
 )
+JOINED = ("runs", "citations", "recipes")
+"""Columns that hold several values as one text."""
 SIDE = ("name", "accuracy", "low", "high", "n", "seeds")
 
 
@@ -129,7 +135,13 @@ def write(folder: Path, store: VerdictStore) -> None:
 
 
 def write_frame(stem: Path, frame: pd.DataFrame) -> None:
-    """Write one table as CSV and as JSON (a list of objects, null where there is no figure)."""
+    """Write one table as CSV and as JSON (a list of objects, null where there is no figure).
+
+    Raises:
+        ClaimsError: a file can't be written.
+    """
+    frame = frame.copy()
+    frame.insert(0, "schema_version", SCHEMA_VERSION)
     write_atomic(stem.with_name(stem.name + ".csv"), frame.to_csv(index=False).encode())
     # Not DataFrame.to_json: it writes at most 15 decimals, which turns a p-value of 1e-20 into 0.
     rows = [{str(name): plain(value) for name, value in one.items()} for one in frame.to_dict("records")]

@@ -40,6 +40,9 @@ LOOKS: dict[VerdictName, Look] = {
     "NOT RUN": Look("not run", "–", "not-run", "#57606a", "s", hollow=True),
 }
 
+AGAINST: tuple[VerdictName, ...] = ("REFUTED", "DISAGREES")
+"""Verdicts against a hypothesis."""
+
 ANSWER_LOOKS: dict[AnswerName, Look] = {
     "SUPPORTED": Look("supported", "✓", "reproduced", "#116329", "o"),
     "CONTRADICTED": Look("contradicted", "✗", "refuted", "#b3261e", "X"),

@@ -6,8 +6,16 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from harness.core.verdict import Verdict
-from harness.report.labels import LOOKS, base, by_backend, count, group, group_order
+from harness.report.comparison import Change
+from harness.report.labels import AGAINST, LOOKS, base, by_backend, count, group, group_order, source_name, stated
 from harness.report.verdict_store import Key, VerdictStore, moment
+
+MOST_CHANGES = 20
+"""Changes that are listed."""
+MOST_REFUTED = 20
+"""Refuted hypotheses that are listed."""
+COLOURS = {"SUPPORTED": "green", "CONTRADICTED": "red", "MIXED": "yellow", "OPEN": "yellow"}
+"""Of answers; the word says the same."""
 
 
 def answers(store: VerdictStore, width: int = 80) -> list[str]:
@@ -25,6 +33,45 @@ def answers(store: VerdictStore, width: int = 80) -> list[str]:
             break_on_hyphens=False,
         )  # fmt: skip
     return lines
+
+
+def refuted(store: VerdictStore, fresh: Collection[Key]) -> list[str]:
+    """Return which hypotheses this session refuted, a line each, on record or not; what does not fit is counted.
+
+    Args:
+        store: claims and verdicts.
+        fresh: keys of the verdicts of this session.
+    """
+    found = [
+        f"{verdict.verdict} {source_name(verdict)}: {stated(verdict)}: {verdict.reason.partition('; ')[0]}"
+        for verdict in store.sorted()
+        if verdict.key in fresh and verdict.verdict in AGAINST
+    ]
+    more = len(found) - MOST_REFUTED
+    return found[:MOST_REFUTED] + ([f"and {more} more, in summary.md"] if more > 0 else [])
+
+
+def colour(line: str) -> dict[str, bool]:
+    """Return pytest's markup of an answer's first line, which it shows on a terminal only; none for other lines."""
+    for name, look in COLOURS.items():
+        if line.endswith(f": {name}"):
+            return {look: True, "bold": True}
+    return {}
+
+
+def changed(changes: Sequence[Change], baseline: str | None) -> list[str]:
+    """Return what changed, answers and verdicts first; what does not fit is counted.
+
+    Args:
+        changes: in their order.
+        baseline: what they are changes against; None: the report as it was before.
+    """
+    against = "the report before" if baseline is None else baseline
+    if not changes:
+        return [f"what changed against {against}: nothing"]
+    more = len(changes) - MOST_CHANGES
+    lines = [f"what changed against {against}:", *(f"  {change}" for change in changes[:MOST_CHANGES])]
+    return lines + ([f"  and {more} more, in summary.md"] if more > 0 else [])
 
 
 def table(store: VerdictStore, fresh: Collection[Key]) -> list[str]:

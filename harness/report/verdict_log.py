@@ -1,8 +1,8 @@
-"""history.jsonl: every verdict is appended as soon as it is reached, so that a killed session still has a report.
+"""Append-only logs of a report: verdicts.jsonl, every verdict as soon as it is reached, and history.jsonl, sessions.
 
-Each line is {"verdict": {...}} or {"claim": {...}}. A session that is killed may leave half a line. The next
-one closes it with a mark that `json.dumps` never writes (it holds a raw tab), so that a torn line is told from
-a damaged one for ever.
+A killed session still has a report, because its verdicts were logged. Each line is {"verdict": {...}}, {"claim": {...}}
+or {"session": {...}}. A session that is killed may leave half a line. The next one closes it with a mark that
+`json.dumps` never writes (it holds a raw tab), so that a torn line is told from a damaged one for ever.
 """
 
 from __future__ import annotations
@@ -19,24 +19,27 @@ from harness.core.paths import make_folder
 from harness.core.text import text_of
 from harness.core.verdict import Verdict
 from harness.report.serialise import check_finite, from_json, parse, to_values
+from harness.report.session_record import SessionRecord
 
 TORN = b"\t<torn>\n"
+Record = Claim | Verdict | SessionRecord
+KINDS: dict[str, type[Record]] = {"claim": Claim, "verdict": Verdict, "session": SessionRecord}
 
 
 class VerdictLog:
-    """The open history of one session: append and flush."""
+    """The open log of one session: append and flush."""
 
     def __init__(self, path: Path):
         self.path = path
         self.file: BinaryIO | None = None
 
-    def append(self, record: Claim | Verdict) -> None:
+    def append(self, record: Record) -> None:
         """Append one record and hand it to the operating system.
 
         Raises:
             ClaimsError: a figure is not finite, or the file can't be written.
         """
-        kind = "claim" if isinstance(record, Claim) else "verdict"
+        kind = next(name for name, of in KINDS.items() if isinstance(record, of))
         line = json.dumps({kind: to_values(record)}).encode() + b"\n"
         try:
             if self.file is None:
@@ -72,17 +75,18 @@ class VerdictLog:
 
 @dataclass(frozen=True)
 class Tail:
-    """What was appended to a history after a byte offset."""
+    """What was appended to a log after a byte offset."""
 
     records: tuple[Claim | Verdict, ...]
     end: int
     """Offset after the last whole line: where the next reading starts."""
     notes: tuple[str, ...]
     """One line for each torn line."""
+    sessions: tuple[SessionRecord, ...] = ()
 
 
 def read(path: Path, start: int = 0) -> Tail:
-    """Return the records of a history from byte `start` on.
+    """Return the records of a log from byte `start` on.
 
     A start that is not the beginning of a line (the file was replaced) reads the whole file.
 
@@ -94,10 +98,10 @@ def read(path: Path, start: int = 0) -> Tail:
     except FileNotFoundError:
         return Tail((), 0, ())
     except OSError as error:
-        raise ClaimsError(f"{path}: expected a history of verdicts, found: {error.strerror}; move it away") from None
+        raise ClaimsError(f"{path}: expected a log of verdicts, found: {error.strerror}; move it away") from None
     if start > len(content) or (start and content[start - 1 : start] != b"\n"):
         start = 0
-    records: list[Claim | Verdict] = []
+    records: list[Record] = []
     notes: list[str] = []
     first = content.count(b"\n", 0, start) + 1
     for number, line in enumerate(io.BytesIO(content[start:]), start=first):
@@ -111,23 +115,26 @@ def read(path: Path, start: int = 0) -> Tail:
                 raise
             notes.append(f"{where}: the line was cut off when its session was killed; judge that hypothesis again")
     end = start + content[start:].rfind(b"\n") + 1
-    return Tail(tuple(records), end, tuple(notes))
+    sessions = tuple(each for each in records if isinstance(each, SessionRecord))
+    return Tail(tuple(each for each in records if not isinstance(each, SessionRecord)), end, tuple(notes), sessions)
 
 
-def read_line(line: bytes, where: str) -> Claim | Verdict:
+def read_line(line: bytes, where: str) -> Record:
     """Return the record of one line.
 
     Raises:
-        ClaimsError: it is not {"verdict": {...}} or {"claim": {...}}.
+        ClaimsError: it is not {"verdict": {...}}, {"claim": {...}} or {"session": {...}}.
     """
     try:
         values = parse(text_of(line), where)
     except UnicodeDecodeError:
         raise ClaimsError(f"{where}: expected UTF-8, found other bytes; remove the line") from None
     check_finite(values, where)
-    match values:
-        case {"verdict": dict(record)} if len(values) == 1:
-            return from_json(Verdict, json.dumps(record), where)
-        case {"claim": dict(record)} if len(values) == 1:
-            return from_json(Claim, json.dumps(record), where)
-    raise ClaimsError(f'{where}: expected {{"verdict": ...}} or {{"claim": ...}}, found other keys; remove the line')
+    if isinstance(values, dict) and len(values) == 1:
+        ((kind, record),) = values.items()
+        if kind in KINDS and isinstance(record, dict):
+            return from_json(KINDS[kind], json.dumps(record), where)
+    raise ClaimsError(
+        f'{where}: expected {{"verdict": ...}}, {{"claim": ...}} or {{"session": ...}}, found other keys;'
+        " remove the line"
+    )

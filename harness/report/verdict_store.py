@@ -16,16 +16,19 @@ from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.paths import held, write_atomic
 from harness.core.specs import build
-from harness.core.text import read_text
 from harness.core.verdict import Answer, Verdict
 from harness.judging.answer import answers
 from harness.report import verdict_log
 from harness.report.labels import natural, order
-from harness.report.serialise import check_finite, parse, to_values
+from harness.report.record_files import SCHEMA_VERSION, items, read_object
+from harness.report.serialise import to_values
 
-FORMAT = 1
 VERDICTS_FILE = "verdicts.json"
+ANSWERS_FILE = "answers.json"
+LOG_FILE = "verdicts.jsonl"
+"""Every verdict as soon as it is reached."""
 HISTORY_FILE = "history.jsonl"
+"""A line for each session; in older folders every verdict, too."""
 
 Key = tuple[str, str, str]
 CLAIM_ID = re.compile(r"[a-z0-9_]+")
@@ -37,7 +40,9 @@ class VerdictStore:
 
     claims: dict[str, Claim] = field(default_factory=dict)
     verdicts: dict[Key, Verdict] = field(default_factory=dict)
+    log_bytes: int = 0
     history_bytes: int = 0
+    """How far the two logs were read: of verdicts, and of sessions, which held verdicts before there was the other."""
     notes: list[str] = field(default_factory=list)
     """What a reader must be told about the record itself, one line each."""
 
@@ -123,16 +128,17 @@ def moment(verdict: Verdict) -> datetime:
 
 
 def load(folder: Path) -> VerdictStore:
-    """Return verdicts.json merged with the history lines that are newer than it. Writes nothing.
+    """Return verdicts.json merged with the logged verdicts that are newer than it. Writes nothing.
 
     Raises:
         ClaimsError: a file is damaged: one line that names the file and the place.
     """
     store = read_verdicts(folder / VERDICTS_FILE)
-    tail = verdict_log.read(folder / HISTORY_FILE, store.history_bytes)
-    store.add(tail.records)
-    store.history_bytes = tail.end
-    store.notes.extend(tail.notes)
+    older = verdict_log.read(folder / HISTORY_FILE, store.history_bytes)
+    tail = verdict_log.read(folder / LOG_FILE, store.log_bytes)
+    store.add([*older.records, *tail.records])
+    store.history_bytes, store.log_bytes = older.end, tail.end
+    store.notes.extend([*older.notes, *tail.notes])
     return store
 
 
@@ -140,58 +146,44 @@ def read_verdicts(path: Path) -> VerdictStore:
     """Return the store in verdicts.json, an empty one if there is no such file.
 
     Raises:
-        ClaimsError: unreadable, not JSON (with the line), an unknown format or a bad record (with its number).
+        ClaimsError: unreadable, not JSON (with the line), another version or a bad record (with its number).
     """
-    try:
-        text = read_text(path)
-    except FileNotFoundError:
+    values = read_object(path)
+    if values is None:
         return VerdictStore()
-    except UnicodeDecodeError:
-        raise ClaimsError(f"{path}: expected UTF-8 JSON, found other bytes; move the file away") from None
-    except OSError as error:
-        raise ClaimsError(f"{path}: expected a file of verdicts, found: {error.strerror}; move it away") from None
-    values = parse(text, str(path))
-    check_finite(values, str(path))
-    found = values.get("format") if isinstance(values, dict) else type(values).__name__
-    if not isinstance(values, dict) or found != FORMAT:
-        raise ClaimsError(
-            f"{path}: expected format {FORMAT}, found {found!r}; move the file away, nothing was overwritten"
-        )
-    offset = values.get("history_bytes")
-    if type(offset) is not int or offset < 0:
-        raise ClaimsError(f"{path}: history_bytes: expected a number of bytes, found {offset!r}; set it to 0")
-    store = VerdictStore(history_bytes=offset)
+    store = VerdictStore(
+        log_bytes=offset(values, "log_bytes", path), history_bytes=offset(values, "history_bytes", path)
+    )
     store.add(build(Claim, item, where) for item, where in items(values, "claims", path))
     store.add(build(Verdict, item, where) for item, where in items(values, "verdicts", path))
     return store
 
 
-def items(values: dict[str, Any], key: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield the records under a key, each with a name of its place for messages."""
-    listed = values.get(key)
-    if not isinstance(listed, list):
-        raise ClaimsError(f"{path}: {key}: expected a list, found {type(listed).__name__}; move the file away")
-    for number, item in enumerate(listed, start=1):
-        where = f"{path}: {key} record {number}"
-        if not isinstance(item, dict):
-            raise ClaimsError(f"{where}: expected an object, found {type(item).__name__}; correct or remove it")
-        yield item, where
+def offset(values: dict[str, Any], key: str, path: Path) -> int:
+    """Return how many bytes of a log are in a file of verdicts; 0 where it names none, as older files do."""
+    found = values.get(key, 0)
+    if type(found) is not int or found < 0:
+        raise ClaimsError(f"{path}: {key}: expected a number of bytes, found {found!r}; set it to 0")
+    return found
 
 
 def save(folder: Path, store: VerdictStore) -> None:
-    """Write verdicts.json whole or not at all, one record per line.
+    """Write verdicts.json and answers.json, each whole or not at all, one record per line.
 
     Raises:
-        ClaimsError: it can't be written; the file that was there stays.
+        ClaimsError: one can't be written; the file that was there stays.
     """
     claims = ",\n".join(json.dumps(to_values(store.claims[name])) for name in sorted(store.claims, key=natural))
     verdicts = ",\n".join(json.dumps(to_values(verdict)) for verdict in store.sorted())
     answers = ",\n".join(json.dumps(to_values(each)) for each in store.answers())
     text = (
-        f'{{"format": {FORMAT},\n"history_bytes": {store.history_bytes},\n"answers": [\n{answers}\n],\n'
+        f'{{"schema_version": {SCHEMA_VERSION},\n"log_bytes": {store.log_bytes},\n'
+        f'"history_bytes": {store.history_bytes},\n"answers": [\n{answers}\n],\n'
         f'"claims": [\n{claims}\n],\n"verdicts": [\n{verdicts}\n]}}\n'
     )
     write_atomic(folder / VERDICTS_FILE, text.encode())
+    alone = f'{{"schema_version": {SCHEMA_VERSION},\n"answers": [\n{answers}\n]}}\n'
+    write_atomic(folder / ANSWERS_FILE, alone.encode())
 
 
 @contextlib.contextmanager

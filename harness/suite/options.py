@@ -19,6 +19,7 @@ AUTO = "auto"
 DEFAULTS: dict[str, Any] = {
     "--home": None,
     "--report-dir": "reports",
+    "--baseline": None,
     "--jobs": None,
     "--backend": "torch",
     "--recipe": "",
@@ -44,6 +45,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="where runs and downloads are stored (default: $VIT_CLAIMS_HOME, else the user's cache folder)",
     )
     add("--report-dir", metavar="DIR", help="where the report goes, relative to rootdir (default: reports)")
+    add(
+        "--baseline",
+        metavar="DIR",
+        help="compare with another report (its folder, or a bundle) and fail where an answer or a verdict differs from"
+        " it",
+    )
     add("--jobs", type=int, metavar="N", help="number of processes that compute runs (default: one per core)")
     add(
         "--backend",
@@ -145,7 +152,7 @@ def require_values(config: pytest.Config) -> None:
             f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {option(config, '--seeds')}: with fewer than"
             f" {FEWEST_SEEDS} only one run is compared, so the others would be computed for nothing"
         )
-    for name in ("--report-dir", "--home"):
+    for name in ("--report-dir", "--home", "--baseline"):
         if given(config, name) and not option(config, name).strip():
             raise ClaimsError(f"{name}: expected a folder, found nothing; name one or leave out the option")
     for name, unit, top in (("--max-gpu-hours", "hours", math.inf), ("--price-per-hour", "a price", 1e300)):

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from harness.core.specs import BACKENDS
 from harness.judging.question import AnyQuestion
 from harness.runs.executor import cores
 from harness.suite.options import AUTO, add_options, asks_for_gpu, option, request_of, require_used, require_values
+from harness.suite.progress import RunProgress
 from harness.suite.selection import (
     Selected,
     computes_nothing,
@@ -52,6 +54,8 @@ STOPPED = pytest.StashKey[bool]()
 """Whether a session was stopped before its end, as by Ctrl-C."""
 HANDOVER = pytest.StashKey[Path]()
 """On xdist's controller: the folder in which workers leave what they selected."""
+PROGRESS = pytest.StashKey[RunProgress]()
+"""On xdist's controller: what tells how far the runs are."""
 REPORT = "vit-claims-report"
 """The name of the plugin that writes the report."""
 FOLDER = "vit_claims_folder"
@@ -115,6 +119,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     try:
         if selected.questions:
             start(config, selected)
+            selected = replace(selected, runs=tuple(config.stash[SESSION].executor.pending))
     except ClaimsError as error:
         selected = Selected(selected.questions, selected.tests, str(error))
     (Path(handover[FOLDER]) / str(handover["workerid"])).write_bytes(selected.encoded())
@@ -162,9 +167,27 @@ def get_ready(session: pytest.Session, selected: Selected) -> None:
         raise ClaimsError(f"--home: {error}") from None
     from harness.suite.report_plugin import ReportPlugin, start_page
 
-    report = ReportPlugin(config, report_folder(config), asks_for_gpu(config, selected))
+    baseline = option(config, "--baseline")
+    report = ReportPlugin(
+        config,
+        report_folder(config),
+        asks_for_gpu(config, selected),
+        home=config.stash[SESSION].config.home,
+        baseline=None if baseline is None else config.invocation_params.dir / baseline,
+    )
     config.pluginmanager.register(report, REPORT)
     start_page(session, report)
+    follow_runs(config, selected)
+
+
+def follow_runs(config: pytest.Config, selected: Selected) -> None:
+    """Tell on a terminal how far the runs are that the workers of pytest-xdist compute."""
+    terminal: Any = config.pluginmanager.getplugin("terminalreporter")
+    if not selected.runs or not distributes(config) or terminal is None or not terminal.isatty():
+        return
+    store = config.stash[SESSION].executor.store
+    config.stash[PROGRESS] = RunProgress([store.path(run_id) for run_id in selected.runs], terminal.write_line)
+    config.stash[PROGRESS].start()
 
 
 def start(config: pytest.Config, selected: Selected) -> None:
@@ -239,8 +262,10 @@ def pytest_keyboard_interrupt() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Note that the session was stopped."""
+    """Note that the session was stopped, and stop telling how far its runs are."""
     session.config.stash[STOPPED] = exitstatus == pytest.ExitCode.INTERRUPTED
+    if PROGRESS in session.config.stash:
+        session.config.stash[PROGRESS].stop()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import os
+import shlex
 import sys
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,19 +18,26 @@ from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.core.verdict import Verdict
-from harness.report import export, page, terminal
+from harness.report import page, terminal
+from harness.report.bundle import read_note
+from harness.report.comparison import Change, compare
 from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
+from harness.report.records import Records, origins, read_folder, read_records
 from harness.report.rendering import render
+from harness.report.run_records import gathered
+from harness.report.session_record import session_record
 from harness.report.verdict_log import VerdictLog
-from harness.report.verdict_store import HISTORY_FILE, Key, VerdictStore, load, locked, save, says
+from harness.report.verdict_store import HISTORY_FILE, LOG_FILE, Key, VerdictStore, locked, says
+from harness.report.writing import write_records
+from harness.runs.store import Store
 from harness.suite.whole_page import whole_page
 
 PAGE = "report.html"
 
 
-def require_writable(folder: Path) -> None:
-    """Refuse a report folder before anything is judged for it.
+def require_writable(folder: Path) -> Records:
+    """Return the records in a report folder; refuse it before anything is judged for it.
 
     Raises:
         ClaimsError: it can't be written, or holds a damaged record: nothing is overwritten.
@@ -43,7 +52,7 @@ def require_writable(folder: Path) -> None:
             f"--report-dir: expected a folder that can be written, found {folder}: {error.strerror};"
             " choose another --report-dir"
         ) from None
-    load(folder)
+    return read_folder(folder)
 
 
 def start_page(session: pytest.Session, report: ReportPlugin) -> None:
@@ -82,17 +91,35 @@ class ReportPlugin:
 
     A test that judged a hypothesis says so in one property of its reports (`harness.report.judged`).
 
+    Args:
+        config: of the session.
+        folder: of the report.
+        asks_for_gpu: whether the released checkpoints were asked for by name, to be computed.
+        home: where the results of runs lie; None: nowhere.
+        baseline: the folder or bundle of a report that this one is compared with.
+
     Raises:
-        ClaimsError: the folder can't be written, or holds a damaged record.
+        ClaimsError: the folder can't be written, or holds a damaged record; the baseline can't be read.
     """
 
-    def __init__(self, config: pytest.Config, folder: Path, asks_for_gpu: bool = False):
-        require_writable(folder)
+    def __init__(
+        self,
+        config: pytest.Config,
+        folder: Path,
+        asks_for_gpu: bool = False,
+        home: Path | None = None,
+        baseline: Path | None = None,
+    ):
+        self.before = require_writable(folder)
+        self.baseline = None if baseline is None else read_records(baseline)
+        self.home = home
+        self.started = time.monotonic()
+        self.changes: tuple[Change, ...] = ()
+        """What changed against the baseline, or without one against the report before the session."""
         self.config = config
         self.asks_for_gpu = asks_for_gpu
-        """Whether the released checkpoints were asked for by name, to be computed."""
         self.folder = folder
-        self.log = VerdictLog(folder / HISTORY_FILE)
+        self.log = VerdictLog(folder / LOG_FILE)
         self.store = VerdictStore()
         self.fresh: set[Key] = set()
         self.stated: dict[str, tuple[str, ...]] = {}
@@ -156,7 +183,7 @@ class ReportPlugin:
                 f"{self.page}: expected to write the page, found: {error.strerror};"
                 " free some space or choose another --report-dir, then run again"
             )
-        if (self.problems or self.nothing_judged()) and session.exitstatus == pytest.ExitCode.OK:
+        if (self.problems or self.nothing_judged() or self.differs) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if not self.config.pluginmanager.has_plugin("terminalreporter"):
             for line in [*map("Note: {}".format, self.notes), *map("Problem: {}".format, self.problems)]:
@@ -181,22 +208,67 @@ class ReportPlugin:
         most = f"{count} of them: " if len(idle) > 1 else ""
         return f"nothing was judged: {len(idle)} of {len(of_gpu)} gpu questions are NOT RUN, {most}{reason}"
 
+    @property
+    def differs(self) -> bool:
+        """Whether an answer or a verdict differs from the baseline that was named."""
+        return self.baseline is not None and any(change.decisive for change in self.changes)
+
     def _write_record(self) -> None:
         self.log.close()
         try:
             with locked(self.folder):
-                merged = load(self.folder)
-                # What the history could not take is only here.
-                merged.add([*self.store.claims.values(), *self.store.verdicts.values()])
-                merged.keep_stated(self.stated)
-                self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.store.verdicts.get(key)}
-                self.store = merged
-                for line in changed_answers(self._answers, self._answering, merged, self.fresh):
-                    self._problem(line)
-                save(self.folder, merged)
-                export.write(self.folder, merged)
+                merged = read_folder(self.folder)
+                # What the log could not take is only here.
+                merged.store.add([*self.store.claims.values(), *self.store.verdicts.values()])
+                merged.store.keep_stated(self.stated)
+                self.store = self._with_fresh(merged.store)
+                results = None if self.home is None else Store(self.home, self.notes.append)
+                merged.runs, damaged = gathered(merged.store.verdicts.values(), results, merged.runs)
+                self.notes += damaged
+                self.notes += origins(merged.runs)
+                merged.store.notes += origins(merged.runs)
+                if (note := read_note(self.folder)) is not None:
+                    merged.store.notes.append(str(note))
+                self.changes = self._compared(merged)
+                named = "" if self.baseline is None else str(self.baseline.place)
+                lines = [str(change) for change in self.changes]
+                self._append_session(named, lines)
+                write_records(self.folder, merged, lines, named, self.problems)
         except ClaimsError as error:
             self._problem(str(error))
+
+    def _with_fresh(self, merged: VerdictStore) -> VerdictStore:
+        """Return the merged verdicts, having noted which are fresh and which answers differ from those on record."""
+        self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.store.verdicts.get(key)}
+        for line in changed_answers(self._answers, self._answering, merged, self.fresh):
+            self._problem(line)
+        return merged
+
+    def _compared(self, merged: Records) -> tuple[Change, ...]:
+        """Return what changed; nothing where there was no report before and no baseline was named."""
+        if self.baseline is None and not self.before.store.verdicts:
+            return ()
+        return compare(self.baseline or self.before, merged)
+
+    def _append_session(self, baseline: str, changed: Sequence[str]) -> None:
+        """Append a line on this session to the history."""
+        history = VerdictLog(self.folder / HISTORY_FILE)
+        record = session_record(
+            self.store.verdicts.values(),
+            self.store.answers(),
+            judged=len(self._verdicts),
+            seconds=time.monotonic() - self.started,
+            command=shlex.join(["pytest", *self.config.invocation_params.args]),
+            changed=changed,
+            baseline=baseline,
+            problems=self.problems,
+        )
+        try:
+            history.append(record)
+        except ClaimsError as error:
+            self._problem(str(error))
+        finally:
+            history.close()
 
     def _problem(self, line: str) -> None:
         # A full disk is said once, not once for each verdict.
@@ -211,9 +283,17 @@ class ReportPlugin:
             terminalreporter.write_line("")
         if answers := terminal.answers(self.store, terminalreporter._tw.fullwidth):
             for line in (*answers, ""):
-                terminalreporter.write_line(line)
+                terminalreporter.write_line(line, **terminal.colour(line))
         for line in terminal.table(self.store, self.fresh):
             terminalreporter.write_line(line)
+        if refuted := terminal.refuted(self.store, self.fresh):
+            for line in ("", *refuted):
+                terminalreporter.write_line(line, red=bool(line))
+        if self.baseline is not None or self.changes:
+            terminalreporter.write_line("")
+            for line in terminal.changed(self.changes, None if self.baseline is None else str(self.baseline.place)):
+                terminalreporter.write_line(line)
+            terminalreporter.write_line("")
         for note in self.notes:
             terminalreporter.write_line(f"Note: {note}")
         for problem in self.problems:

@@ -36,6 +36,8 @@ class Selected:
     """All tests, those that judge no claim too."""
     problem: str = ""
     """Why the process that collected them can't judge them, if so: one line."""
+    runs: tuple[str, ...] = ()
+    """Ids of the planned runs that were not stored then, as far as the process that collected them plans."""
 
     @property
     def kinds(self) -> set[str]:

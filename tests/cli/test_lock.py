@@ -174,11 +174,20 @@ def test_the_ledger_has_a_line_for_each_lock_and_is_verified(locked, capsys):
     assert lock(locked, "--verify") == 0
     assert capsys.readouterr().out.endswith("ledger.jsonl: 1 lines, the chain is whole\n")
     path = locked / "ledger.jsonl"
-    path.write_text(path.read_text().replace('"INCONCLUSIVE"', '"REPRODUCED"'))
-    assert lock(locked, "--verify") == 2  # no line follows, but expected.toml has its digest
-    assert "ledger.jsonl: expected the last line with the digest " in capsys.readouterr().err
+    whole = path.read_text()
+    path.write_text(whole.replace('"INCONCLUSIVE"', '"REPRODUCED"'))
+    assert lock(locked, "--verify") == 2  # no line follows the last one, but the verdicts on record do not agree
+    line = capsys.readouterr().err
+    assert (
+        f"two, {OPEN}, published: expected the latest entry to be the verdict in expected.toml, INCONCLUSIVE," in line
+    )
+    assert "found REPRODUCED; one of the two files was changed" in line
     assert lock(locked) == 2
-    path.write_text(path.read_text() * 2)
+    # Of what had no verdict nothing is in expected.toml but the digest of the whole line.
+    path.write_text(whole.replace("gpu/quick", "gpu/other"))
+    assert lock(locked, "--verify") == 2
+    assert "ledger.jsonl: expected the last line with the digest " in capsys.readouterr().err
+    path.write_text(whole * 2)
     assert lock(locked, "--verify") == 2
     assert "ledger.jsonl:2: expected the digest of the line before it" in capsys.readouterr().err
     path.unlink()

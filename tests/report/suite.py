@@ -11,6 +11,7 @@ CLAIMS = ("test_claim1.py", "test_claim2.py")
 CONFTEST = """
 import os
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,10 @@ from harness.suite.report_plugin import ReportPlugin, start_page
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session):
     try:
-        report = ReportPlugin(session.config, session.config.rootpath / "reports")
+        baseline = os.environ.get("BASELINE")
+        report = ReportPlugin(
+            session.config, session.config.rootpath / "reports", baseline=Path(baseline) if baseline else None
+        )
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
     session.config.pluginmanager.register(report)

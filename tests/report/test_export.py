@@ -6,6 +6,7 @@ from statsmodels.stats.multitest import multipletests
 
 from harness.core.verdict import Side
 from harness.report import export
+from harness.report.record_files import SCHEMA_VERSION
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import DAY_1, DAY_2, NASTY, VIT, by_both_backends, store, verdict
 
@@ -111,8 +112,8 @@ def test_the_answers_are_a_table(written):
     frame = pd.read_csv(written / "answers.csv")
     records = json.loads((written / "answers.json").read_text())
     expected = [(each.claim, each.source, each.answer, each.sentence) for each in store().answers()]
-    assert list(frame.itertuples(index=False, name=None)) == expected
-    assert [tuple(record.values()) for record in records] == expected
+    assert list(frame.itertuples(index=False, name=None)) == [(SCHEMA_VERSION, *row) for row in expected]
+    assert [tuple(record.values()) for record in records] == [(SCHEMA_VERSION, *row) for row in expected]
     assert [row[:3] for row in expected][:2] == [("claim1", "published", "OPEN"), ("claim1", "micro", "CONTRADICTED")]
 
 
@@ -139,7 +140,7 @@ def test_sides_of_different_number_share_a_table(tmp_path):
 def test_a_store_without_verdicts_still_has_tables_with_columns(tmp_path):
     export.write(tmp_path, VerdictStore())
     frame = pd.read_csv(tmp_path / "tables" / "summary.csv")
-    assert list(frame)[:4] == ["claim", "source", "reproduced", "refuted"]
+    assert list(frame)[:5] == ["schema_version", "claim", "source", "reproduced", "refuted"]
     assert len(frame) == 0
 
 

@@ -1,4 +1,5 @@
-from harness.report.terminal import answers, table
+from harness.report.comparison import Change
+from harness.report.terminal import MOST_CHANGES, MOST_REFUTED, answers, changed, colour, refuted, table
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import DAY_1, DAY_2, by_both_backends, store, verdict
 
@@ -80,3 +81,37 @@ def test_a_claim_that_states_nothing_has_no_answer():
     made = VerdictStore()
     made.add([verdict(claim="claim2")])
     assert answers(made) == []
+
+
+def test_refuted_hypotheses_of_the_session_are_listed_with_their_reason_on_record_or_not():
+    made = store()
+    against = [one for one in made.sorted() if one.verdict in ("REFUTED", "DISAGREES")]
+    lines = refuted(made, set(made.verdicts))
+    assert len(lines) == len(against) == 3
+    for line, one in zip(lines, against, strict=True):
+        assert line.startswith(f"{one.verdict} ")
+        assert one.reason.partition("; ")[0] in line
+    assert refuted(made, {against[0].key}) == lines[:1]
+    assert refuted(made, ()) == []
+
+
+def test_more_refuted_hypotheses_than_fit_are_counted():
+    made = VerdictStore()
+    made.add(verdict(hypothesis=f"h{k}", verdict="REFUTED") for k in range(MOST_REFUTED + 4))
+    lines = refuted(made, set(made.verdicts))
+    assert (len(lines), lines[-1]) == (MOST_REFUTED + 1, "and 4 more, in summary.md")
+
+
+def test_what_changed_is_listed_up_to_a_limit():
+    assert changed((), None) == ["what changed against the report before: nothing"]
+    changes = tuple(Change("verdict", f"h{k}", "OPEN", "REFUTED") for k in range(MOST_CHANGES + 2))
+    lines = changed(changes, "last night")
+    assert lines[:2] == ["what changed against last night:", "  verdict of h0: OPEN -> REFUTED"]
+    assert (len(lines), lines[-1]) == (MOST_CHANGES + 2, "  and 2 more, in summary.md")
+
+
+def test_an_answer_s_first_line_has_a_colour_and_no_other_line_has():
+    assert colour("claim1, published: SUPPORTED") == {"green": True, "bold": True}
+    assert colour("claim1, micro: CONTRADICTED") == {"red": True, "bold": True}
+    assert colour("  it is OPEN to debate: OPEN.") == {}
+    assert colour("claim1, gpu: NOT TESTED") == {}

@@ -9,7 +9,7 @@ from tests.report.samples import CLAIM_1, DAY_2, verdict
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "history.jsonl"
+    return tmp_path / "verdicts.jsonl"
 
 
 def write(path, *records):

@@ -3,8 +3,17 @@ import json
 import pytest
 
 from harness.core.errors import ClaimsError
+from harness.report.session_record import session_record
 from harness.report.verdict_log import VerdictLog
-from harness.report.verdict_store import HISTORY_FILE, VERDICTS_FILE, VerdictStore, load, save
+from harness.report.verdict_store import (
+    ANSWERS_FILE,
+    HISTORY_FILE,
+    LOG_FILE,
+    VERDICTS_FILE,
+    VerdictStore,
+    load,
+    save,
+)
 from tests.report.samples import CLAIM_1, DAY_1, DAY_2, EVERYWHERE, NASTY, store, verdict
 
 
@@ -102,6 +111,10 @@ def test_a_file_from_before_publications_were_judged_together_is_read(tmp_path):
 
 def test_the_answers_are_in_the_file_and_follow_from_its_verdicts(tmp_path):
     save(tmp_path, store())
+    alone = json.loads((tmp_path / ANSWERS_FILE).read_text())
+    assert alone == {
+        "schema_version": 1, "answers": json.loads((tmp_path / VERDICTS_FILE).read_text())["answers"]
+    }  # fmt: skip
     listed = json.loads((tmp_path / VERDICTS_FILE).read_text())["answers"]
     assert [(each["claim"], each["source"], each["answer"]) for each in listed] == [
         ("claim1", "published", "OPEN"),
@@ -128,7 +141,7 @@ def test_a_saved_store_reads_back_equal(tmp_path):
     again = load(tmp_path)
     assert again.claims == written.claims
     assert again.verdicts == written.verdicts
-    assert json.loads((tmp_path / VERDICTS_FILE).read_text())["format"] == 1
+    assert json.loads((tmp_path / VERDICTS_FILE).read_text())["schema_version"] == 1
 
 
 def test_the_file_does_not_depend_on_the_order_in_which_verdicts_came(tmp_path):
@@ -147,18 +160,35 @@ def test_claims_and_verdicts_stand_in_natural_order():
 
 
 def test_load_merges_what_the_history_has_beyond_the_saved_file(tmp_path):
-    history = VerdictLog(tmp_path / HISTORY_FILE)
+    history = VerdictLog(tmp_path / LOG_FILE)
     history.append(verdict(estimate=1.0))
     save(tmp_path, load(tmp_path))
-    seen = load(tmp_path).history_bytes
-    assert seen == (tmp_path / HISTORY_FILE).stat().st_size
+    seen = load(tmp_path).log_bytes
+    assert seen == (tmp_path / LOG_FILE).stat().st_size
     history.append(verdict(date=DAY_2, estimate=2.0))
     history.append(CLAIM_1)
     history.close()
     merged = load(tmp_path)
     assert [one.estimate for one in merged.sorted()] == [2.0]
     assert list(merged.claims) == ["claim1"]
-    assert merged.history_bytes > seen
+    assert merged.log_bytes > seen
+
+
+def test_verdicts_in_the_history_of_an_older_folder_are_read_once(tmp_path):
+    """Before there was a log of its own, every verdict was in history.jsonl, which now has a line a session."""
+    old = VerdictLog(tmp_path / HISTORY_FILE)
+    for record in (CLAIM_1, verdict(estimate=1.0)):
+        old.append(record)
+    end = old.path.stat().st_size
+    (tmp_path / VERDICTS_FILE).write_text(GOOD.replace("schema_version", "format"))
+    first = load(tmp_path)
+    assert [one.estimate for one in first.sorted()] == [1.0]
+    save(tmp_path, first)
+    old.append(session_record([], [], judged=0, seconds=1, command="pytest"))
+    old.close()
+    again = load(tmp_path)
+    assert (again.verdicts, first.history_bytes) == (first.verdicts, end)
+    assert again.history_bytes > end
 
 
 def test_load_of_an_empty_folder_is_an_empty_store_and_writes_nothing(tmp_path):
@@ -173,16 +203,19 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, no_room):
         save(tmp_path, store())
     assert "\n" not in str(caught.value)
     assert (tmp_path / VERDICTS_FILE).read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [VERDICTS_FILE]
+    assert {path.name for path in tmp_path.iterdir()} == {VERDICTS_FILE, ANSWERS_FILE}
 
 
-GOOD = '{"format": 1, "history_bytes": 0, "claims": [], "verdicts": []}'
+GOOD = '{"schema_version": 1, "history_bytes": 0, "claims": [], "verdicts": []}'
 MALFORMED = {
     "not JSON": ('{"format": 1,\n "verdicts": [', "line 2, column"),
     "empty": ("", "column 1"),
     "not UTF-8": (b"\xe9\xfe{}", "UTF-8"),
-    "a list": ("[]", "expected format 1, found 'list'"),
-    "a later format": (GOOD.replace("1", "2", 1), "expected format 1, found 2"),
+    "a list": ("[]", "expected an object with schema_version 1, found list"),
+    "a later version": (GOOD.replace("1", "2", 1), "expected schema_version 1, found 2"),
+    "a later version of an old name": (GOOD.replace('"schema_version": 1', '"format": 2'), "version 1, found 2"),
+    "no version": (GOOD.replace('"schema_version": 1, ', ""), "expected schema_version 1, found None"),
+    "true for a version": (GOOD.replace("1", "true", 1), "expected schema_version 1, found True"),
     "no claims": (GOOD.replace('"claims": [], ', ""), "claims: expected a list, found NoneType"),
     "a verdict that is none": (
         GOOD.replace('"verdicts": []', '"verdicts": [3]'),

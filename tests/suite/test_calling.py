@@ -59,7 +59,7 @@ def test_a_report_folder_stays_where_it_is_the_second_time(tmp_path, name):
         done = call(tmp_path / "a" / "mine", *LOAD, *PUBLISHED, "test_mine.py", "--report-dir", name)
         assert done.returncode == 0, done.stdout + done.stderr
     assert {path.parent for path in tmp_path.rglob("verdicts.json")} == {(tmp_path / "a" / "mine" / name).resolve()}
-    assert len((tmp_path / "a" / "mine" / name / "history.jsonl").read_text().splitlines()) == 2 * 2  # claim, verdict
+    assert len((tmp_path / "a" / "mine" / name / "verdicts.jsonl").read_text().splitlines()) == 2 * 2  # claim, verdict
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from markupsafe import escape
 
+from harness.report.records import read_folder
 from harness.report.verdict_store import load
 from harness.suite.report_plugin import ReportPlugin
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, store
@@ -20,7 +21,8 @@ def test_a_session_leaves_the_record_the_tables_and_the_page(finished):
     tables = {
         f"tables/{name}.{kind}" for name in ("answers", "claim1", "claim2", "summary") for kind in ("csv", "json")
     }
-    assert left == {"report.html", "verdicts.json", "history.jsonl", ".lock", "tables", *tables}
+    records = {"verdicts.json", "verdicts.jsonl", "answers.json", "runs.json", "history.jsonl", "summary.md"}
+    assert left == {"report.html", *records, ".lock", "tables", *tables}
     assert load(folder / "reports").verdicts == store().verdicts
     assert load(folder / "reports").claims == store().claims
 
@@ -85,7 +87,9 @@ def test_a_file_in_the_way_of_the_folder_is_a_usage_error(tmp_path):
     assert (folder / "reports").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name, content", [("verdicts.json", '{"format": 1,'), ("history.jsonl", "hello\n")])
+@pytest.mark.parametrize(
+    "name, content", [("verdicts.json", '{"format": 1,'), ("verdicts.jsonl", "hello\n"), ("runs.json", "[]")]
+)
 def test_a_damaged_record_is_a_usage_error_and_stays(tmp_path, name, content):
     folder = write_suite(tmp_path)
     (folder / "reports").mkdir()
@@ -106,7 +110,7 @@ def test_a_full_disk_is_said_and_never_green(finished, tmp_path):
     assert done.returncode == 1, done.stdout + done.stderr
     problems = [line for line in done.stdout.splitlines() if line.startswith("Problem: ")]
     places = [problem.split(": ")[1].rsplit("/")[-1] for problem in problems]
-    assert set(places) == {"history.jsonl", "verdicts.json", "report.html"}
+    assert set(places) == {"verdicts.jsonl", "verdicts.json", "report.html"}
     assert all("free some space" in problem for problem in problems)
     assert len(problems) < 6  # not one for each of nineteen verdicts
     assert "INTERNALERROR" not in done.stdout + done.stderr
@@ -121,15 +125,15 @@ def test_a_full_disk_is_said_and_never_green(finished, tmp_path):
     assert 0 < sum(one.date == LATER for one in kept.verdicts.values()) < len(store().verdicts)
 
 
-def test_verdicts_that_the_history_can_t_take_are_in_the_record(finished, tmp_path):
+def test_verdicts_that_the_log_can_t_take_are_in_the_record(finished, tmp_path):
     folder = write_suite(tmp_path)
     (folder / "reports").mkdir()
-    history = (finished[0] / "reports" / "history.jsonl").read_bytes()
-    (folder / "reports" / "history.jsonl").write_bytes(3 * history)
-    done = run(folder, *CLAIMS, ROOM=str(2 * len(history)), DAY=LATER)
+    log = (finished[0] / "reports" / "verdicts.jsonl").read_bytes()
+    (folder / "reports" / "verdicts.jsonl").write_bytes(3 * log)
+    done = run(folder, *CLAIMS, ROOM=str(2 * len(log)), DAY=LATER)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert f"Problem: {folder / 'reports' / 'history.jsonl'}: expected to append" in done.stdout
-    assert (folder / "reports" / "history.jsonl").read_bytes() == 3 * history
+    assert f"Problem: {folder / 'reports' / 'verdicts.jsonl'}: expected to append" in done.stdout
+    assert (folder / "reports" / "verdicts.jsonl").read_bytes() == 3 * log
     assert {one.date for one in load(folder / "reports").verdicts.values()} == {LATER}
 
 
@@ -159,3 +163,64 @@ def test_a_folder_in_the_place_of_the_page_is_one_line(tmp_path):
     assert len(problems) == 1
     assert "report.html: expected to write the page, found: Is a directory" in problems[0]
     assert load(folder / "reports").verdicts.keys() == store().verdicts.keys()
+
+
+def sessions_of(folder):
+    return read_folder(folder / "reports").sessions
+
+
+def test_each_session_is_a_line_of_the_history(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports").mkdir()
+    (folder / "reports" / "verdicts.json").write_bytes(record_of(finished[0]))
+    for _ in range(2):
+        run(folder, "test_claim1.py", "-k", "micro", DAY=LATER)
+    assert (folder / "reports" / "history.jsonl").read_text().count("\n") == 2
+    assert [(one.judged, one.changed, one.problems) for one in sessions_of(folder)] == 2 * [(3, (), ())]
+    assert "test_claim1.py -k micro" in sessions_of(folder)[0].command
+
+
+def test_a_session_says_what_changed_against_the_report_before(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    (folder / "reports").mkdir()
+    before = record_of(finished[0]).replace(b'"verdict": "REPRODUCED"', b'"verdict": "INCONCLUSIVE"')
+    (folder / "reports" / "verdicts.json").write_bytes(before)
+    done = run(folder, *CLAIMS, DAY=LATER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "what changed against the report before:" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith("  verdict of ")]
+    assert len(lines) == 4
+    assert all(": INCONCLUSIVE -> REPRODUCED (" in line for line in lines)
+    assert list(sessions_of(folder)[0].changed) == [line.strip() for line in lines]
+    assert "## What changed\n" in (folder / "reports" / "summary.md").read_text()
+
+
+def test_a_baseline_that_differs_fails_the_session_and_one_that_agrees_does_not(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    for name, content in (
+        ("same", record_of(finished[0])),
+        ("other", record_of(finished[0]).replace(b'"verdict": "REFUTED"', b'"verdict": "REPRODUCED"')),
+    ):
+        (folder / name).mkdir()
+        (folder / name / "verdicts.json").write_bytes(content)
+        done = run(folder, *CLAIMS, BASELINE=name)
+        assert done.returncode == {"same": 0, "other": 1}[name], done.stdout + done.stderr
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("what changed against")]
+        assert line == f"what changed against {name}:{' nothing' if name == 'same' else ''}"
+    assert "  verdict of claim2, published, " in done.stdout
+    assert [one.baseline for one in sessions_of(folder)] == ["same", "other"]
+
+
+def test_a_baseline_that_is_none_is_a_usage_error(tmp_path):
+    folder = write_suite(tmp_path)
+    assert "gone: expected a report's folder or a bundle" in said_in_one_line(run(folder, *CLAIMS, BASELINE="gone"))
+
+
+def test_quiet_sessions_show_refuted_hypotheses_and_no_colour_in_a_file(finished, tmp_path):
+    folder = write_suite(tmp_path)
+    done = run(folder, *CLAIMS, "-q")
+    shown = [line for line in done.stdout.splitlines() if line.startswith(("REFUTED ", "DISAGREES "))]
+    assert len(shown) == 3
+    assert "\x1b[" not in done.stdout + finished[1].stdout
+    coloured = run(folder, *CLAIMS, "-q", "--color=yes")
+    assert "\x1b[31m" in next(line for line in coloured.stdout.splitlines() if "REFUTED published" in line)
