@@ -24,8 +24,11 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Rebuild the report of a session that was killed, or of a folder that was moved."""
     from harness.core.paths import write_atomic
+    from harness.core.config import home
     from harness.report import export, page
+    from harness.report.background import background
     from harness.report.verdict_store import load, locked, save
+    from harness.runs.store import Store
 
     folder = Path(options.report_dir)
     if not folder.is_dir():
@@ -34,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
         store = load(folder)
         save(folder, store)
         export.write(folder, store)
-    write_atomic(folder / "report.html", page.document(page.section(store)).encode())
+    shown = page.section(store, background=background(store, folder, Store(home())))
+    write_atomic(folder / "report.html", page.document(shown).encode())
     print(f"{len(store.verdicts)} verdicts on {len(store.claim_ids())} claims: {folder / 'report.html'}")
     return 0

@@ -5,30 +5,47 @@ from __future__ import annotations
 import html
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.core.verdict import Verdict
 from harness.report import export, page, terminal
+from harness.report.about import Took
+from harness.report.background import background
 from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
+from harness.report.page_rows import row_id
 from harness.report.rendering import render
 from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, Key, VerdictStore, load, locked, save, says
+from harness.runs.store import Store
+from harness.suite.session import SESSION
 from harness.suite.whole_page import whole_page
 
 PAGE = "report.html"
+COLUMNS = (
+    ("result", "Result"),
+    ("claim", "Claim"),
+    ("source", "Source"),
+    ("verdict", "Verdict"),
+    ("testId", "Test"),
+    ("duration", "Duration"),
+)
+"""Of pytest-html's table: (its name of what a column sorts by, the head)."""
 
 
-def require_writable(folder: Path) -> None:
-    """Refuse a report folder before anything is judged for it.
+def require_writable(folder: Path) -> VerdictStore:
+    """Refuse a report folder before anything is judged for it; return what it holds.
 
     Raises:
         ClaimsError: it can't be written, or holds a damaged record: nothing is overwritten.
@@ -43,7 +60,7 @@ def require_writable(folder: Path) -> None:
             f"--report-dir: expected a folder that can be written, found {folder}: {error.strerror};"
             " choose another --report-dir"
         ) from None
-    load(folder)
+    return load(folder)
 
 
 def start_page(session: pytest.Session, report: ReportPlugin) -> None:
@@ -87,7 +104,9 @@ class ReportPlugin:
     """
 
     def __init__(self, config: pytest.Config, folder: Path, asks_for_gpu: bool = False):
-        require_writable(folder)
+        self.before = require_writable(folder)
+        """What the folder held before this session."""
+        self.start, self._started = datetime.now(UTC), time.monotonic()
         self.config = config
         self.asks_for_gpu = asks_for_gpu
         """Whether the released checkpoints were asked for by name, to be computed."""
@@ -146,7 +165,7 @@ class ReportPlugin:
             with whole_page(self.config):
                 yield
             if not self.config.pluginmanager.has_plugin("html"):
-                write_atomic(self.page, page.document(page.section(self.store, self.fresh, self.problems)).encode())
+                write_atomic(self.page, page.document(self._section()).encode())
         except ClaimsError as error:
             self.written = False
             self._problem(str(error))
@@ -226,26 +245,47 @@ class ReportPlugin:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
-        """Name the page."""
+        """Name the page, and fold what is no fault."""
         report.title = page.TITLE
+        report.set_data("renderCollapsed", ["passed", "skipped", "xfailed", "xpassed", "rerun"])
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Put the claims section on the page; its style sheet moves it to the top."""
+    def pytest_html_results_summary(self, prefix: list[str], summary: list[str], postfix: list[str]) -> None:
+        """Put the claims section on the page; its style sheet moves it to the top. Filters stand before the table."""
+        summary.append(render("filters"))
+        postfix.append(page.script())
         prefix.append(page.VIEWPORT)
-        prefix.append(page.section(self.store, self.fresh, self.problems))
+        prefix.append(self._section())
+
+    def _section(self) -> Markup:
+        session = self.config.stash.get(SESSION, None)
+        store = Store(session.config.home) if session and session.started else None
+        took = Took(self.start, time.monotonic() - self._started)
+        found = background(self.store, self.folder, store, before=self.before, took=took)
+        return page.section(self.store, self.fresh, self.problems, found)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Add a column for the verdict."""
-        cells.insert(1, '<th class="sortable" data-column-type="verdict">Verdict</th>')
+        """Name the columns: claim, source and verdict are what the table can be filtered by."""
+        cells[:] = [render("head_cell", name=name, head=head) for name, head in COLUMNS]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
-        """Escape the test's id, which pytest-html does not, and show its verdict."""
-        cells[1] = render("id_cell", nodeid=report.nodeid)
+        """Escape the test's id, which pytest-html does not, and show what it judged."""
+        result, _, duration, *_ = cells
         verdict = self._verdicts.get(report.nodeid)
-        cells.insert(1, render("verdict_cell", look=LOOKS[verdict.verdict] if verdict else None))
+        cells[:] = [
+            result,
+            render("text_cell", name="claim", text=verdict.claim if verdict else ""),
+            render("text_cell", name="source", text=verdict.source if verdict else ""),
+            render(
+                "verdict_cell",
+                look=LOOKS[verdict.verdict] if verdict else None,
+                row=row_id(verdict.key) if verdict else "",
+            ),
+            render("id_cell", nodeid=report.nodeid),
+            duration,
+        ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
