@@ -69,6 +69,9 @@ def inline(svg: str, name: str, label: str) -> str:
     """
     prefix = re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
+    # Names that nothing refers to.
+    svg = re.sub(r' id="(?:line2d|text|patch|figure|axes|matplotlib\.axis)_\d+"', "", svg)
+
     def own(tag: re.Match[str]) -> str:
         # Two figures of one page would share ids such as axes_1, and a browser resolves #id to the first.
         named = re.sub(r'(\sid=")', rf"\1{prefix}-", tag[0])
@@ -76,6 +79,11 @@ def inline(svg: str, name: str, label: str) -> str:
         return re.sub(r"(?<=: )#[0-9a-f]{6}(?=[;\"])", lambda found: themed(found[0]), named)
 
     svg = re.sub(r"<[^>]*>", own, svg[svg.index("<svg") :])
+    # A hundredth of a pixel is more than a screen shows; so are line breaks between elements.
+    svg = re.sub(r"(?<=[ \"(,-])(\d+\.\d{3,})(?=[ \",)])", lambda found: f"{float(found[0]):.2f}", svg)
+    svg = re.sub(r">\s+<", "><", svg.replace("\n", " "))
+    # The style sheet has the page's font; a rotation by nothing is none.
+    svg = re.sub(r" font-family: [^;]*;|(?<=text-anchor: start);? ?(?=\")| transform=\"rotate\(-0 [^)]*\)\"", "", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)

@@ -20,6 +20,8 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 SAYS: Mapping[str, str] = {"published": "Published figures", "gpu": "Runs on released checkpoints"}
 """What speaks in a sentence, by the kind of source; the micro study has sentences of its own."""
+WHAT: Mapping[str, str] = {"published": "Published figures", "micro": "Micro study", "gpu": "Released checkpoints"}
+"""What the sources are of."""
 MICRO_WORDS: Mapping[AnswerName, str] = {"SUPPORTED": "agrees", "CONTRADICTED": "disagrees"}
 """The micro study's own words for answers, where they differ."""
 
@@ -65,7 +67,7 @@ def headline(answer: Answer, claim: Claim, store: VerdictStore) -> Headline:
         and (claim.id, statement.hypothesis, answer.source) in store.verdicts
     ]
     if not told:
-        return Headline(look, answer.source, shortened(answer.sentence), "", None)
+        return Headline(look, answer.source, untested(source.kind, answer.sentence), "", None)
     text = micro_sentence(answer.answer, told) if source.kind == MICRO else sentence(source.kind, answer.answer, told)
     return Headline(look, answer.source, text, figures(told[0][1]), None, told[0][1])
 
@@ -146,6 +148,12 @@ def counted(tasks: re.Match[str]) -> str:
     """Return how many tasks a list names."""
     number = len(tasks[0].split(", "))
     return f"{NUMBERS[number] if number < len(NUMBERS) else number} tasks"
+
+
+def untested(kind: str, text: str) -> str:
+    """Return why a source says nothing, with the source."""
+    why = shortened(text).removeprefix("Not tested: ")
+    return f"{WHAT.get(kind, kind.capitalize())} not tested: {why}"
 
 
 def shortened(text: str) -> str:

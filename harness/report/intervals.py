@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.verdict import Component, Reported, Verdict
+from harness.judging.answer import UNDECIDED, of_paper
 from harness.report.labels import LOOKS, interval, level, signed
 
 MARGIN = 4.0
@@ -60,14 +61,16 @@ class IntervalPlot:
 
 
 def scale_of(verdicts: Iterable[Verdict]) -> Scale:
-    """Return a scale that holds zero and all estimates and intervals of verdicts, their publications and parts."""
+    """Return a scale that holds zero, all estimates and intervals of verdicts, and the estimates behind them.
+
+    Intervals of single publications may reach beyond its ends: one that is uncertain would make all others dots.
+    """
     values = [0.0]
     for verdict in verdicts:
         if not drawable(verdict):
             continue
-        shown: list[Verdict | Reported | Component] = [verdict, *verdict.rows, *verdict.components]
-        for one in shown:
-            values += [value for value in (one.estimate, one.low, one.high) if value is not None]
+        behind = [one.estimate for one in (*verdict.rows, *verdict.components)]
+        values += [value for value in (verdict.estimate, verdict.low, verdict.high, *behind) if value is not None]
         if verdict.tolerance is not None:
             values += [-verdict.tolerance, verdict.tolerance]
     low, high = min(values), max(values)
@@ -84,7 +87,7 @@ def plot(verdict: Verdict, scale: Scale) -> IntervalPlot | None:
 
     Args:
         verdict: to be drawn; of a specification curve its median over the range of its effects.
-        scale: of its table; a ratio of costs has its own, from nothing to twice the same cost.
+        scale: of its table; a curve has its own, and so has a ratio of costs, from nothing to the same cost.
     """
     if verdict.estimate is None:
         return None
@@ -96,6 +99,8 @@ def plot(verdict: Verdict, scale: Scale) -> IntervalPlot | None:
     if verdict.kind == "Robust":
         effects = [part.estimate for part in verdict.components if part.estimate is not None]
         low, high = (min(effects), max(effects)) if effects else (None, None)
+        ends = [value for value in (0.0, verdict.estimate, low, high) if value is not None]
+        scale = Scale(min(ends), max(ends)) if max(ends) > min(ends) else scale
     return IntervalPlot(
         label=words(verdict.estimate, low, high, verdict.level),
         slug=look.slug,
@@ -103,10 +108,15 @@ def plot(verdict: Verdict, scale: Scale) -> IntervalPlot | None:
         estimate=scale.at(verdict.estimate),
         low=None if low is None else scale.at(low),
         high=None if high is None else scale.at(high),
-        shape="diamond" if together(verdict) else "hollow" if look.hollow else "dot",
+        shape="diamond" if together(verdict) else "hollow" if of_paper(verdict) == UNDECIDED else "dot",
         tolerance=None if verdict.tolerance is None else (scale.at(-verdict.tolerance), scale.at(verdict.tolerance)),
-        prediction=None if verdict.prediction is None else (scale.at(verdict.prediction[0]), scale.at(verdict.prediction[1])),
+        prediction=None if verdict.prediction is None else ends_at(verdict.prediction, scale),
     )
+
+
+def ends_at(bounds: tuple[float, float], scale: Scale) -> tuple[float, float]:
+    """Return the places of both ends of an interval."""
+    return scale.at(bounds[0]), scale.at(bounds[1])
 
 
 def together(verdict: Verdict) -> bool:

@@ -17,7 +17,7 @@ POINTS = 40
 """Of a curve that are drawn."""
 MOST = len(LINES)
 """Checkpoints that are drawn; more would not be told apart."""
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 44, 106, 8, 40, 240
+LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 48, 104, 8, 40, 240
 """CSS pixels."""
 APART = 13
 """Pixels between two names at the ends of lines."""
@@ -55,7 +55,7 @@ def learning_curves(name: str, runs: Sequence[RunLine]) -> str:
             axes.spines[side].set_visible(False)
         low, high = axes.get_ylim()
         height = HEIGHT - TOP - BOTTOM
-        ends = spread([height * (losses[-1] - low) / (high - low) for _, losses in shown], APART)
+        ends = spread([height * (losses[-1] - low) / (high - low) for _, losses in shown], APART, height)
         for number, ((checkpoint, _), end) in enumerate(zip(shown, ends, strict=True)):
             axes.text(1.03, end / height, writable(checkpoint[:18]), transform=axes.transAxes, va="center",
                       color=LINES[number], fontsize=11, parse_math=False)  # fmt: skip
@@ -87,10 +87,14 @@ def resampled(losses: Sequence[float]) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def spread(places: Sequence[float], apart: float) -> list[float]:
-    """Return places moved up as little as keeps them apart, in their order."""
-    moved = list(places)
+def spread(places: Sequence[float], apart: float, top: float) -> list[float]:
+    """Return places moved as little as keeps them apart and below the top, in their order."""
     order = sorted(range(len(places)), key=lambda at: places[at])
+    moved = list(places)
     for before, at in zip(order, order[1:], strict=False):
         moved[at] = max(moved[at], moved[before] + apart)
+    limit = top
+    for at in reversed(order):
+        moved[at] = min(moved[at], limit)
+        limit = moved[at] - apart
     return moved

@@ -115,7 +115,7 @@ class Row:
     """What stood for the paper's dataset."""
     sides: tuple[SideLine, ...]
     sides_of: str
-    """The publication whose accuracies are shown, where a verdict rests on several."""
+    """The publication whose accuracies are shown."""
     folded: bool
     """Whether there are so many sides that they start folded."""
     paper: str
@@ -232,7 +232,7 @@ def verdict_row(
         about=verdict.about,
         task=task_note(verdict),
         sides=tuple(side_line(side, group(verdict.source)) for side in verdict.sides),
-        sides_of=verdict.rows[0].publication if len({row.publication for row in verdict.rows}) > 1 else "",
+        sides_of=verdict.rows[0].publication if verdict.rows else "",
         folded=len(verdict.sides) > MANY_SIDES,
         paper="" if verdict.published is None else number(verdict.published),
         difference=difference(verdict),

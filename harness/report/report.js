@@ -59,7 +59,7 @@
   const filters = {};
   const matches = (body) => COLUMNS.every((name) => {
     const wanted = filters[name]?.value;
-    return !wanted || body.querySelector(`.col-${name}`)?.dataset.value === wanted;
+    return !wanted || body.querySelector(`.col-${name}`)?.textContent === wanted;
   });
   const apply = () => all("tbody.results-table-row", table()).forEach((body) => { body.hidden = !matches(body); });
 
@@ -98,7 +98,7 @@
     describe();
     for (const name of COLUMNS) {
       const select = document.getElementById(`filter-${name}`);
-      const values = new Set(all(`td.col-${name}`, table()).map((cell) => cell.dataset.value));
+      const values = new Set(all(`td.col-${name}`, table()).map((cell) => cell.textContent));
       for (const value of [...values].filter(Boolean).sort()) select.append(new Option(value, value));
       select.addEventListener("change", apply);
       filters[name] = select;

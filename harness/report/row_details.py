@@ -73,13 +73,13 @@ class Parts:
 
 
 def publications(verdict: Verdict, scale: Scale) -> Publications | None:
-    """Return the publications behind a verdict, None where there is none.
+    """Return the publications behind a verdict; None where one or none says it all, which its row names.
 
     Args:
         verdict: of published figures.
         scale: of the plots.
     """
-    if not verdict.rows:
+    if len(verdict.rows) < 2:
         return None
     several = len({row.dataset for row in verdict.rows}) > 1
     names = dict.fromkeys(row.publication for row in verdict.rows)

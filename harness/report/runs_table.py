@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,13 +22,7 @@ class RunRow:
 
     id: str
     record: str
-    checkpoint: str
-    checkpoint_digest: str
-    dataset: str
-    dataset_digest: str
-    recipe: str
     seed: int
-    framework: str
     accuracy: str
     seconds: str
     speed: str
@@ -35,11 +30,24 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class RunGroup:
+    """The runs of one checkpoint on one dataset, made in one way."""
+
+    checkpoint: str
+    checkpoint_digest: str
+    dataset: str
+    dataset_digest: str
+    made: str
+    """Recipe, framework and device."""
+    rows: tuple[RunRow, ...]
+
+
+@dataclass(frozen=True)
 class RunsTable:
     """The runs of a claim."""
 
     title: str
-    rows: tuple[RunRow, ...]
+    groups: tuple[RunGroup, ...]
     more: str
     """What is not listed; ""."""
 
@@ -59,12 +67,33 @@ def runs_table(claim: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunLi
     elsewhere = len(ids) - len(here)
     more = [f"{plural(len(here) - MOST, 'run')} more, listed in verdicts.json"] if len(here) > MOST else []
     more += [f"{plural(elsewhere, 'run')} stored elsewhere"] if elsewhere else []
-    return RunsTable(f"Runs of {claim}", tuple(run_row(run) for run in here[:MOST]), "; ".join(more))
+    groups = tuple(run_group(list(part)) for _, part in itertools.groupby(here[:MOST], key=alike))
+    return RunsTable(f"Runs of {claim}: checkpoints, digests, seeds, speed and memory", groups, "; ".join(more))
+
+
+def alike(run: RunLine) -> tuple[str, ...]:
+    """Return what the runs of one group share."""
+    return (
+        run.checkpoint, run.checkpoint_sha256, run.dataset, run.dataset_sha256, run.recipe, run.framework, run.device
+    )  # fmt: skip
 
 
 def in_order(run: RunLine) -> tuple[object, ...]:
     """Return the key by which runs are sorted."""
-    return natural(run.checkpoint), natural(run.dataset), run.recipe, run.framework, run.seed, run.id
+    return natural(run.checkpoint), natural(run.dataset), alike(run), run.seed, run.id
+
+
+def run_group(runs: Sequence[RunLine]) -> RunGroup:
+    """Return runs that share all but the seed as the table shows them."""
+    first = runs[0]
+    return RunGroup(
+        checkpoint=first.checkpoint,
+        checkpoint_digest=first.checkpoint_sha256[:DIGITS],
+        dataset=first.dataset,
+        dataset_digest=first.dataset_sha256[:DIGITS],
+        made=", ".join(part for part in (f"recipe {first.recipe}", first.framework, first.device) if part),
+        rows=tuple(run_row(run) for run in runs),
+    )
 
 
 def run_row(run: RunLine) -> RunRow:
@@ -72,13 +101,7 @@ def run_row(run: RunLine) -> RunRow:
     return RunRow(
         id=run.id,
         record=run.record,
-        checkpoint=run.checkpoint,
-        checkpoint_digest=run.checkpoint_sha256[:DIGITS],
-        dataset=run.dataset,
-        dataset_digest=run.dataset_sha256[:DIGITS],
-        recipe=run.recipe,
         seed=run.seed,
-        framework=run.framework + (f", {run.device}" if run.device else ""),
         accuracy="diverged" if run.accuracy is None else number(run.accuracy),
         seconds=f"{run.seconds:,.1f}",
         speed=f"{run.images_per_second:,.0f}",

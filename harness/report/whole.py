@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from harness.core.paper import paper
 from harness.core.verdict import Verdict
 from harness.report.drawing import GRID, INK, LINES, SHADE, SOFT, WIDTH, chart
 from harness.report.intervals import IntervalPlot, Scale
-from harness.report.labels import GROUPS, group_order, interval, number, plural
+from harness.report.labels import GROUPS, group_order, interval, natural, number, plural
 from harness.report.learning_curves import APART, spread
 from harness.report.measurements import Measurement, Pair, measurements, pairs
 from harness.report.rendering import writable
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Datasets of one group that are drawn; more are counted."""
-MODELS = 40
+MODELS = 60
 """Models that one panel lists; more are counted."""
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 44, 96, 8, 40, 250
+LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 54, 96, 8, 40, 250
 """CSS pixels of a chart."""
 
 
@@ -114,13 +114,14 @@ def accuracy_plot(one: Measurement, scale: Scale) -> IntervalPlot:
 
 def size_charts(name: str, by_dataset: dict[str, list[Measurement]]) -> tuple[Chart, ...]:
     """Return a chart of accuracy against the size of the pre-training set for each dataset that has lines."""
-    charts = []
-    for place, (title, members) in enumerate(by_dataset.items()):
-        lines = size_lines(members)
-        if lines:
-            svg = size_chart(f"size-{name}-{place}", title, lines)
-            charts.append(Chart(title, Markup(svg)))
-    return tuple(charts)
+    lines = {title: size_lines(members) for title, members in by_dataset.items()}
+    names = sorted({architecture for found in lines.values() for architecture, _ in found}, key=natural)
+    colors = {architecture: LINES[at % len(LINES)] for at, architecture in enumerate(names)}
+    return tuple(
+        Chart(title, Markup(size_chart(f"size-{name}-{place}", title, found, colors)))
+        for place, (title, found) in enumerate(lines.items())
+        if found
+    )
 
 
 Line = tuple[str, list[tuple[float, Measurement]]]
@@ -136,15 +137,22 @@ def size_lines(members: Sequence[Measurement]) -> list[Line]:
     return [(name, [(float(size), of[size]) for size in sorted(of)]) for name, of in found.items() if len(of) > 1]
 
 
-def size_chart(name: str, title: str, lines: Sequence[Line]) -> str:
-    """Return a chart of accuracy against size; points carry the ids `<name>-point-<line>-<place>`."""
+def size_chart(name: str, title: str, lines: Sequence[Line], colors: Mapping[str, str]) -> str:
+    """Return a chart of accuracy against size; points carry the ids `<name>-point-<line>-<place>`.
+
+    Args:
+        name: the chart's, unique in its page.
+        title: the dataset.
+        lines: one for each architecture.
+        colors: of architectures, the same in all charts.
+    """
     sets = {size: text for text, size in paper().pretraining_images if size}
     shown = lines[: len(LINES)]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_axes(box())
-        for at, (_, points) in enumerate(shown):
-            color = LINES[at]
+        for at, (architecture, points) in enumerate(shown):
+            color = colors[architecture]
             axes.plot([size for size, _ in points], [one.accuracy for _, one in points], color=color, linewidth=1.4)
             for place, (size, one) in enumerate(points):
                 if one.low is not None and one.high is not None:
@@ -160,9 +168,9 @@ def size_chart(name: str, title: str, lines: Sequence[Line]) -> str:
         frame(axes)
         low, high = axes.get_ylim()
         height = HEIGHT - TOP - BOTTOM
-        ends = spread([height * (points[-1][1].accuracy - low) / (high - low) for _, points in shown], APART)
+        ends = spread([height * (points[-1][1].accuracy - low) / (high - low) for _, points in shown], APART, height)
         for at, ((text, _), end) in enumerate(zip(shown, ends, strict=True)):
-            axes.text(1.03, end / height, writable(text[:16]), transform=axes.transAxes, va="center", color=LINES[at],
+            axes.text(1.03, end / height, writable(text[:16]), transform=axes.transAxes, va="center", color=colors[text],
                       fontsize=11, parse_math=False)  # fmt: skip
 
     return chart(name, f"Accuracy on {title} against the size of the pre-training set", HEIGHT, draw)
