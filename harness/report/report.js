@@ -84,6 +84,7 @@
   const describe = () => {
     document.documentElement.lang = "en";
     all("input[data-test-result]").forEach((box) => box.setAttribute("aria-label", box.nextElementSibling.textContent));
+    all("#environment ul > ul:empty").forEach((one) => one.remove());
     const header = document.getElementById("environment-header");
     const shown = header.querySelector("h2");
     const button = document.createElement("button");
