@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from harness.core.claim import Claim
-from harness.core.verdict import Answer, Verdict
+from harness.core.verdict import Verdict
 from harness.report import specification_plot
 from harness.report.headline import Headline
 from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, base, group, group_order
@@ -57,8 +57,6 @@ class Card:
     chips: tuple[Chip, ...]
     """Of a claim without answers."""
     headlines: tuple[Headline, ...]
-    answers: tuple[tuple[Headline, str], ...]
-    """(answer, the sentence with all figures) pairs."""
     claim: Claim | None
     """None for a claim that only verdicts name."""
     quote: str
@@ -74,8 +72,6 @@ class OfClaim:
     verdicts: Sequence[Verdict]
     """In the report's order."""
     headlines: Sequence[Headline] = ()
-    answers: Sequence[Answer] = ()
-    """In the headlines' order."""
     runs: Mapping[str, RunLine] = field(default_factory=dict)
     """All that are stored here, by id."""
 
@@ -97,7 +93,6 @@ def card(name: str, claim: Claim | None, found: OfClaim, context: Context) -> Ca
         title=claim.title if claim else name,
         chips=() if found.headlines else chips(verdicts),
         headlines=tuple(found.headlines),
-        answers=tuple((line, answer.sentence) for line, answer in zip(found.headlines, found.answers, strict=True)),
         claim=claim,
         quote=f"“{claim.quote.strip('“”')}”" if claim else "",
         groups=tuple(group_part(one, [v for v in verdicts if group(v.source) == one], context) for one in names),

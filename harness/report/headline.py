@@ -33,6 +33,8 @@ class Headline:
     look: Look
     source: str
     sentence: str
+    full: str
+    """The sentence with all figures."""
     figures: str
     """The deciding estimate with its interval, "" where there is none."""
     plot: IntervalPlot | None
@@ -67,9 +69,9 @@ def headline(answer: Answer, claim: Claim, store: VerdictStore) -> Headline:
         and (claim.id, statement.hypothesis, answer.source) in store.verdicts
     ]
     if not told:
-        return Headline(look, answer.source, untested(source.kind, answer.sentence), "", None)
+        return Headline(look, answer.source, untested(source.kind, answer.sentence), answer.sentence, "", None)
     text = micro_sentence(answer.answer, told) if source.kind == MICRO else sentence(source.kind, answer.answer, told)
-    return Headline(look, answer.source, text, figures(told[0][1]), None, told[0][1])
+    return Headline(look, answer.source, text, answer.sentence, figures(told[0][1]), None, told[0][1])
 
 
 def drawn(headline: Headline, scale: Scale) -> Headline:

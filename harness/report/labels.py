@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -127,9 +128,10 @@ def group_order(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+@functools.lru_cache(maxsize=1 << 16)
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Return a sort key under which 2 comes before 10."""
-    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", text)]
+    return tuple((int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", text))
 
 
 def order(verdict: Verdict) -> tuple[object, ...]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 POINTS = 40
 """Of a curve that are drawn."""
+AVERAGED = 100
+"""Runs behind a curve; more would not change what is seen."""
 MOST = len(LINES)
 """Checkpoints that are drawn; more would not be told apart."""
 LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 48, 104, 8, 40, 240
@@ -70,8 +72,9 @@ def mean_curves(runs: Sequence[RunLine]) -> list[tuple[str, list[float]]]:
     """Return (checkpoint, mean loss at POINTS places from the first to the last step) pairs, by name."""
     found: dict[str, list[list[float]]] = {}
     for run in runs:
-        if len(run.losses) > 1 and run.accuracy is not None:
-            found.setdefault(run.checkpoint, []).append(resampled(run.losses))
+        curves = found.setdefault(run.checkpoint, []) if len(run.losses) > 1 and run.accuracy is not None else None
+        if curves is not None and len(curves) < AVERAGED:
+            curves.append(resampled(run.losses))
     return [
         (checkpoint, [sum(column) / len(column) for column in zip(*found[checkpoint], strict=True)])
         for checkpoint in sorted(found, key=natural)

@@ -8,7 +8,23 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const table = () => document.getElementById("results-table");
 
-  const reveal = (id) => {
+  // The claims of a large page are compressed until they are opened.
+  const unpack = async (fold) => {
+    const packed = fold?.querySelector("[data-packed]");
+    if (!packed) return;
+    const bytes = Uint8Array.from(atob(packed.dataset.packed), (letter) => letter.charCodeAt(0));
+    delete packed.dataset.packed;
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const content = document.createElement("template");
+    content.innerHTML = await new Response(stream).text();  // escaped as it was written, as all of the page
+    packed.replaceWith(content.content);
+  };
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details.card") && event.target.open) unpack(event.target);
+  }, true);
+
+  const reveal = async (id) => {
+    if (id.startsWith("claim-")) await unpack(document.getElementById(id));
     const target = document.getElementById(id);
     if (!target) return;
     for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
@@ -20,7 +36,9 @@
   });
   window.addEventListener("hashchange", () => reveal(location.hash.slice(1)));
 
-  const record = (row) => {
+  const record = async (row) => {
+    const claim = row.querySelector(".col-claim")?.textContent;
+    if (claim) await unpack(document.getElementById(`claim-${claim}`));
     const place = row.querySelector("[data-row]")?.dataset.row;
     const original = place && document.getElementById(place);
     if (!original) return null;
@@ -41,12 +59,11 @@
     return opened;
   };
 
-  const fill = (body) => {
+  const fill = async (body) => {
     const place = body.querySelector(".extraHTML");
-    if (place && !place.childElementCount) {
-      const found = record(body);
-      if (found) place.append(found);
-    }
+    if (!place || place.childElementCount) return;
+    const found = await record(body);
+    if (found && !place.childElementCount) place.append(found);
   };
 
   const toggle = (body) => {

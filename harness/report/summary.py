@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.source import MICRO, Source
 from harness.core.verdict import Answer, Verdict
 from harness.report.about import About
 from harness.report.changes import Changes
-from harness.report.headline import Headline, drawn, headlines
+from harness.report.headline import Headline, drawn
 from harness.report.intervals import Scale, scale_of
 from harness.report.labels import (
     ANSWER_LOOKS,
@@ -95,6 +95,7 @@ class Summary:
 
 def summarise(
     store: VerdictStore,
+    said: Mapping[str, Sequence[Headline]],
     kept: Collection[Key],
     problems: Sequence[str],
     about: About | None = None,
@@ -104,27 +105,29 @@ def summarise(
 
     Args:
         store: claims and verdicts.
+        said: what each source says of each claim, by the claim's id.
         kept: keys of the verdicts that earlier sessions reached.
         problems: what went wrong while reporting, one line each.
         about: where the report comes from.
         changes: since the last report; None if there is nothing to compare with.
     """
     verdicts = store.sorted()
-    said = tuple(problems), tuple(store.notes), about
+    first = tuple(problems), tuple(store.notes), about
     if not verdicts:
-        return Summary(*said, (), (), "No verdict has been reached yet.", "", None, None)
+        return Summary(*first, (), (), "No verdict has been reached yet.", "", None, None)
     age = ""
     if kept:
         oldest = min((store.verdicts[key] for key in kept), key=moment).date[:10]
         age = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
-    answers, micro = claim_answers(store)
+    answers, micro = claim_answers(store, said)
     changed = None if changes is None else what_changed(changes)
-    return Summary(*said, answers, micro, "", age, changed, first_look(verdicts))
+    return Summary(*first, answers, micro, "", age, changed, first_look(verdicts))
 
 
-def claim_answers(store: VerdictStore) -> tuple[tuple[ClaimAnswers, ...], tuple[ClaimAnswers, ...]]:
+def claim_answers(
+    store: VerdictStore, found: Mapping[str, Sequence[Headline]]
+) -> tuple[tuple[ClaimAnswers, ...], tuple[ClaimAnswers, ...]]:
     """Return what each source says of each claim, and apart from it what the micro study says."""
-    found = headlines(store)
     parts = []
     for of_micro in (False, True):
         kept = {
