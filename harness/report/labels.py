@@ -78,11 +78,13 @@ def dataset(verdict: Verdict) -> str:
     return ", ".join(titles.get(name, name) for name in verdict.dataset.split(", "))
 
 
+@functools.lru_cache(maxsize=1024)
 def group(source: str) -> str:
     """Return the group of a source of evidence: its kind."""
     return Source.parse(source).kind
 
 
+@functools.lru_cache(maxsize=1024)
 def base(source: str) -> str:
     """Return a source without its backend: "micro@jax" and "micro" are one source, computed twice."""
     return str(Source.parse(source).base)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:)\]]|arXiv:\d{4}\.\d{4,5}(?:v\d+)?")
 LAYOUT = re.compile(r"(?<=[>}])\s*\n\s*")
@@ -24,7 +24,13 @@ def render(template: str, **values: Any) -> Markup:
     Raises:
         jinja2.UndefinedError: the template names a value that is not there.
     """
-    return Markup(writable(environment().get_template(f"{template}.html.j2").render(values)))
+    return Markup(writable(template_of(template).render(values)))
+
+
+@functools.cache
+def template_of(name: str) -> Template:
+    """Return a template by name; a table of tests fills some of them tens of thousands of times."""
+    return environment().get_template(f"{name}.html.j2")
 
 
 @functools.cache

@@ -272,6 +272,8 @@ class ReportPlugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
         """Escape the test's id, which pytest-html does not, and show what it judged."""
+        if report.passed and report.when != "call":
+            return  # pytest-html lists no set-up and no teardown that passed
         result, _, duration, *_ = cells
         verdict = self._verdicts.get(report.nodeid)
         cells[:] = [
