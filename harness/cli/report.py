@@ -23,8 +23,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Rebuild the report of a session that was killed, or of a folder that was moved."""
-    from harness.core.paths import write_atomic
     from harness.core.config import home
+    from harness.core.paths import write_atomic
     from harness.report import export, page
     from harness.report.background import background
     from harness.report.verdict_store import load, locked, save

@@ -107,9 +107,11 @@ def key_of(verdicts: Sequence[Verdict]) -> str:
     if not drawn:
         return ""
     key = "● decided, ○ open; bars: confidence intervals at the level given. Line: no difference"
-    key += ", or the paper's figure where accuracies are compared with it." if any(
-        verdict.published is not None for verdict in drawn
-    ) else "."
+    key += (
+        ", or the paper's figure where accuracies are compared with it."
+        if any(verdict.published is not None for verdict in drawn)
+        else "."
+    )
     if any(verdict.tolerance is not None for verdict in drawn):
         key += " Shaded: the margin within which accuracies count as the same."
     if any(verdict.rows for verdict in drawn):

@@ -139,7 +139,7 @@ def in_words(stated: str) -> str:
         return " and ".join(in_words(part) for part in text.removeprefix("all of: ").split("; "))
     gain = re.fullmatch(r"gain (\S+) to (\S+) > gain (\S+) to (\S+)(.*)", text)
     if gain:
-        return "from {0} to {1} accuracy gains more than from {2} to {3}{4}".format(*gain.groups())
+        return "from {} to {} accuracy gains more than from {} to {}{}".format(*gain.groups())
     steps = re.fullmatch(r"(\S+(?: < \S+)+)(.*)", text)
     if steps:
         return f"accuracy rises from {' to '.join(steps[1].split(' < '))}{steps[2]}"
@@ -178,5 +178,3 @@ def figures(verdict: Verdict) -> str:
         return f"{signed(verdict.estimate)} pp, median of {len(verdict.components)} specifications"
     bounds = interval(verdict.low, verdict.high, signs=True)
     return f"{signed(verdict.estimate)} pp {bounds}" + (f" ({level(verdict.level)})" if bounds else "")
-
-

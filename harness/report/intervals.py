@@ -69,7 +69,7 @@ def scale_of(verdicts: Iterable[Verdict]) -> Scale:
     for verdict in verdicts:
         if not drawable(verdict):
             continue
-        behind = [one.estimate for one in (*verdict.rows, *verdict.components)]
+        behind = [*(row.estimate for row in verdict.rows), *(part.estimate for part in verdict.components)]
         values += [value for value in (verdict.estimate, verdict.low, verdict.high, *behind) if value is not None]
         if verdict.tolerance is not None:
             values += [-verdict.tolerance, verdict.tolerance]
@@ -125,7 +125,7 @@ def together(verdict: Verdict) -> bool:
 
 
 def plot_of_publication(row: Reported, scale: Scale) -> IntervalPlot:
-    """Return the plot of one publication: a square as large as its weight, hollow (no weight) where it is not counted."""
+    """Return the plot of one publication: a square as large as its weight, hollow where it is not counted."""
     return IntervalPlot(
         label=words(row.estimate, row.low, row.high, 0.95),
         slug="publication" if row.weight else "not-counted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def spread(places: Sequence[float], apart: float, top: float) -> list[float]:
     """Return places moved as little as keeps them apart and below the top, in their order."""
     order = sorted(range(len(places)), key=lambda at: places[at])
     moved = list(places)
-    for before, at in zip(order, order[1:], strict=False):
+    for before, at in itertools.pairwise(order):
         moved[at] = max(moved[at], moved[before] + apart)
     limit = top
     for at in reversed(order):

@@ -40,7 +40,8 @@ def measurements(verdicts: Iterable[Verdict]) -> list[Measurement]:
     found: dict[tuple[str, str, str], Measurement] = {}
     titles = dict(paper().titles)
     for verdict in verdicts:
-        if ", " in verdict.dataset or not verdict.dataset or verdict.components and verdict.kind not in ("Increasing",):
+        several = ", " in verdict.dataset or bool(verdict.components and verdict.kind != "Increasing")
+        if several or not verdict.dataset:
             continue
         kind = group(verdict.source)
         place = verdict.task.partition(":")[0] if kind == MICRO and verdict.task else ""
@@ -101,4 +102,3 @@ def pairs(verdicts: Iterable[Verdict]) -> list[Pair]:
         for verdict in verdicts
         if verdict.published is not None and verdict.estimate is not None
     ]
-

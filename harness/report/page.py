@@ -79,7 +79,7 @@ def view(
 
 
 def script() -> Markup:
-    """Return the page's script: it opens what a link leads to, and filters and opens the rows of pytest-html's table."""
+    """Return the page's script: links open what they lead to; pytest-html's rows are filtered and open."""
     return render("script", script=Markup(resource("report.js")))
 
 

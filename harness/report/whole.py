@@ -161,7 +161,7 @@ def size_chart(name: str, title: str, lines: Sequence[Line], colors: Mapping[str
         axes.set_xscale("log")
         used = sorted({size for _, points in shown for size, _ in points})
         axes.set_xlim(used[0] / 1.8, used[-1] * 1.8)
-        axes.set_xticks(used, [short(sets[int(size)]) for size in used])
+        axes.set_xticks(used, [sets[int(size)] for size in used], fontsize=10)
         axes.set_xticks([], minor=True)
         axes.set_xlabel("pre-training set, by its size")
         axes.set_ylabel("accuracy, %")
@@ -169,16 +169,10 @@ def size_chart(name: str, title: str, lines: Sequence[Line], colors: Mapping[str
         low, high = axes.get_ylim()
         height = HEIGHT - TOP - BOTTOM
         ends = spread([height * (points[-1][1].accuracy - low) / (high - low) for _, points in shown], APART, height)
-        for at, ((text, _), end) in enumerate(zip(shown, ends, strict=True)):
-            axes.text(1.03, end / height, writable(text[:16]), transform=axes.transAxes, va="center", color=colors[text],
-                      fontsize=11, parse_math=False)  # fmt: skip
+        for (text, _), end in zip(shown, ends, strict=True):
+            name_line(axes, end / height, text[:16], colors[text])
 
     return chart(name, f"Accuracy on {title} against the size of the pre-training set", HEIGHT, draw)
-
-
-def short(text: str) -> str:
-    """Return the name of a pre-training set, as short as an axis needs it."""
-    return text.replace("ImageNet", "IN")
 
 
 def pair_charts(name: str, compared: Sequence[Pair]) -> tuple[Chart, ...]:
@@ -210,6 +204,12 @@ def pair_charts(name: str, compared: Sequence[Pair]) -> tuple[Chart, ...]:
 def box(right: float = RIGHT) -> tuple[float, float, float, float]:
     """Return where the axes of a chart are, as shares of it; names stand at the right."""
     return LEFT / WIDTH, BOTTOM / HEIGHT, (WIDTH - LEFT - right) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT
+
+
+def name_line(axes: Axes, place: float, text: str, color: str) -> None:
+    """Write a line's name at the right of the axes, at a share of their height."""
+    axes.text(1.03, place, writable(text), transform=axes.transAxes, va="center", color=color, fontsize=11,
+              parse_math=False)  # fmt: skip
 
 
 def frame(axes: Axes) -> None:

@@ -82,7 +82,8 @@ window.addEventListener("load", () => setTimeout(async () => {
   row.querySelector(".col-claim").click();
   await settle();
   const record = row.nextElementSibling;
-  found.record = { shown: Boolean(record.offsetParent), text: record.textContent, plots: record.querySelectorAll("svg.iv").length };
+  const plots = record.querySelectorAll("svg.iv").length;
+  found.record = { shown: Boolean(record.offsetParent), text: record.textContent, plots };
   const button = row.querySelector("button");
   button.focus();
   found.reached = document.activeElement === button && button.tabIndex === 0;
@@ -97,9 +98,11 @@ window.addEventListener("load", () => setTimeout(async () => {
   const named = ["#title", "#claims", "#claim-claim1", "#results-table", "#environment"];
   found.boxes = Object.fromEntries(named.map((name) => [name, box(document.querySelector(name))]));
   found.plots = all("#claims svg.iv").map(box);
-  found.charts = all("#claims .chart svg").map((one) => ({ ...box(one), scale: box(one).width / one.viewBox.baseVal.width }));
+  const scale = (one) => box(one).width / one.viewBox.baseVal.width;
+  found.charts = all("#claims .chart svg").map((one) => ({ ...box(one), scale: scale(one) }));
   found.loads = all("[src], link[href], object[data], use").map(address).filter(Boolean);
-  found.fetched = performance.getEntriesByType("resource").map((one) => one.name).filter((name) => !name.endsWith("axe.js"));
+  const fetched = performance.getEntriesByType("resource").map((one) => one.name);
+  found.fetched = fetched.filter((name) => !name.endsWith("axe.js"));
   found.images = all("img, image").map(address).filter(Boolean);
   found.rows = all("#results-table .collapsible").map((one) => [...one.children].map((cell) => cell.textContent));
   found.environment = all("#environment td").map((one) => one.textContent);
@@ -107,7 +110,8 @@ window.addEventListener("load", () => setTimeout(async () => {
   found.scroll = document.documentElement.scrollWidth;
   found.wide = shown("#claims table").filter((one) => box(one).left + box(one).width > window.innerWidth + 1).length;
   found.title = document.title;
-  found.axe = window.axe ? (await axe.run()).violations.map((one) => [one.impact, one.id, one.nodes.map((n) => n.html)]) : null;
+  const violations = window.axe ? (await axe.run()).violations : [];
+  found.axe = violations.map((one) => [one.impact, one.id, one.nodes.map((node) => node.html)]);
   found.faults = window.faults;
   parent.postMessage(found, "*");
 }, 50));

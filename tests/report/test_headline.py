@@ -65,7 +65,8 @@ def test_the_micro_study_answers_about_its_own_networks_in_its_own_words():
         " b on y."
     )
     assert headline_of("AGREES", "DISAGREES", source="micro").sentence == (
-        "The micro study is mixed: m is more accurate than b on x, but it is not so that m is more accurate than b on y."
+        "The micro study is mixed: m is more accurate than b on x, but it is not so that m is more accurate than b on"
+        " y."
     )
 
 

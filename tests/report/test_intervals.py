@@ -72,12 +72,16 @@ def test_a_publication_is_a_square_as_large_as_its_weight():
 
 def test_the_margin_within_which_accuracies_count_as_the_same_is_shaded():
     svg = drawn(plot(verdict(kind="Close", tolerance=1.0, estimate=0.1, low=-0.1, high=0.3), SCALE))
-    x, width = (float(value) for value in re.search(r'class="margin" x="([\d.]+)%"[^>]*width="([\d.]+)%"', svg).groups())
+    x, width = (
+        float(value) for value in re.search(r'class="margin" x="([\d.]+)%"[^>]*width="([\d.]+)%"', svg).groups()
+    )
     assert (value_at(x), value_at(x + width)) == pytest.approx((-1.0, 1.0), abs=0.01)
 
 
 def test_what_is_open_is_hollow_and_what_is_decided_filled():
-    shapes = {name: plot(verdict(verdict=name), SCALE).shape for name in ("REPRODUCED", "AGREES", "INCONCLUSIVE", "OPEN")}
+    shapes = {
+        name: plot(verdict(verdict=name), SCALE).shape for name in ("REPRODUCED", "AGREES", "INCONCLUSIVE", "OPEN")
+    }
     assert shapes == {"REPRODUCED": "dot", "AGREES": "dot", "INCONCLUSIVE": "hollow", "OPEN": "hollow"}
     part = Component("a > b", 1.0, 0.5, 1.5, None, None)
     assert plot_of_part(part, "open", SCALE).shape == "hollow"

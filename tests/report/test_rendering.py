@@ -94,7 +94,7 @@ def test_a_value_that_is_missing_is_an_error():
 
 
 def test_markup_is_not_escaped_twice():
-    assert render("id_cell", nodeid=Markup("<b>&amp;</b>")) == '<td class=col-testId><b>&amp;</b></td>'
+    assert render("id_cell", nodeid=Markup("<b>&amp;</b>")) == "<td class=col-testId><b>&amp;</b></td>"
     assert render("id_cell", nodeid=NASTY).count("<") == 2
 
 
@@ -107,5 +107,5 @@ def test_a_line_break_of_a_template_leaves_no_trace():
 
 
 def test_a_lone_surrogate_can_still_be_written():
-    assert render("id_cell", nodeid="a\udc80b").encode() == b'<td class=col-testId>a?b</td>'
+    assert render("id_cell", nodeid="a\udc80b").encode() == b"<td class=col-testId>a?b</td>"
     assert writable("a\udc80é") == "a?é"

@@ -14,7 +14,12 @@ NUMBERS = "+1.09 points [+0.61, +1.57] at 98.33 %"
         ({"reason": f"a minus b: {NUMBERS}"}, "the whole interval is above 0"),
         ({"reason": f"mean of 4 differences: {NUMBERS}; mind: x"}, "the whole interval is above 0; mind: x"),
         (
-            {"reason": "a minus b: -1.09 points [-1.57, -0.61] at 95.00 %", "verdict": "REFUTED", "low": -2, "high": -1},
+            {
+                "reason": "a minus b: -1.09 points [-1.57, -0.61] at 95.00 %",
+                "verdict": "REFUTED",
+                "low": -2,
+                "high": -1,
+            },
             "the whole interval is below 0",
         ),
         (
