@@ -77,6 +77,13 @@ def scale_of(verdicts: Iterable[Verdict]) -> Scale:
     return Scale(low, high) if high > low else Scale(low - 1, high + 1)
 
 
+def forest_scale(verdict: Verdict) -> Scale:
+    """Return the scale of a verdict's own forest plot, which holds the intervals of its publications, too."""
+    bounds = [value for row in verdict.rows for value in (row.low, row.high) if value is not None]
+    of_estimates = scale_of([verdict])
+    return Scale(min([of_estimates.low, *bounds]), max([of_estimates.high, *bounds]))
+
+
 def drawable(verdict: Verdict) -> bool:
     """Whether a verdict has a difference in points to draw."""
     return verdict.estimate is not None and verdict.kind != "Ratio"

@@ -243,7 +243,7 @@ def verdict_row(
         recipe=tuple(f"{block.name}{block.distance}" for block in recipe_blocks(verdict.recipes)),
         plot=plot(verdict, scale),
         evidence=evidence(verdict, kept),
-        publications=publications(verdict, scale),
+        publications=publications(verdict),
         parts=parts(verdict, scale),
         made_by=made_by((), verdict.searched),
         goes_on=goes_on,

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from harness.core.hypotheses import VerdictName
 from harness.core.source import MICRO
 from harness.core.verdict import Component, Reported, Verdict
-from harness.report.intervals import IntervalPlot, Scale, plot, plot_of_part, plot_of_publication, together
+from harness.report.intervals import (
+    IntervalPlot,
+    Scale,
+    forest_scale,
+    plot,
+    plot_of_part,
+    plot_of_publication,
+    together,
+)
 from harness.report.labels import LOOKS, Look, group, interval, number, plural, probability, signed
 
 NAMED = 3
@@ -72,20 +80,16 @@ class Parts:
     """Whether they are shown at once: the specifications of a curve are in its figure."""
 
 
-def publications(verdict: Verdict, scale: Scale) -> Publications | None:
-    """Return the publications behind a verdict; None where one or none says it all, which its row names.
-
-    Args:
-        verdict: of published figures.
-        scale: of the plots.
-    """
+def publications(verdict: Verdict) -> Publications | None:
+    """Return the publications behind a verdict; None where one or none says it all, which its row names."""
     if len(verdict.rows) < 2:
         return None
     several = len({row.dataset for row in verdict.rows}) > 1
     names = dict.fromkeys(row.publication for row in verdict.rows)
     said = [weighed(row) for row in verdict.rows] if not verdict.components else list(names)
     shown = ", ".join(said[:NAMED]) + (f" and {len(said) - NAMED} more" if len(said) > NAMED else "")
-    title = f"{plural(len(names), 'publication')}: {shown}"
+    scale = forest_scale(verdict)
+    title = f"{plural(len(names), 'publication')}: {shown}; drawn from {signed(scale.low)} to {signed(scale.high)}"
     rows = tuple(publication_line(row, several, scale) for row in verdict.rows)
     if not together(verdict) or verdict.estimate is None:
         return Publications(title, "", "", None, rows, several)

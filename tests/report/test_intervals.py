@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.core.verdict import Component, Reported
-from harness.report.intervals import MARGIN, Scale, plot, plot_of_part, plot_of_publication, scale_of
+from harness.report.intervals import MARGIN, Scale, forest_scale, plot, plot_of_part, plot_of_publication, scale_of
 from harness.report.rendering import environment
 from tests.report.samples import NASTY, ROWS, everywhere, reported, together, verdict, without_figures
 
@@ -45,6 +45,12 @@ def test_a_scale_holds_zero_estimates_and_intervals_and_the_estimates_behind_the
     ratio = verdict(kind="Ratio", estimate=500.0, low=None, high=None)
     assert scale_of([ratio, without_figures()]) == Scale(-1.0, 1.0)
     assert scale_of([]) == Scale(-1.0, 1.0)
+
+
+def test_a_forest_plot_has_a_scale_of_its_own_that_holds_its_publications():
+    assert forest_scale(together()) == Scale(0.0, 2.4)
+    far = verdict(rows=(reported("a", 1.0, 3.0, 0.5), reported("b", 1.0, 0.5, 0.5)))
+    assert forest_scale(far) == Scale(-2.0, 4.0)
 
 
 def test_several_publications_are_a_diamond_as_wide_as_the_interval():
