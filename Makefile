@@ -10,7 +10,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test coverage check bench calibrate clean
+.PHONY: help setup verify test axe coverage check bench calibrate clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,9 @@ verify: $(READY) ## run the embedded verification: answers and verdicts on the t
 test: $(READY) ## run the project's own tests; the last line is the share of harness/ that they ran, in percent
 	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal --cov --cov-report=
 	@printf 'coverage of harness/, subprocesses left out: '; $(BIN)/coverage report --format=total
+
+axe: ## get axe-core (needs npm), by which the tests check that the page is accessible; without it they skip that
+	npm install --prefix .axe --no-save --no-audit --no-fund --silent axe-core@4
 
 coverage: $(READY) ## list the lines of harness/ that the last `make test` did not run
 	$(BIN)/coverage report --skip-covered --show-missing
@@ -40,7 +43,7 @@ calibrate: $(READY) ## check by simulation what intervals keep to: the table in 
 	$(BIN)/python -m bench.calibrate
 
 clean: ## remove .venv, caches and the generated report (stored runs stay in the home folder)
-	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .axe build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache
 	find reports -mindepth 1 ! -name .gitkeep -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

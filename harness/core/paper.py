@@ -95,6 +95,8 @@ class Paper:
     """(a claim's dataset, how the report writes it) pairs."""
     test_examples: Numbers = ()
     """(a claim's dataset, test examples behind a published accuracy) pairs; 0: no one number."""
+    pretraining_images: Numbers = ()
+    """(name of a pre-training set, images in it) pairs, for the report's figure of size against accuracy."""
     pretraining: tuple[str, ...] = ()
     """Names of the pre-training sets that published figures may name; empty: any."""
     made_with: tuple[str, ...] = ()

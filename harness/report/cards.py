@@ -1,25 +1,29 @@
-"""One card per claim: what the paper says, what can't be verified, the figure, and the verdicts by source."""
+"""One section per claim, folded: what the paper says, what can't be verified, the verdicts by source, and the runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
 from harness.core.claim import Claim
 from harness.core.verdict import Verdict
-from harness.report import forest_plot, specification_plot
-from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, base, group, group_order, plural
+from harness.report import specification_plot
+from harness.report.headline import Headline
+from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, base, group, group_order
+from harness.report.learning_curves import learning_curves
 from harness.report.page_rows import Context, SourceTable, source_table
+from harness.report.run_lines import RunLine
+from harness.report.runs_table import RunsTable, runs_table
+from harness.report.settings import RecipeBlock, recipe_blocks
 from harness.report.verdict_counts import Chip, chips
 
 CURVE_KEY = (
     "Every mark is one way of making the comparison, its choices below it; filled marks are significant by themselves"
     " (bars: 95 % intervals). Dashed: the median effect."
 )
-OPEN_FIGURE = 120
-"""A figure with more estimates starts folded."""
+LEARNING_KEY = "Training loss, the mean over seeds and tasks, against the share of the training steps."
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,6 @@ class Figure:
     title: str
     svg: Markup
     key: str
-    open: bool
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,11 @@ class Group:
 
     title: str
     note: str
+    key: str
+    """What the marks of its plots mean; "" without plots."""
     tables: tuple[SourceTable, ...]
+    recipes: tuple[RecipeBlock, ...] = ()
+    """Each recipe of its runs once, with every setting."""
 
 
 @dataclass(frozen=True)
@@ -48,60 +55,71 @@ class Card:
     id: str
     title: str
     chips: tuple[Chip, ...]
+    """Of a claim without answers."""
+    headlines: tuple[Headline, ...]
     claim: Claim | None
     """None for a claim that only verdicts name."""
     quote: str
-    figures: tuple[Figure, ...]
     groups: tuple[Group, ...]
+    figures: tuple[Figure, ...]
+    runs: RunsTable | None
 
 
-def card(name: str, claim: Claim | None, verdicts: Sequence[Verdict], context: Context) -> Card:
-    """Return the card of one claim.
+@dataclass(frozen=True)
+class OfClaim:
+    """What there is on one claim."""
+
+    verdicts: Sequence[Verdict]
+    """In the report's order."""
+    headlines: Sequence[Headline] = ()
+    runs: Mapping[str, RunLine] = field(default_factory=dict)
+    """All that are stored here, by id."""
+
+
+def card(name: str, claim: Claim | None, found: OfClaim, context: Context) -> Card:
+    """Return the section of one claim.
 
     Args:
         name: the claim's id.
         claim: what the paper says, if a claim file said it.
-        verdicts: those on the claim, in the report's order.
+        found: verdicts, answers and runs.
         context: what the rows of its tables show besides.
     """
+    verdicts = found.verdicts
     names = sorted({*GROUPS, *(group(verdict.source) for verdict in verdicts)}, key=group_order)
+    table = runs_table(name, verdicts, found.runs)
     return Card(
         id=name,
         title=claim.title if claim else name,
-        chips=chips(verdicts),
+        chips=() if found.headlines else chips(verdicts),
+        headlines=tuple(found.headlines),
         claim=claim,
         quote=f"“{claim.quote.strip('“”')}”" if claim else "",
-        figures=(*([forest] if (forest := figure(name, verdicts)) else []), *curves(name, verdicts)),
         groups=tuple(group_part(one, [v for v in verdicts if group(v.source) == one], context) for one in names),
+        figures=(*curves(name, verdicts), *learning(name, verdicts, found.runs)),
+        runs=table,
     )
 
 
-def figure(name: str, verdicts: Sequence[Verdict]) -> Figure | None:
-    """Return the claim's forest plot with its key, None if there is nothing to draw."""
-    drawn = forest_plot.drawable(verdicts)
+def key_of(verdicts: Sequence[Verdict]) -> str:
+    """Return what the marks in a group's plots mean, "" if nothing is drawn."""
+    drawn = [verdict for verdict in verdicts if verdict.estimate is not None]
     if not drawn:
-        return None
-    key = "● reproduced or ○ agrees, ✖ refuted or disagrees, ◇ inconclusive or open. Bars: confidence intervals at the"
-    key += " level given in the table."
-    if any(forest_plot.publications(verdict) for verdict in drawn):
-        key += " ■ publications (95 % intervals), as large as their weight in the estimate below them."
-    if any(verdict.components for verdict in drawn):
-        key += " Of a hypothesis on several parts the one that decides is drawn."
+        return ""
+    key = "● decided, ○ open; bars: confidence intervals at the level given. Line: no difference"
+    key += (
+        ", or the paper's figure where accuracies are compared with it."
+        if any(verdict.published is not None for verdict in drawn)
+        else "."
+    )
     if any(verdict.tolerance is not None for verdict in drawn):
         key += " Shaded: the margin within which accuracies count as the same."
-    missing = [f"{plural(number, noun)} {rest}" for (noun, rest), number in not_drawn(verdicts) if number]
-    if missing:
-        key += f" Not drawn: {', '.join(missing)}."
-    # matplotlib escapes the text of its SVG.
-    svg = Markup(forest_plot.forest(name, drawn))
-    return Figure(f"Figure: {plural(len(drawn), 'estimate')}", svg, key, open=len(drawn) <= OPEN_FIGURE)
-
-
-def not_drawn(verdicts: Sequence[Verdict]) -> tuple[tuple[tuple[str, str], int], ...]:
-    """Return (noun and what is said of it, how many) pairs of what neither the forest plot nor a curve shows."""
-    ratios = sum(verdict.kind == "Ratio" for verdict in verdicts)
-    unknown = sum(verdict.estimate is None for verdict in verdicts if verdict.kind != "Ratio")
-    return (("verdict", "without an estimate"), unknown), (("ratio", "of costs"), ratios)
+    if any(verdict.rows for verdict in drawn):
+        key += " ■ a publication (95 % interval), as large as its weight, the paper in blue; □ not counted."
+        key += " ◆ publications together, as wide as the interval; dotted: where another one would lie (95 %)."
+    if any(verdict.components for verdict in drawn):
+        key += " Of a hypothesis on several parts the row shows the one that decides."
+    return key
 
 
 def curves(name: str, verdicts: Sequence[Verdict]) -> list[Figure]:
@@ -113,9 +131,18 @@ def curves(name: str, verdicts: Sequence[Verdict]) -> list[Figure]:
             continue
         unique = f"{name}-curve-{len(found)}"
         svg = specification_plot.specification_plot(unique, verdict.hypothesis, effects, verdict.estimate / 100)
-        title = f"Figure: {plural(len(effects), 'specification')} ({LOOKS[verdict.verdict].word})"
-        found.append(Figure(title, Markup(svg), CURVE_KEY, open=True))
+        title = f"Specification curve: {verdict.about or verdict.hypothesis} ({LOOKS[verdict.verdict].word})"
+        found.append(Figure(title, Markup(svg), CURVE_KEY))
     return found
+
+
+def learning(name: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunLine]) -> list[Figure]:
+    """Return the learning curves of a claim's runs, nothing where none of them trained."""
+    used = [runs[run] for run in dict.fromkeys(run for verdict in verdicts for run in verdict.runs) if run in runs]
+    svg = learning_curves(f"{name}-learning", used)
+    if not svg:
+        return []
+    return [Figure("Learning curves", Markup(svg), LEARNING_KEY)]
 
 
 def group_part(name: str, verdicts: Sequence[Verdict], context: Context) -> Group:
@@ -124,4 +151,5 @@ def group_part(name: str, verdicts: Sequence[Verdict], context: Context) -> Grou
     for verdict in verdicts:
         parts.setdefault(base(verdict.source), []).append(verdict)
     tables = tuple(source_table(source, parts[source], context) for source in sorted(parts))
-    return Group(GROUPS.get(name, name), GROUP_NOTES.get(name, ""), tables)
+    recipes = recipe_blocks([used for verdict in verdicts for used in verdict.recipes])
+    return Group(GROUPS.get(name, name), GROUP_NOTES.get(name, ""), key_of(verdicts), tables, recipes)

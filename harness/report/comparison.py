@@ -38,6 +38,11 @@ class Change:
     because: str = ""
 
     @property
+    def claim(self) -> str:
+        """The claim's id; "" for what is not of one claim."""
+        return self.subject.partition(",")[0] if self.decisive else ""
+
+    @property
     def decisive(self) -> bool:
         """Whether an answer or a verdict says something else than before."""
         return self.kind in ("answer", "verdict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -80,11 +81,13 @@ def dataset(verdict: Verdict) -> str:
     return ", ".join(titles.get(name, name) for name in verdict.dataset.split(", "))
 
 
+@functools.lru_cache(maxsize=1024)
 def group(source: str) -> str:
     """Return the group of a source of evidence: its kind."""
     return Source.parse(source).kind
 
 
+@functools.lru_cache(maxsize=1024)
 def base(source: str) -> str:
     """Return a source without its backend: "micro@jax" and "micro" are one source, computed twice."""
     return str(Source.parse(source).base)
@@ -130,9 +133,10 @@ def group_order(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+@functools.lru_cache(maxsize=1 << 16)
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Return a sort key under which 2 comes before 10."""
-    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", text)]
+    return tuple((int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", text))
 
 
 def order(verdict: Verdict) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""The claims section of report.html: a summary, then one card per claim."""
+"""The claims section of report.html: the first screen, a folded section per claim, figures for the whole."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from importlib import resources
 from markupsafe import Markup
 
 from harness.core.verdict import Verdict
-from harness.report.cards import Card, card
+from harness.report.background import Background
+from harness.report.cards import Card, OfClaim, card
 from harness.report.export import holm_adjusted
+from harness.report.headline import headlines
 from harness.report.labels import group
 from harness.report.page_rows import Context
 from harness.report.rendering import render
 from harness.report.summary import Summary, summarise
 from harness.report.verdict_store import Key, VerdictStore
+from harness.report.whole import Part, whole
 
 TITLE = "Verification report"
 VIEWPORT = Markup('<meta name="viewport" content="width=device-width, initial-scale=1">')
 """Without it a phone lays the page out for a desk."""
+UNPACKED = 1500
+"""Verdicts; of a page with more, claims are compressed: 10,000 rows are 30 MB, and 2 MB compressed."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +33,32 @@ class Section:
 
     summary: Summary
     cards: tuple[Card, ...]
+    whole: tuple[Part, ...]
+    packed: bool
+    """Whether the claims are compressed until they are opened."""
 
 
-def section(store: VerdictStore, fresh: Collection[Key] | None = None, problems: Sequence[str] = ()) -> Markup:
-    """Return the claims section with its style: the same store gives the same bytes.
+def section(
+    store: VerdictStore,
+    fresh: Collection[Key] | None = None,
+    problems: Sequence[str] = (),
+    background: Background | None = None,
+) -> Markup:
+    """Return the claims section with its style: the same arguments give the same bytes.
 
     Args:
         store: claims and verdicts.
         fresh: keys of the verdicts judged in this session; None if no session is running (a rebuilt page).
         problems: what went wrong while reporting, one line each; shown first.
+        background: what is shown besides.
     """
-    css = resources.files("harness.report").joinpath("report.css").read_text(encoding="utf-8")
-    return render("section", section=view(store, fresh, problems), style=Markup(css))
+    shown = view(store, fresh, problems, background or Background())
+    return render("section", section=shown, style=Markup(resource("report.css")))
 
 
-def view(store: VerdictStore, fresh: Collection[Key] | None, problems: Sequence[str]) -> Section:
+def view(
+    store: VerdictStore, fresh: Collection[Key] | None, problems: Sequence[str], background: Background
+) -> Section:
     """Return what the section shows, in the words and figures that a reader sees."""
     verdicts = store.sorted()
     published: dict[tuple[str, str], list[Verdict]] = {}
@@ -53,10 +69,25 @@ def view(store: VerdictStore, fresh: Collection[Key] | None, problems: Sequence[
             published.setdefault((verdict.claim, verdict.hypothesis), []).append(verdict)
     kept = frozenset() if fresh is None else frozenset(store.verdicts) - frozenset(fresh)
     context = Context(holm_adjusted(verdicts), published, kept)
-    cards = tuple(card(name, store.claims.get(name), by_claim.get(name, []), context) for name in store.claim_ids())
-    return Section(summarise(store, kept, problems), cards)
+    said = headlines(store)
+    cards = []
+    for name in store.claim_ids():
+        found = OfClaim(by_claim.get(name, []), said.get(name, []), background.runs)
+        cards.append(card(name, store.claims.get(name), found, context))
+    summary = summarise(store, said, kept, problems, background)
+    return Section(summary, tuple(cards), whole(verdicts), packed=len(verdicts) > UNPACKED)
+
+
+def script() -> Markup:
+    """Return the page's script: links open what they lead to; pytest-html's rows are filtered and open."""
+    return render("script", script=Markup(resource("report.js")))
 
 
 def document(content: Markup) -> str:
     """Return a whole page that holds only the claims section, for a report rebuilt without a test session."""
-    return render("document", title=TITLE, viewport=VIEWPORT, content=content)
+    return render("document", title=TITLE, viewport=VIEWPORT, content=content, script=script())
+
+
+def resource(name: str) -> str:
+    """Return the text of a file beside the templates, which is part of this package and needs no escaping."""
+    return resources.files("harness.report").joinpath(name).read_text(encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.source import Source
 from harness.core.verdict import Side, Verdict
+from harness.report.intervals import IntervalPlot, Scale, drawable, plot, scale_of
 from harness.report.labels import (
     BACKENDS,
     LOOKS,
@@ -26,12 +28,11 @@ from harness.report.labels import (
     stated,
 )
 from harness.report.row_details import Parts, Publications, how_sure, parts, publications
-from harness.report.settings import MadeBy, made_by
+from harness.report.settings import MadeBy, made_by, recipe_blocks
 from harness.report.verdict_counts import BackendChips, chips_by_backend
 from harness.report.verdict_store import Key
+from harness.report.why import why
 
-LONG = 12
-"""A source with more rows than this starts folded."""
 MANY_SIDES = 4
 """More accuracies than these start folded."""
 
@@ -94,6 +95,8 @@ class Evidence:
 class Row:
     """One verdict as a row shows it; "" and () where there is nothing to show."""
 
+    id: str
+    """Of its place on the page."""
     look: Look
     by: str
     """What computed it, where several did."""
@@ -112,7 +115,7 @@ class Row:
     """What stood for the paper's dataset."""
     sides: tuple[SideLine, ...]
     sides_of: str
-    """The publication whose accuracies are shown, where a verdict rests on several."""
+    """The publication whose accuracies are shown."""
     folded: bool
     """Whether there are so many sides that they start folded."""
     paper: str
@@ -121,7 +124,11 @@ class Row:
     published: tuple[PublishedLine, ...]
     p: str
     holm: str
-    reason: str
+    why: str
+    """What the columns don't say."""
+    recipe: tuple[str, ...]
+    """The recipes of its runs, and how far each is from the paper's."""
+    plot: IntervalPlot | None
     evidence: Evidence
     publications: Publications | None
     parts: Parts | None
@@ -143,6 +150,7 @@ COLUMNS = (
     Column("Verdict", "verdict"),
     Column("Hypothesis", "hypothesis"),
     Column("Accuracy, %", "accuracy"),
+    Column("Interval", "plot"),
     Column("Difference, pp", "difference"),
     Column("Published", "published"),
     Column("p", "p"),
@@ -160,7 +168,8 @@ class SourceTable:
     chips: tuple[BackendChips, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    open: bool
+    axis: str
+    """From where to where its plots reach; "" without any."""
 
 
 def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> SourceTable:
@@ -173,21 +182,22 @@ def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> 
     """
     by = backends(verdicts)
     several = len(by) > 1
+    scale = scale_of(verdicts)
     rows = []
     for verdict, following in itertools.zip_longest(verdicts, verdicts[1:]):
         goes_on = following is not None and following.hypothesis == verdict.hypothesis
         name = (backend(verdict) or "torch") if several else ""
-        rows.append(verdict_row(verdict, context, by=name, goes_on=goes_on))
+        rows.append(verdict_row(verdict, context, by=name, goes_on=goes_on, scale=scale))
     named = source if several or by == [""] else f"{source}, {by[0]}"
-    return SourceTable(
-        source, named, chips_by_backend(verdicts), filled_columns(rows), tuple(rows), open=len(verdicts) <= LONG
-    )
+    axis = f"{signed(scale.low)} to {signed(scale.high)}" if any(map(drawable, verdicts)) else ""
+    return SourceTable(source, named, chips_by_backend(verdicts), filled_columns(rows), tuple(rows), axis)
 
 
 def filled_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     """Return the columns in which at least one row has something to show."""
     filled = {
         "accuracy": any(row.sides for row in rows),
+        "plot": any(row.plot for row in rows),
         "difference": any(row.difference for row in rows),
         "published": any(row.published for row in rows),
         "p": any(row.p for row in rows),
@@ -195,7 +205,9 @@ def filled_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS if filled.get(column.name, True))
 
 
-def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bool = False) -> Row:
+def verdict_row(
+    verdict: Verdict, context: Context, *, by: str = "", goes_on: bool = False, scale: Scale | None = None
+) -> Row:
     """Return one verdict as a table row.
 
     Args:
@@ -203,10 +215,13 @@ def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bo
         context: what it shows besides.
         by: what computed it, where several did.
         goes_on: the next row is about the same hypothesis, by another backend.
+        scale: of the plots of its table; None: its own.
     """
+    scale = scale or scale_of([verdict])
     kept = verdict.key in context.kept
     adjusted = None if verdict.p is None else context.adjusted.get(verdict.key)
     return Row(
+        id=row_id(verdict.key),
         look=LOOKS[verdict.verdict],
         by=BACKENDS.get(by, by),
         recorded=recorded(verdict),
@@ -217,20 +232,27 @@ def verdict_row(verdict: Verdict, context: Context, *, by: str = "", goes_on: bo
         about=verdict.about,
         task=task_note(verdict),
         sides=tuple(side_line(side, group(verdict.source)) for side in verdict.sides),
-        sides_of=verdict.rows[0].publication if len({row.publication for row in verdict.rows}) > 1 else "",
+        sides_of=verdict.rows[0].publication if verdict.rows else "",
         folded=len(verdict.sides) > MANY_SIDES,
         paper="" if verdict.published is None else number(verdict.published),
         difference=difference(verdict),
         published=published_lines(verdict, context),
         p=probability(verdict.p),
         holm="" if adjusted is None else f"Holm {probability(adjusted)}",
-        reason=verdict.reason,
+        why=why(verdict),
+        recipe=tuple(f"{block.name}{block.distance}" for block in recipe_blocks(verdict.recipes)),
+        plot=plot(verdict, scale),
         evidence=evidence(verdict, kept),
         publications=publications(verdict),
-        parts=parts(verdict),
-        made_by=made_by(verdict.recipes, verdict.searched),
+        parts=parts(verdict, scale),
+        made_by=made_by((), verdict.searched),
         goes_on=goes_on,
     )
+
+
+def row_id(key: Key) -> str:
+    """Return the id of a verdict's row on the page, which does not depend on the other verdicts."""
+    return "v" + hashlib.sha256("\n".join(key).encode("utf-8", "replace")).hexdigest()[:10]
 
 
 def recorded(verdict: Verdict) -> str:

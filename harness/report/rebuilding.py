@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.core.paths import write_atomic
 from harness.report import page
+from harness.report.background import background
 from harness.report.bundle import read_note
 from harness.report.records import Records, merged, origins, read_folder
 from harness.report.run_records import gathered
@@ -44,5 +45,6 @@ def rebuild(folder: Path, others: Sequence[Records] = (), store: Store | None = 
             if session not in own.sessions:
                 history.append(session)
         history.close()
-    write_atomic(folder / PAGE, page.document(page.section(records.store)).encode())
+    shown = page.section(records.store, background=background(records.store, folder, store))
+    write_atomic(folder / PAGE, page.document(shown).encode())
     return records

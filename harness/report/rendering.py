@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import gzip
 import re
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:)\]]|arXiv:\d{4}\.\d{4,5}(?:v\d+)?")
 LAYOUT = re.compile(r"(?<=[>}])\s*\n\s*")
@@ -22,7 +24,13 @@ def render(template: str, **values: Any) -> Markup:
     Raises:
         jinja2.UndefinedError: the template names a value that is not there.
     """
-    return Markup(writable(environment().get_template(f"{template}.html.j2").render(values)))
+    return Markup(writable(template_of(template).render(values)))
+
+
+@functools.cache
+def template_of(name: str) -> Template:
+    """Return a template by name; a table of tests fills some of them tens of thousands of times."""
+    return environment().get_template(f"{name}.html.j2")
 
 
 @functools.cache
@@ -44,6 +52,7 @@ def environment() -> Environment:
         extensions=[Compact],
     )
     made.filters["linked"] = linked
+    made.filters["packed"] = packed
     return made
 
 
@@ -58,6 +67,11 @@ def linked(text: str) -> Markup:
         parts += Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(target, found)
         end = match.end()
     return parts + text[end:]
+
+
+def packed(markup: Markup) -> str:
+    """Return markup compressed (gzip, base64), for the page's script to unpack; the same markup gives the same text."""
+    return base64.b64encode(gzip.compress(writable(markup).encode(), mtime=0)).decode()
 
 
 def writable(text: str) -> str:

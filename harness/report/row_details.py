@@ -1,4 +1,4 @@
-"""What a row of a claim's table holds folded: publications and parts behind a verdict, and how sure it is."""
+"""What stands below a row of a claim's table: publications and parts behind a verdict, and how sure it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from harness.core.hypotheses import VerdictName
 from harness.core.source import MICRO
 from harness.core.verdict import Component, Reported, Verdict
+from harness.report.intervals import (
+    IntervalPlot,
+    Scale,
+    forest_scale,
+    plot,
+    plot_of_part,
+    plot_of_publication,
+    together,
+)
 from harness.report.labels import LOOKS, Look, group, interval, number, plural, probability, signed
 
 NAMED = 3
@@ -25,13 +34,22 @@ class PublicationLine:
     """The accuracies of the sides, percent."""
     difference: str
     weight: str
+    plot: IntervalPlot
+    of_paper: bool
+    """Whether it is the paper itself."""
 
 
 @dataclass(frozen=True)
 class Publications:
-    """The publications behind a verdict."""
+    """The publications behind a verdict: the lines of a forest plot above the synthesis."""
 
     title: str
+    together: str
+    """What the publications come to together, "" where there is one, or where each is on a part of its own."""
+    prediction: str
+    """Where another publication would lie, "" where that is not known."""
+    plot: IntervalPlot | None
+    """Of the synthesis."""
     rows: tuple[PublicationLine, ...]
     several: bool
     """Whether they are on several datasets."""
@@ -45,6 +63,7 @@ class PartLine:
     hypothesis: str
     difference: str
     p: str
+    plot: IntervalPlot | None
 
 
 @dataclass(frozen=True)
@@ -57,18 +76,26 @@ class Parts:
     rows: tuple[PartLine, ...]
     tested: bool
     """Whether there are p-values."""
+    open: bool
+    """Whether they are shown at once: the specifications of a curve are in its figure."""
 
 
 def publications(verdict: Verdict) -> Publications | None:
-    """Return the publications behind a verdict, None where there is none."""
-    if not verdict.rows:
+    """Return the publications behind a verdict; None where one or none says it all, which its row names."""
+    if len(verdict.rows) < 2:
         return None
     several = len({row.dataset for row in verdict.rows}) > 1
     names = dict.fromkeys(row.publication for row in verdict.rows)
     said = [weighed(row) for row in verdict.rows] if not verdict.components else list(names)
     shown = ", ".join(said[:NAMED]) + (f" and {len(said) - NAMED} more" if len(said) > NAMED else "")
-    title = f"{plural(len(names), 'publication')}: {shown}"
-    return Publications(title, tuple(publication_line(row, several) for row in verdict.rows), several)
+    scale = forest_scale(verdict)
+    title = f"{plural(len(names), 'publication')}: {shown}; drawn from {signed(scale.low)} to {signed(scale.high)}"
+    rows = tuple(publication_line(row, several, scale) for row in verdict.rows)
+    if not together(verdict) or verdict.estimate is None:
+        return Publications(title, "", "", None, rows, several)
+    combined = f"{signed(verdict.estimate)} {interval(verdict.low, verdict.high, signs=True)}".rstrip()
+    prediction = "" if verdict.prediction is None else interval(*verdict.prediction, signs=True)
+    return Publications(title, combined, prediction, plot(verdict, scale), rows, several)
 
 
 def weighed(row: Reported) -> str:
@@ -81,28 +108,32 @@ def weight(row: Reported) -> str:
     return f"{100 * row.weight:.0f} %" if row.weight else "not counted"
 
 
-def publication_line(row: Reported, several: bool) -> PublicationLine:
+def publication_line(row: Reported, several: bool, scale: Scale) -> PublicationLine:
     """Return one publication as a line."""
     difference = f"{signed(row.estimate)} {interval(row.low, row.high, signs=True)}".rstrip()
     figures = ", ".join(number(value) for value in row.accuracies)
     dataset = row.dataset if several else ""
-    return PublicationLine(row.publication, row.origin, dataset, figures, difference, weight(row))
+    drawn = plot_of_publication(row, scale)
+    return PublicationLine(
+        row.publication, row.origin, dataset, figures, difference, weight(row), drawn, row.origin == "paper"
+    )
 
 
-def parts(verdict: Verdict) -> Parts | None:
+def parts(verdict: Verdict, scale: Scale) -> Parts | None:
     """Return the parts of a compound hypothesis, or the specifications of an ordering; None of any other verdict."""
     if not verdict.components:
         return None
-    rows = tuple(part_line(part, group(verdict.source) == MICRO) for part in verdict.components)
+    rows = tuple(part_line(part, group(verdict.source) == MICRO, scale) for part in verdict.components)
     noun = "specification" if verdict.kind == "Robust" else "part"
     holding = sum(part.holds is True for part in verdict.components)
     failing = sum(part.holds is False for part in verdict.components)
     open_ones = len(rows) - holding - failing
     title = f"{plural(len(rows), noun)}: {holding} for it, {failing} against it, {open_ones} open"
-    return Parts(title, noun.capitalize(), rows, any(part.p is not None for part in verdict.components))
+    tested = any(part.p is not None for part in verdict.components)
+    return Parts(title, noun.capitalize(), rows, tested, open=verdict.kind != "Robust")
 
 
-def part_line(part: Component, micro: bool) -> PartLine:
+def part_line(part: Component, micro: bool, scale: Scale) -> PartLine:
     """Return one part as a line."""
     names: tuple[VerdictName, VerdictName, VerdictName]
     names = ("AGREES", "DISAGREES", "OPEN") if micro else ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
@@ -113,6 +144,7 @@ def part_line(part: Component, micro: bool) -> PartLine:
         part.hypothesis,
         f"{difference} {interval(part.low, part.high, signs=True)}".strip() or "no estimate",
         probability(part.p),
+        plot_of_part(part, LOOKS[name].slug, scale),
     )
 
 

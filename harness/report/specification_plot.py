@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.core.hypotheses import VerdictName
 from harness.core.verdict import Component
-from harness.report.forest_plot import STYLE, inline
+from harness.report.drawing import GRID, INK, SOFT, WIDTH, chart
 from harness.report.labels import LOOKS
 from harness.report.rendering import writable
 from harness.stats.specification_curve import SpecificationEffect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-# One unit of the drawing is one CSS pixel at full width.
-WIDTH, LABELS, MARGIN = 1080, 230, 24
-TITLE, CURVE, LINE, AXIS = 34, 260, 17, 18
-INK, SOFT = "#24292f", "#57606a"
+LABELS, MARGIN = 150, 8
+TOP, CURVE, LINE, AXIS = 8, 190, 17, 14
+"""CSS pixels."""
 
 
 def specification_plot(name: str, title: str, effects: Sequence[SpecificationEffect], median: float) -> str:
@@ -37,30 +35,20 @@ def specification_plot(name: str, title: str, effects: Sequence[SpecificationEff
         effects: of every specification, smallest first; fractions.
         median: effect, a fraction.
     """
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
     rows = choice_rows(effects)
-    height = TITLE + CURVE + AXIS + LINE * len(rows) + MARGIN
+    height = TOP + CURVE + AXIS + LINE * len(rows) + MARGIN
     across = (LABELS / WIDTH, (WIDTH - LABELS - MARGIN) / WIDTH)
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph \d+")  # the browser's fonts draw the text
-        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
-        FigureCanvasSVG(figure)
-        bottom = 1 - (TITLE + CURVE) / height
+
+    def draw(figure: Figure) -> None:
+        bottom = 1 - (TOP + CURVE) / height
         draw_curve(figure.add_axes((across[0], bottom, across[1], CURVE / height)), effects, median)
         if rows:
             box = (across[0], MARGIN / height, across[1], LINE * len(rows) / height)
             draw_choices(figure.add_axes(box), rows, len(effects))
-        figure.text(0, 1 - 0.5 * TITLE / height, writable(title), va="center", weight="bold", size=14, color=INK,
-                    parse_math=False)  # fmt: skip
-        output = io.StringIO()
-        nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(output, format="svg", metadata=nothing, transparent=True)
+
     count = len(effects)
     label = f"Specification curve of {count} specification{'s' * (count > 1)}: {title}"
-    return inline(output.getvalue(), name, label)
+    return chart(name, label, height, draw)
 
 
 def effects_of(components: Sequence[Component]) -> tuple[SpecificationEffect, ...]:
@@ -132,17 +120,17 @@ def draw_curve(axes: Axes, effects: Sequence[SpecificationEffect], median: float
     bare(axes, len(effects))
     axes.axhline(0, color=INK, linewidth=1.2, zorder=1)
     axes.axhline(100 * median, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1, gid="median")
-    size = min(7.0, max(2.0, 600 / len(effects)))
+    size = min(7.0, max(2.0, 200 / len(effects)))
     for place, each in enumerate(effects):
         look = LOOKS[look_of(each)]
         if not math.isnan(each.low):
             axes.plot([place, place], [100 * each.low, 100 * each.high], color=look.color, linewidth=min(2.0, size / 3),
                       zorder=2, gid=f"interval-{place}")  # fmt: skip
         axes.plot([place], [100 * each.value], marker=look.marker, markersize=size, color=look.color, linestyle="none",
-                  markerfacecolor="white" if look.hollow else look.color, markeredgecolor=look.color, zorder=3,
+                  markerfacecolor="#ffffff" if look.hollow else look.color, markeredgecolor=look.color, zorder=3,
                   gid=f"estimate-{place}")  # fmt: skip
     axes.set_ylabel("percentage points", color=INK)
-    axes.grid(axis="y", color="#d8dee4", linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
 
 
 def draw_choices(axes: Axes, rows: Sequence[tuple[str, str, list[int]]], specifications: int) -> None:
@@ -155,12 +143,12 @@ def draw_choices(axes: Axes, rows: Sequence[tuple[str, str, list[int]]], specifi
     last = ""
     for y, (factor, level, places) in enumerate(rows):
         if factor != last:
-            axes.axhline(y - 0.5, color="#d8dee4", linewidth=0.8)
+            axes.axhline(y - 0.5, color=GRID, linewidth=0.8)
             axes.text(left, y, factor, transform=axes.get_yaxis_transform(), va="center", weight="bold", color=INK)
         last = factor
         axes.text(-0.02, y, writable(level), transform=axes.get_yaxis_transform(), va="center", ha="right", color=INK,
                   parse_math=False)  # fmt: skip
-        size = min(5.0, max(1.5, 500 / specifications))
+        size = min(5.0, max(1.5, 170 / specifications))
         axes.plot(places, [y] * len(places), marker="o", linestyle="none", markersize=size, color=SOFT,
                   gid=f"choice-{factor}-{level}".replace(" ", "-"))  # fmt: skip
 

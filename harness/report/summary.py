@@ -1,47 +1,32 @@
-"""The beginning of the claims section: the counts, the matrix of claims by sources, what to look at first."""
+"""The first screen: what each source says of each claim, what changed, and where the report comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from harness.core.source import MICRO, Source
 from harness.core.verdict import Verdict
+from harness.report.about import About
+from harness.report.background import Background
+from harness.report.comparison import Change
+from harness.report.headline import Headline, drawn
+from harness.report.intervals import Scale, scale_of
 from harness.report.labels import (
-    ANSWER_LOOKS,
-    GROUPS,
     LOOKS,
     Look,
-    count,
     group,
-    group_order,
     plural,
     source_name,
     stated,
     surprising,
 )
-from harness.report.verdict_counts import BackendChips, chips_by_backend
 from harness.report.verdict_store import Key, VerdictStore, moment
 
-FIRST_LOOK = 8
+FIRST_LOOK = 3
 """Verdicts listed in the summary's first look; more are counted."""
-
-
-@dataclass(frozen=True)
-class MatrixRow:
-    """One claim in the matrix."""
-
-    claim: str
-    title: str
-    cells: tuple[tuple[BackendChips, ...], ...]
-    """Of each group of sources; () where nothing was judged."""
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Claims (rows) by groups of sources (columns)."""
-
-    groups: tuple[str, ...]
-    rows: tuple[MatrixRow, ...]
+CHANGED = 4
+"""Changes listed one by one; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +49,30 @@ class FirstLook:
 
 
 @dataclass(frozen=True)
-class AnswerLine:
-    """What one source says of a claim."""
-
-    look: Look
-    source: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class ClaimAnswers:
-    """What each source says of one claim."""
+    """What sources say of one claim."""
 
     claim: str
     title: str
-    lines: tuple[AnswerLine, ...]
+    lines: tuple[Headline, ...]
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """One thing that changed since another report."""
+
+    claim: str
+    """Its id; "": of no one claim."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What changed since the last report."""
+
+    lead: str
+    listed: tuple[ChangeLine, ...] = ()
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,65 +81,101 @@ class Summary:
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    about: About | None
     answers: tuple[ClaimAnswers, ...]
+    """By published figures and by released checkpoints."""
+    micro: tuple[ClaimAnswers, ...]
+    """By the micro study, which speaks of its own networks."""
     lead: str
+    """Where there is no verdict at all."""
     age: str
     """Of verdicts that earlier sessions reached."""
-    matrix: Matrix | None
+    changed: Changed | None
     first_look: FirstLook | None
 
 
-def summarise(store: VerdictStore, kept: Collection[Key], problems: Sequence[str]) -> Summary:
+def summarise(
+    store: VerdictStore,
+    said: Mapping[str, Sequence[Headline]],
+    kept: Collection[Key],
+    problems: Sequence[str],
+    background: Background | None = None,
+) -> Summary:
     """Return the summary of a store of verdicts.
 
     Args:
         store: claims and verdicts.
+        said: what each source says of each claim, by the claim's id.
         kept: keys of the verdicts that earlier sessions reached.
         problems: what went wrong while reporting, one line each.
+        background: where the report comes from, and what changed; None: that is not known.
     """
     verdicts = store.sorted()
-    said = tuple(problems), tuple(store.notes)
+    background = background or Background()
+    first = tuple(problems), tuple(store.notes), background.about
     if not verdicts:
-        return Summary(*said, (), "No verdict has been reached yet.", "", None, None)
+        return Summary(*first, (), (), "No verdict has been reached yet.", "", None, None)
     age = ""
     if kept:
         oldest = min((store.verdicts[key] for key in kept), key=moment).date[:10]
         age = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
-    return Summary(
-        *said, claim_answers(store), lead(store, verdicts), age, matrix(store, verdicts), first_look(verdicts)
-    )
+    answers, micro = claim_answers(store, said)
+    changed = None if background.changed is None else what_changed(background.changed, background.since)
+    return Summary(*first, answers, micro, "", age, changed, first_look(verdicts))
 
 
-def claim_answers(store: VerdictStore) -> tuple[ClaimAnswers, ...]:
-    """Return what each source says of each claim, claim by claim."""
-    found: dict[str, list[AnswerLine]] = {}
-    for each in store.answers():
-        found.setdefault(each.claim, []).append(AnswerLine(ANSWER_LOOKS[each.answer], each.source, each.sentence))
-    return tuple(ClaimAnswers(name, store.claims[name].title, tuple(lines)) for name, lines in found.items())
+def claim_answers(
+    store: VerdictStore, found: Mapping[str, Sequence[Headline]]
+) -> tuple[tuple[ClaimAnswers, ...], tuple[ClaimAnswers, ...]]:
+    """Return what each source says of each claim, and apart from it what the micro study says."""
+    parts = []
+    for of_micro in (False, True):
+        kept = {
+            name: [line for line in lines if (Source.parse(line.source).kind == MICRO) == of_micro]
+            for name, lines in found.items()
+        }
+        scale = scale_of_headlines([line for lines in kept.values() for line in lines])
+        parts.append(
+            tuple(
+                ClaimAnswers(name, store.claims[name].title, tuple(drawn(line, scale) for line in lines))
+                for name, lines in kept.items()
+                if lines
+            )
+        )
+    return parts[0], parts[1]
 
 
-def lead(store: VerdictStore, verdicts: Sequence[Verdict]) -> str:
-    """Return how many verdicts there are on how many claims, and how they came out."""
-    counts = count(verdicts)
-    parts = ", ".join(f"{counts[name]} {look.word}" for name, look in LOOKS.items() if counts[name])
-    claims = plural(len(store.claim_ids()), "claim")
-    sources = plural(len({verdict.source for verdict in verdicts}), "source")
-    return f"{claims}, judged by {sources} of evidence: {plural(len(verdicts), 'verdict')}, of which {parts}."
+def scale_of_headlines(lines: Sequence[Headline]) -> Scale:
+    """Return the scale that the plots of a list share: of the deciding estimates, without what is behind them."""
+    deciding = [line.verdict for line in lines if line.verdict is not None]
+    # A curve's median over all specifications would make every other interval a dot.
+    return scale_of(replace(verdict, rows=(), components=()) for verdict in deciding if verdict.kind != "Robust")
 
 
-def matrix(store: VerdictStore, verdicts: Sequence[Verdict]) -> Matrix:
-    """Return the counts of every claim by group of sources."""
-    groups = sorted({*GROUPS, *(group(verdict.source) for verdict in verdicts)}, key=group_order)
-    parts: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        parts.setdefault((verdict.claim, group(verdict.source)), []).append(verdict)
-    rows = []
-    for name in store.claim_ids():
-        claim = store.claims.get(name)
-        found = (parts.get((name, one), []) for one in groups)
-        cells = tuple(chips_by_backend(part) if part else () for part in found)
-        rows.append(MatrixRow(name, claim.title if claim else name, cells))
-    return Matrix(tuple(GROUPS.get(one, one) for one in groups), tuple(rows))
+def what_changed(changed: Sequence[Change], since: str) -> Changed:
+    """Return what changed since another report: answers and verdicts first, one by one as long as they are few.
+
+    Args:
+        changed: in their order.
+        since: which report that is; "": there is none.
+    """
+    if not since:
+        return Changed("This is the first report in this folder.")
+    if not changed:
+        return Changed(f"Nothing changed since {since}.")
+    told = [each for each in changed if each.kind != "coverage"]
+    listed = tuple(ChangeLine(each.claim, moved(each)) for each in told[:CHANGED])
+    rest = [f"{plural(len(told) - CHANGED, 'more change')}"] if len(told) > CHANGED else []
+    rest += [moved(each) for each in changed if each.kind == "coverage"]
+    decisive = any(each.decisive for each in changed)
+    lead = f"Changed since {since}:" if decisive else f"No answer and no verdict changed since {since}:"
+    return Changed(lead, listed, "; ".join(rest[:CHANGED]))
+
+
+def moved(change: Change) -> str:
+    """Return a change in words."""
+    kind = {"answer": "the answer ", "verdict": "", "coverage": ""}.get(change.kind, f"{change.kind} ")
+    return f"{change.subject}: {kind}was {change.before}, is {change.after}"
 
 
 def first_look(verdicts: Sequence[Verdict]) -> FirstLook | None:

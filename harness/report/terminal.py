@@ -77,8 +77,9 @@ def changed(changes: Sequence[Change], baseline: str | None) -> list[str]:
 def table(store: VerdictStore, fresh: Collection[Key]) -> list[str]:
     """Return the lines of the table: claim, source of evidence, verdicts by name, and how old they are."""
     rows = [("claim", "source", *(look.word for look in LOOKS.values()), "judged")]
+    verdicts = store.sorted()
     for claim in store.claim_ids():
-        of_claim = [verdict for verdict in store.sorted() if verdict.claim == claim]
+        of_claim = [verdict for verdict in verdicts if verdict.claim == claim]
         for source in sorted(
             {row_of(verdict) for verdict in of_claim}, key=lambda name: (group_order(group(name)), name)
         ):

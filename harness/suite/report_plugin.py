@@ -9,20 +9,25 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.core.verdict import Verdict
 from harness.report import page, terminal
+from harness.report.about import Took
+from harness.report.background import LAST, background
 from harness.report.bundle import read_note
 from harness.report.comparison import Change, compare
 from harness.report.judged import judged_in
 from harness.report.labels import LOOKS
+from harness.report.page_rows import row_id
 from harness.report.records import Records, origins, read_folder, read_records
 from harness.report.rendering import render
 from harness.report.run_records import gathered
@@ -34,6 +39,15 @@ from harness.runs.store import Store
 from harness.suite.whole_page import whole_page
 
 PAGE = "report.html"
+COLUMNS = (
+    ("result", "Result"),
+    ("claim", "Claim"),
+    ("source", "Source"),
+    ("verdict", "Verdict"),
+    ("testId", "Test"),
+    ("duration", "Duration"),
+)
+"""Of pytest-html's table: (its name of what a column sorts by, the head)."""
 
 
 def require_writable(folder: Path) -> Records:
@@ -111,9 +125,10 @@ class ReportPlugin:
         baseline: Path | None = None,
     ):
         self.before = require_writable(folder)
+        """What the folder held before this session."""
         self.baseline = None if baseline is None else read_records(baseline)
         self.home = home
-        self.started = time.monotonic()
+        self.start, self._started = datetime.now(UTC), time.monotonic()
         self.changes: tuple[Change, ...] = ()
         """What changed against the baseline, or without one against the report before the session."""
         self.config = config
@@ -173,7 +188,7 @@ class ReportPlugin:
             with whole_page(self.config):
                 yield
             if not self.config.pluginmanager.has_plugin("html"):
-                write_atomic(self.page, page.document(page.section(self.store, self.fresh, self.problems)).encode())
+                write_atomic(self.page, page.document(self._section()).encode())
         except ClaimsError as error:
             self.written = False
             self._problem(str(error))
@@ -244,11 +259,14 @@ class ReportPlugin:
             self._problem(line)
         return merged
 
+    @property
+    def _first(self) -> bool:
+        """Whether there is nothing to compare with: no baseline was named, and there was no report before."""
+        return self.baseline is None and not self.before.store.verdicts
+
     def _compared(self, merged: Records) -> tuple[Change, ...]:
         """Return what changed; nothing where there was no report before and no baseline was named."""
-        if self.baseline is None and not self.before.store.verdicts:
-            return ()
-        return compare(self.baseline or self.before, merged)
+        return () if self._first else compare(self.baseline or self.before, merged)
 
     def _append_session(self, baseline: str, changed: Sequence[str]) -> None:
         """Append a line on this session to the history."""
@@ -257,7 +275,7 @@ class ReportPlugin:
             self.store.verdicts.values(),
             self.store.answers(),
             judged=len(self._verdicts),
-            seconds=time.monotonic() - self.started,
+            seconds=time.monotonic() - self._started,
             command=shlex.join(["pytest", *self.config.invocation_params.args]),
             changed=changed,
             baseline=baseline,
@@ -306,26 +324,53 @@ class ReportPlugin:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
-        """Name the page."""
+        """Name the page, and fold what is no fault."""
         report.title = page.TITLE
+        report.set_data("renderCollapsed", ["passed", "skipped", "xfailed", "xpassed", "rerun"])
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Put the claims section on the page; its style sheet moves it to the top."""
+    def pytest_html_results_summary(self, prefix: list[str], summary: list[str], postfix: list[str]) -> None:
+        """Put the claims section on the page; its style sheet moves it to the top. Filters stand before the table."""
+        summary.append(render("filters"))
+        postfix.append(page.script())
         prefix.append(page.VIEWPORT)
-        prefix.append(page.section(self.store, self.fresh, self.problems))
+        prefix.append(self._section())
+
+    def _section(self) -> Markup:
+        found = background(
+            self.store,
+            self.folder,
+            None if self.home is None else Store(self.home),
+            took=Took(self.start, time.monotonic() - self._started),
+            changed=self.changes,
+            since="" if self._first else str(self.baseline.place) if self.baseline else LAST,
+        )
+        return page.section(self.store, self.fresh, self.problems, found)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Add a column for the verdict."""
-        cells.insert(1, '<th class="sortable" data-column-type="verdict">Verdict</th>')
+        """Name the columns: claim, source and verdict are what the table can be filtered by."""
+        cells[:] = [render("head_cell", name=name, head=head) for name, head in COLUMNS]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
-        """Escape the test's id, which pytest-html does not, and show its verdict."""
-        cells[1] = render("id_cell", nodeid=report.nodeid)
+        """Escape the test's id, which pytest-html does not, and show what it judged."""
+        if report.passed and report.when != "call":
+            return  # pytest-html lists no set-up and no teardown that passed
+        result, _, duration, *_ = cells
         verdict = self._verdicts.get(report.nodeid)
-        cells.insert(1, render("verdict_cell", look=LOOKS[verdict.verdict] if verdict else None))
+        cells[:] = [
+            result,
+            render("text_cell", name="claim", text=verdict.claim if verdict else ""),
+            render("text_cell", name="source", text=verdict.source if verdict else ""),
+            render(
+                "verdict_cell",
+                look=LOOKS[verdict.verdict] if verdict else None,
+                row=row_id(verdict.key) if verdict else "",
+            ),
+            render("id_cell", nodeid=report.nodeid),
+            duration,
+        ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:

@@ -10,6 +10,7 @@ from harness.core.verdict import Component, Side
 from harness.report import page
 from harness.report.page_rows import COLUMNS, Context, Difference, SideLine, difference, side_line, verdict_row
 from harness.report.verdict_store import VerdictStore
+from harness.report.why import why
 from tests.report.samples import (
     BIT,
     CLAIM_1,
@@ -90,17 +91,28 @@ def test_every_element_is_closed_and_ids_are_unique(section):
 def test_every_verdict_says_why_and_from_what(section):
     text = text_of(section)
     for one in store().sorted():
-        assert one.reason in text
+        assert why(one) in text
         assert all(citation in text for citation in one.citations)
         assert all(run in text for run in one.runs)
 
 
-def test_the_counts_of_the_lead_are_the_verdicts(section):
-    lead = re.search(r'<p class="lead">(.*?)</p>', section)[1]
-    assert lead == (
-        "2 claims, judged by 3 sources of evidence: 20 verdicts, of which"
-        " 4 reproduced, 1 refuted, 4 inconclusive, 2 disagrees, 1 open, 7 not verifiable, 1 not run."
-    )
+def test_the_first_screen_answers_and_counts_nothing(section):
+    overview = re.search(r'<div class="screen">(.*?)</div><details class="card"', section)[1]
+    assert "chip" not in overview
+    published, micro = overview.partition('<div class="first-look">')[0].split('<div class="answers micro-answers">')
+    assert "Published figures leave open whether ViT is better than BiT on both tasks (public weights)." in published
+    assert "The micro study" not in published
+    assert "The micro study disagrees: it is not so that micro-vit-m is more accurate than micro-bit-m" in micro
+    assert "Published" not in micro
+    # One plot for each answer that has figures.
+    assert published.count('<svg class="iv') == micro.count('<svg class="iv') == 1
+
+
+def test_a_claim_is_folded_below_the_first_screen_with_its_answers_in_sight(section):
+    summary = re.search(r'<details class="card" id="claim-claim1"><summary>(.*?)</summary>', section)[1]
+    assert text_of(summary) == f"{CLAIM_1.title}claim1? open published✗ disagrees micro"
+    bare = re.search(r'<details class="card" id="claim-claim2"><summary>(.*?)</summary>', section)[1]
+    assert text_of(bare) == "More data helpsclaim2✗ 1 refuted"  # without an answer its verdicts are counted
 
 
 def test_the_micro_study_first_says_that_it_is_scaled_down(section):
@@ -171,7 +183,7 @@ def test_a_verdict_without_figures_shows_none():
     made = VerdictStore()
     made.add([verdict(source="micro"), without_figures(source="micro", hypothesis="b"), verdict(hypothesis="b")])
     row = re.findall(r"<tr class.*?</tr>", part(page.section(made), "Micro study"))[1]
-    assert text_of(row).count("none") == 3  # all of accuracy, difference and p; something was published
+    assert text_of(row).count("none") == 4  # all of accuracy, interval, difference and p; something was published
     assert "None" not in row
 
 
@@ -238,23 +250,12 @@ def test_the_same_store_gives_the_same_bytes(section):
     assert page.section(shuffled) == section
 
 
-def test_a_long_table_starts_folded_and_the_figure_says_what_it_leaves_out():
-    made = VerdictStore()
-    made.add([verdict(hypothesis=f"h{k}") for k in range(13)])
-    made.add([verdict(hypothesis=f"h{k}", source="micro") for k in range(12)])
-    made.add([without_figures(source="gpu"), verdict(hypothesis="cost", kind="Ratio", estimate=0.25)])
-    shown = page.section(made)
-    assert re.findall(r'<details class="sources"( open)?>', shown) == ["", " open", " open"]
-    assert "Figure: 25 estimates" in shown
-    assert "Not drawn: 1 verdict without an estimate, 1 ratio of costs." in shown
-
-
 def test_a_verdict_of_a_claim_that_is_not_described_still_shows():
     made = VerdictStore()
     made.add([verdict(claim="claim7")])
     text = text_of(page.section(made))
     assert "claim7" in text
-    assert verdict().reason in text
+    assert why(verdict()) in text
 
 
 def test_an_empty_store_is_a_page_that_says_so():
@@ -273,23 +274,18 @@ def test_only_another_dataset_stands_for_the_paper_s():
     assert "on cifar10: CIFAR-10" in text
 
 
-def test_the_answers_come_first_with_their_sentences(section):
-    first = re.search(r'<div class="answers">.*?</div>', section)[0]
-    assert section.index(first) < section.index('<p class="lead">')
-    text = text_of(first)
-    assert text.startswith(CLAIM_1.title)
+def test_each_answer_is_quoted_in_full_at_the_head_of_its_claim(section):
+    full = re.search(r'<dl class="full-answers">.*?</dl>', section)[0]
+    text = text_of(full)
     assert (
         '? open publishedPublished figures leave the claim open: "ViT is better than BiT on both tasks" (public'
         " weights) is open (1 of 2 parts hold, 0 do not)"
     ) in text
     assert (
-        '✗ contradicted microThe micro study disagrees, on its own networks: "micro-vit-m > micro-bit-m on digits-5"'
+        '✗ disagrees microThe micro study disagrees, on its own networks: "micro-vit-m > micro-bit-m on digits-5"'
         " does not hold (-4.40 points"
     ) in text
-    assert "claim2" not in first  # it has no statements
-    bare = VerdictStore()
-    bare.add([verdict()])
-    assert 'class="answers"' not in page.section(bare)
+    assert section.count('<dl class="full-answers">') == 1  # claim2 has no statements
 
 
 def test_each_publication_is_a_row_with_its_origin_figures_and_weight():
@@ -298,24 +294,30 @@ def test_each_publication_is_a_row_with_its_origin_figures_and_weight():
     shown = part(page.section(made), "Published figures")
     text = text_of(shown)
     assert "3 publications: vit-paper/table-2 (25 %), course (75 %), library (not counted)" in text
-    inner = re.search(r'<table class="inner">.*?</table>', shown)[0]
+    inner = re.search(r'<table class="inner forest">.*?</table>', shown)[0]
     assert re.findall(r"<th scope[^>]*>(.*?)</th>", inner) == [
         "Publication",
         "Figures, %",
+        "Interval",
         "Difference, pp (95 %)",
         "Weight",
     ]
-    lines = [text_of(line) for line in re.findall(r"<tr>.*?</tr>", inner)[1:]]
+    lines = [text_of(line) for line in re.findall(r"<tr[^>]*>.*?</tr>", inner)[1:]]
     assert lines == [
         "vit-paper/table-2, paper98.90, 98.00+0.90 [+0.30, +1.50]25 %",
         "course, replication99.15, 98.00+1.15 [+0.75, +1.55]75 %",
         "library, re-evaluation100.00, 98.00+2.00 [+1.60, +2.40]not counted",
+        "together+1.09 [+0.61, +1.57]another one: [−0.50, +2.70]",
     ]
+    # Squares for publications, a diamond with the prediction interval for what they come to; the paper stands out.
+    assert inner.count("<rect") == 3
+    assert inner.count("<polygon") == inner.count('class="prediction"') == 1
+    assert re.findall(r'<tr class="of-paper"><td>(.*?)<', inner) == ["vit-paper/table-2"]
     # Accuracies are of one publication, which is named.
     assert "as vit-paper/table-2 has them" in text
-    one = VerdictStore()
-    one.add([verdict(rows=ROWS[:1])])
-    assert "has them" not in text_of(page.section(one))
+    one = page.section(store_of(verdict(rows=ROWS[:1])))
+    assert "as vit-paper/table-2 has them" in text_of(one)
+    assert "forest" not in one.partition("</style>")[2]  # its row says it all
 
 
 def test_the_parts_of_a_compound_hypothesis_are_rows_in_the_words_of_their_source():
@@ -335,6 +337,7 @@ def test_the_parts_of_a_compound_hypothesis_are_rows_in_the_words_of_their_sourc
     published = part(page.section(made), "Published figures")
     assert "1 publication: vit-paper/table-2" in text_of(published)
     assert '<th scope="col">Dataset</th>' in published
+    assert '<tr class="synthesis">' not in published  # each is on a part of its own
 
 
 def test_a_part_without_an_estimate_says_so_and_one_against_is_counted():
@@ -412,12 +415,14 @@ def curve(**changes):
 
 def test_the_curve_of_an_ordering_is_its_figure():
     shown = page.section(store_of(curve(), curve(hypothesis="C > D on digits, whatever is chosen"), verdict()))
-    figures = re.findall(r"<summary>(Figure: .*?)</summary>", shown)
-    assert figures == ["Figure: 1 estimate", *["Figure: 2 specifications (open)"] * 2]
+    figures = re.findall(r"<figcaption><b>(.*?)</b>", shown)
+    assert figures == [
+        f"Specification curve: {name} &gt; {other} on digits, whatever is chosen (open)" for name, other in ("AB", "CD")
+    ]
     for number in range(2):
         for mark in ("estimate-0", "estimate-1", "median", "choice-learning-rate-x0.5", "choice-learning-rate-x2"):
             assert f'id="claim1-curve-{number}-{mark}"' in shown
     assert "choice-backend" not in shown  # one level: nothing was chosen
     assert "2 specifications: 1 for it, 0 against it, 1 open" in text_of(shown)
     # Without effects there is none: every specification has a run that diverged.
-    assert "curve" not in page.section(store_of(curve(estimate=None, components=())))
+    assert "<figure" not in page.section(store_of(curve(estimate=None, components=())))

@@ -44,13 +44,15 @@ def test_text_stays_text(text):
 
 @given(TEXT)
 def test_an_attribute_stays_an_attribute(text):
-    seen = Reader(render("verdict_cell", look=Look("word", "!", text, "#000", "o")))
-    assert seen.tags == [
-        ("td", {"class": "col-verdict"}),
-        ("span", {"class": f"badge {text}"}),
-        ("span", {"aria-hidden": "true"}),
-    ]
+    seen = Reader(render("verdict_cell", look=Look("word", "!", text, "#000", "o"), row=text))
+    assert seen.tags == [("td", {"class": f"col-verdict {text}", "data-row": text})]
     assert seen.text == "! word"
+
+
+@given(TEXT)
+def test_a_cell_of_the_table_of_tests_stays_text(text):
+    seen = Reader(render("text_cell", name="source", text=text))
+    assert (seen.tags, seen.text) == ([("td", {"class": "col-source"})], text)
 
 
 @given(TEXT)
@@ -92,17 +94,18 @@ def test_a_value_that_is_missing_is_an_error():
 
 
 def test_markup_is_not_escaped_twice():
-    assert render("id_cell", nodeid=Markup("<b>&amp;</b>")) == '<td class="col-testId"><b>&amp;</b></td>'
+    assert render("id_cell", nodeid=Markup("<b>&amp;</b>")) == "<td class=col-testId><b>&amp;</b></td>"
     assert render("id_cell", nodeid=NASTY).count("<") == 2
 
 
 def test_a_line_break_of_a_template_leaves_no_trace():
-    shown = render("verdict_cell", look=Look("refuted", "✗", "refuted", "#b3261e", "X"))
+    shown = render("head_cell", name="claim", head="Claim")
     assert shown == (
-        '<td class="col-verdict"><span class="badge refuted"><span aria-hidden="true">✗</span> refuted</span></td>'
+        '<th class="sortable" scope="col" data-column-type="claim">'
+        '<button type="button" data-column-type="claim">Claim</button></th>'
     )
 
 
 def test_a_lone_surrogate_can_still_be_written():
-    assert render("id_cell", nodeid="a\udc80b").encode() == b'<td class="col-testId">a?b</td>'
+    assert render("id_cell", nodeid="a\udc80b").encode() == b"<td class=col-testId>a?b</td>"
     assert writable("a\udc80é") == "a?é"

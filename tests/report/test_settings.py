@@ -12,15 +12,25 @@ from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_bac
 from tests.report.test_page import Outline, part, text_of
 
 
-def made_below(**changes):
-    """Return the row of the page that says how a verdict's runs were made."""
+def section_of(**changes):
+    """Return the claims section of one verdict."""
     made = VerdictStore()
     made.add([CLAIM_1, verdict(source="gpu/notebook", **changes)])
-    return re.search(r'<tr class="made">.*</tr>', page.section(made))[0]
+    return page.section(made)
+
+
+def made_below(**changes):
+    """Return the row of the page that says which learning rates were tried."""
+    return re.search(r'<tr class="made">.*?</td></tr>(?=</tbody></table><p)', section_of(**changes))[0]
+
+
+def recipes(**changes):
+    """Return the fold with every setting of the recipes."""
+    return re.search(r'<details class="evidence recipes">.*?</details>', section_of(**changes))[0]
 
 
 def test_every_setting_is_shown_and_what_differs_from_the_paper_is_marked():
-    shown = made_below(recipes=(RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS),))
+    shown = recipes(recipes=(RecipeUsed("vit-l16-in21k", "notebook-vit", SETTINGS),))
     text = text_of(shown)
     assert "notebook-vit for vit-l16-in21k: 4 of 7 settings differ from the paper's" in text
     assert "batch size32 ≠ paper: 512" in text
@@ -91,7 +101,7 @@ def test_nasty_settings_are_escaped():
 
 
 def rows_of(markup):
-    return re.findall(r'<tr class="row-[^"]*">.*?</tr>', markup)
+    return re.findall(r'<tr class="row-[^"]*"[^>]*>.*?</tr>', markup)
 
 
 def test_both_backends_stand_under_one_another_for_each_hypothesis():
@@ -111,9 +121,9 @@ def test_both_backends_stand_under_one_another_for_each_hypothesis():
 
 def test_counts_are_apart_for_each_backend():
     shown = page.section(by_both_backends())
-    matrix = re.search(r'<table class="matrix">.*?</table>', shown)[0]
-    assert re.sub(r"\s+", " ", text_of(matrix)).count("✓ 2 reproduced") == 3
-    assert "do both agree? ✓ 2" in text_of(matrix)
+    head = text_of(re.findall(r"<h4>.*?</h4>", shown)[-1])
+    assert head.count("✓ 2 reproduced") == 3
+    assert "do both agree? ✓ 2" in head
 
 
 def test_one_backend_is_named_beside_its_source():
@@ -125,12 +135,15 @@ def test_one_backend_is_named_beside_its_source():
     assert 'class="by"' not in shown
 
 
-def test_a_row_below_holds_recipes_and_search_folded_and_none_without_them():
-    shown = page.section(by_both_backends())
-    below = shown[shown.rindex('<tr class="made">') :].partition("</tr></tbody></table></div></details></section>")[0]
-    text = text_of(below)
-    assert text.startswith("Recipes: notebook-vit, notebook-bit; 3 learning rates tried")
-    for words in ("notebook-vit for vit-l16-in21k", "notebook-bit for bit-m-r152x4: as the paper's", "✓ chosen"):
-        assert words in text
-    assert 'colspan="7"' in below
+def test_a_row_names_its_recipes_and_the_search_stands_below_it():
+    shown = part(page.section(by_both_backends()), "Released checkpoints (gpu)")
+    row = text_of(next(iter(rows_of(shown))))
+    assert "recipe notebook-vit: 4 of 7 settings differ from the paper's" in row
+    assert "recipe notebook-bit: as the paper's" in row
+    below = re.findall(r'<tr class="made">.*?</details></td></tr>', shown)[-1]
+    assert text_of(below).startswith("3 learning rates tried")
+    assert "✓ chosen" in below
+    assert 'colspan="8"' in below
+    # Every setting is listed once, however many verdicts rest on it.
+    assert shown.count("for vit-l16-in21k") == 1
     assert verdict_row(verdict(), Context()).made_by is None

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import pytest
 from markupsafe import escape
 
+from harness.report.page_rows import row_id
 from harness.report.records import read_folder
 from harness.report.verdict_store import load
+from harness.report.why import why
 from harness.suite.report_plugin import ReportPlugin
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, store
 from tests.report.suite import CLAIMS, record_of, run, write_suite
@@ -41,7 +43,9 @@ def test_the_session_ends_with_the_table_and_the_place_of_the_page(finished):
 
 def test_the_page_is_one_file_that_holds_every_verdict(finished):
     text = (finished[0] / "reports" / "report.html").read_text()
-    assert all(str(escape(one.reason)) in text for one in store().sorted())
+    assert all(f'id="{row_id(one.key)}"' in text for one in store().sorted())
+    assert all(str(escape(why(one))) in text for one in store().sorted())
+    assert "This is the first report in this folder." in text
     assert '<meta name="viewport"' in text  # a phone lays it out for its own width
     assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
 

@@ -1,0 +1,138 @@
+/* What the page needs a script for: links open what they lead to, and the rows of pytest-html's table are filtered by
+   claim, source and verdict and open, by mouse or keyboard, to their figure and record among the claims. Text reaches
+   the page as text only (textContent, cloned nodes). */
+(() => {
+  "use strict";
+  const COLUMNS = ["claim", "source", "verdict"];
+  const FILLED_AT_ONCE = 1000;  // rows that "show all details" fills; more would take seconds
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const table = () => document.getElementById("results-table");
+
+  // The claims of a large page are compressed until they are opened.
+  const unpack = async (fold) => {
+    const packed = fold?.querySelector("[data-packed]");
+    if (!packed) return;
+    const bytes = Uint8Array.from(atob(packed.dataset.packed), (letter) => letter.charCodeAt(0));
+    delete packed.dataset.packed;
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const content = document.createElement("template");
+    content.innerHTML = await new Response(stream).text();  // escaped as it was written, as all of the page
+    packed.replaceWith(content.content);
+  };
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details.card") && event.target.open) unpack(event.target);
+  }, true);
+
+  const reveal = async (id) => {
+    if (id.startsWith("claim-")) await unpack(document.getElementById(id));
+    const target = document.getElementById(id);
+    if (!target) return;
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target.scrollIntoView({ block: "start" });
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (link) setTimeout(() => reveal(link.getAttribute("href").slice(1)));
+  });
+  window.addEventListener("hashchange", () => reveal(location.hash.slice(1)));
+
+  const record = async (row) => {
+    const claim = row.querySelector(".col-claim")?.textContent;
+    if (claim) await unpack(document.getElementById(`claim-${claim}`));
+    const place = row.querySelector("[data-row]")?.dataset.row;
+    const original = place && document.getElementById(place);
+    if (!original) return null;
+    const copies = [original.cloneNode(true)];
+    if (original.nextElementSibling?.className.startsWith("made")) copies.push(original.nextElementSibling.cloneNode(true));
+    const opened = document.createElement("div");
+    opened.className = "sources opened";
+    const head = original.closest("table").tHead.cloneNode(true);
+    const body = document.createElement("tbody");
+    body.append(...copies);
+    const copy = document.createElement("table");
+    copy.append(head, body);
+    all("[id]", copy).forEach((one) => one.removeAttribute("id"));
+    const link = document.createElement("a");
+    link.href = `#${place}`;
+    link.textContent = "Show it among the claim's verdicts";
+    opened.append(copy, link);
+    return opened;
+  };
+
+  const fill = async (body) => {
+    const place = body.querySelector(".extraHTML");
+    if (!place || place.childElementCount) return;
+    const found = await record(body);
+    if (found && !place.childElementCount) place.append(found);
+  };
+
+  const toggle = (body) => {
+    const extras = body.querySelector(".extras-row");
+    const shown = extras.classList.toggle("hidden");
+    if (!shown) fill(body);
+    body.querySelector(".collapsible button")?.setAttribute("aria-expanded", String(!shown));
+  };
+
+  const filters = {};
+  const matches = (body) => COLUMNS.every((name) => {
+    const wanted = filters[name]?.value;
+    return !wanted || body.querySelector(`.col-${name}`)?.textContent === wanted;
+  });
+  const apply = () => all("tbody.results-table-row", table()).forEach((body) => { body.hidden = !matches(body); });
+
+  // pytest-html draws its table anew whenever it sorts or filters.
+  const prepare = () => {
+    const bodies = all("tbody.results-table-row", table());
+    for (const body of bodies) {
+      const cell = body.querySelector(".collapsible > .col-result");
+      if (!cell || cell.firstElementChild) continue;
+      const extras = body.querySelector(".extras-row");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = cell.textContent;
+      button.setAttribute("aria-expanded", String(!extras.classList.contains("hidden")));
+      cell.replaceChildren(button);
+      if (!extras.classList.contains("hidden") && bodies.length <= FILLED_AT_ONCE) fill(body);
+    }
+    apply();
+  };
+
+  // What pytest-html leaves out for screen readers and the keyboard.
+  const describe = () => {
+    document.documentElement.lang = "en";
+    all("input[data-test-result]").forEach((box) => box.setAttribute("aria-label", box.nextElementSibling.textContent));
+    all("#environment ul > ul:empty").forEach((one) => one.remove());
+    const header = document.getElementById("environment-header");
+    const shown = header.querySelector("h2");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = shown.textContent;
+    shown.replaceChildren(button);
+  };
+
+  const start = () => {
+    if (!table()) return;
+    describe();
+    for (const name of COLUMNS) {
+      const select = document.getElementById(`filter-${name}`);
+      const values = new Set(all(`td.col-${name}`, table()).map((cell) => cell.textContent));
+      for (const value of [...values].filter(Boolean).sort()) select.append(new Option(value, value));
+      select.addEventListener("change", apply);
+      filters[name] = select;
+    }
+    document.addEventListener("click", (event) => {
+      const cell = event.target.closest("#results-table .collapsible td");
+      if (!cell || event.target.closest("a")) return;
+      event.stopPropagation();  // pytest-html would draw the whole table again
+      toggle(cell.closest("tbody"));
+    }, true);
+    prepare();
+    new MutationObserver(prepare).observe(table().parentElement, { childList: true });
+  };
+
+  window.addEventListener("load", () => {
+    start();
+    if (location.hash) reveal(location.hash.slice(1));
+  });
+})();
