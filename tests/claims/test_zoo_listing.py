@@ -34,7 +34,7 @@ def test_the_table_says_where_each_checkpoint_is(tmp_path, capsys):
     end = lines.index("? unconfirmed names:")
     assert "  bit-s-r152x2: gs://bit_models/BiT-S-R152x2.npz" in lines[end:]
     assert len(lines[end + 1 :]) == sum(len(entry.unconfirmed) for entry in checkpoints().values())
-    assert "285 files" in notes[-1]
+    assert notes[-1] == "and 285 of the series vtab1k (zoo --all lists them)"
     assert command("zoo", "--all", "--cache", tmp_path) == 0
     whole = capsys.readouterr().out.splitlines()
     assert whole.index("? unconfirmed names:") == 1 + len(checkpoints()) == end + 285
