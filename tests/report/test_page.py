@@ -332,7 +332,7 @@ def test_the_parts_of_a_compound_hypothesis_are_rows_in_the_words_of_their_sourc
             f"✓{VIT} > {BIT} on cifar10+1.09 [+0.61, +1.57]< 0.001",
             f"?{VIT} > {BIT} on cifar100+0.47 [−0.15, +1.10]0.030",
         ]
-        assert f'class="chip {words}"' in lines[0]
+        assert f'class="chip {words}" role="img" aria-label="{words}"' in lines[0]
     # Publications of a compound hypothesis are on several datasets.
     published = part(page.section(made), "Published figures")
     assert "1 publication: vit-paper/table-2" in text_of(published)
