@@ -232,7 +232,7 @@ class ReportPlugin:
                 self.changes = self._compared(merged)
                 named = "" if self.baseline is None else str(self.baseline.place)
                 lines = [str(change) for change in self.changes]
-                self._append_session(named, lines)
+                merged.store.history_bytes = self._append_session(named, lines)
                 write_records(self.folder, merged, lines, named, self.problems)
         except ClaimsError as error:
             self._problem(str(error))
@@ -250,8 +250,8 @@ class ReportPlugin:
             return ()
         return compare(self.baseline or self.before, merged)
 
-    def _append_session(self, baseline: str, changed: Sequence[str]) -> None:
-        """Append a line on this session to the history."""
+    def _append_session(self, baseline: str, changed: Sequence[str]) -> int:
+        """Append a line on this session to the history; return where it ends."""
         history = VerdictLog(self.folder / HISTORY_FILE)
         record = session_record(
             self.store.verdicts.values(),
@@ -269,6 +269,7 @@ class ReportPlugin:
             self._problem(str(error))
         finally:
             history.close()
+        return history.end
 
     def _problem(self, line: str) -> None:
         # A full disk is said once, not once for each verdict.
