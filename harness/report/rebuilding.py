@@ -39,12 +39,13 @@ def rebuild(folder: Path, others: Sequence[Records] = (), store: Store | None = 
         records.store.notes += [*damaged, *origins(records.runs)]
         if (note := read_note(folder)) is not None:
             records.store.notes.append(str(note))
-        write_records(folder, records)
         history = VerdictLog(folder / HISTORY_FILE)
         for session in records.sessions:
             if session not in own.sessions:
                 history.append(session)
         history.close()
+        records.store.history_bytes = history.end
+        write_records(folder, records)
     shown = page.section(records.store, background=background(records.store, folder, store))
     write_atomic(folder / PAGE, page.document(shown).encode())
     return records

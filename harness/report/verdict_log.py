@@ -66,6 +66,11 @@ class VerdictLog:
                 file.write(TORN)
         return file
 
+    @property
+    def end(self) -> int:
+        """Bytes of the file; 0 where there is none."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     def close(self) -> None:
         """Close the file; a later append opens it again."""
         if self.file is not None:

@@ -247,7 +247,7 @@ class ReportPlugin:
                 self.changes = self._compared(merged)
                 named = "" if self.baseline is None else str(self.baseline.place)
                 lines = [str(change) for change in self.changes]
-                self._append_session(named, lines)
+                merged.store.history_bytes = self._append_session(named, lines)
                 write_records(self.folder, merged, lines, named, self.problems)
         except ClaimsError as error:
             self._problem(str(error))
@@ -268,8 +268,8 @@ class ReportPlugin:
         """Return what changed; nothing where there was no report before and no baseline was named."""
         return () if self._first else compare(self.baseline or self.before, merged)
 
-    def _append_session(self, baseline: str, changed: Sequence[str]) -> None:
-        """Append a line on this session to the history."""
+    def _append_session(self, baseline: str, changed: Sequence[str]) -> int:
+        """Append a line on this session to the history; return where it ends."""
         history = VerdictLog(self.folder / HISTORY_FILE)
         record = session_record(
             self.store.verdicts.values(),
@@ -287,6 +287,7 @@ class ReportPlugin:
             self._problem(str(error))
         finally:
             history.close()
+        return history.end
 
     def _problem(self, line: str) -> None:
         # A full disk is said once, not once for each verdict.

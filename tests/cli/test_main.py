@@ -140,7 +140,7 @@ def test_a_killed_session_s_report_is_rebuilt_from_its_history(tmp_path):
     done = call(claims, *LOAD, "test_claim1.py", "-m", "published", "-q", "--report-dir", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     before = json.loads((tmp_path / "verdicts.json").read_text())
-    for name in ("verdicts.json", "report.html", "tables/claim1.csv"):
+    for name in ("verdicts.json", "report.html", "tables/claim1.csv", "runs.json", "summary.md"):
         (tmp_path / name).unlink()
     done = harness("report", "--report-dir", tmp_path)
     assert done.returncode == 0, done.stderr
