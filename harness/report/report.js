@@ -4,7 +4,7 @@
 (() => {
   "use strict";
   const COLUMNS = ["claim", "source", "verdict"];
-  const FILLED_AT_ONCE = 1000;  // rows that "show all details" fills; more would take seconds
+  const SHOWN = 1000;  // rows at a time: a browser needs many seconds to lay out 10,000
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const table = () => document.getElementById("results-table");
 
@@ -78,22 +78,35 @@
     const wanted = filters[name]?.value;
     return !wanted || body.querySelector(`.col-${name}`)?.textContent === wanted;
   });
-  const apply = () => all("tbody.results-table-row", table()).forEach((body) => { body.hidden = !matches(body); });
 
-  // pytest-html draws its table anew whenever it sorts or filters.
-  const prepare = () => {
-    const bodies = all("tbody.results-table-row", table());
-    for (const body of bodies) {
-      const cell = body.querySelector(".collapsible > .col-result");
-      if (!cell || cell.firstElementChild) continue;
-      const extras = body.querySelector(".extras-row");
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = cell.textContent;
-      button.setAttribute("aria-expanded", String(!extras.classList.contains("hidden")));
-      cell.replaceChildren(button);
-      if (!extras.classList.contains("hidden") && bodies.length <= FILLED_AT_ONCE) fill(body);
+  // A row gets its button when it is first shown.
+  const prepare = (body) => {
+    const cell = body.querySelector(".collapsible > .col-result");
+    if (!cell || cell.firstElementChild) return;
+    const extras = body.querySelector(".extras-row");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = cell.textContent;
+    button.setAttribute("aria-expanded", String(!extras.classList.contains("hidden")));
+    cell.replaceChildren(button);
+    if (!extras.classList.contains("hidden")) fill(body);
+  };
+
+  let limit = SHOWN;
+  const apply = () => {
+    let matching = 0;
+    for (const body of all("tbody.results-table-row", table())) {
+      const wanted = matches(body);
+      body.hidden = !wanted || matching >= limit;
+      matching += wanted;
+      if (!body.hidden) prepare(body);
     }
+    const more = document.getElementById("more-tests");
+    more.hidden = matching <= limit;
+    more.querySelector("span").textContent = `The first ${limit} of ${matching} tests are shown. `;
+  };
+  const restart = () => {
+    limit = SHOWN;
     apply();
   };
 
@@ -118,7 +131,7 @@
       const select = document.getElementById(`filter-${name}`);
       const values = new Set(all(`td.col-${name}`, table()).map((cell) => cell.textContent));
       for (const value of [...values].filter(Boolean).sort()) select.append(new Option(value, value));
-      select.addEventListener("change", apply);
+      select.addEventListener("change", restart);
       filters[name] = select;
     }
     document.addEventListener("click", (event) => {
@@ -127,11 +140,17 @@
       event.stopPropagation();  // pytest-html would draw the whole table again
       toggle(cell.closest("tbody"));
     }, true);
-    prepare();
-    new MutationObserver(prepare).observe(table().parentElement, { childList: true });
+    document.querySelector("#more-tests button").addEventListener("click", () => {
+      limit += SHOWN;
+      apply();
+    });
+    apply();
+    // pytest-html draws its table anew whenever it sorts or filters.
+    new MutationObserver(restart).observe(table().parentElement, { childList: true });
   };
 
-  window.addEventListener("load", () => {
+  // Before the page is first laid out.
+  window.addEventListener("DOMContentLoaded", () => {
     start();
     if (location.hash) reveal(location.hash.slice(1));
   });

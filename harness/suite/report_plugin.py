@@ -36,6 +36,7 @@ from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, LOG_FILE, Key, VerdictStore, locked, says
 from harness.report.writing import write_records
 from harness.runs.store import Store
+from harness.suite.listed_tests import leave_out
 from harness.suite.whole_page import whole_page
 
 PAGE = "report.html"
@@ -143,6 +144,8 @@ class ReportPlugin:
         """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
         self.written = True
         """Whether the page could be written."""
+        self._table: dict[str, Any] = {}
+        """What pytest-html puts into its table."""
         self._verdicts: dict[str, Verdict] = {}
         self._answers: dict[tuple[str, str], str] = {}
         """Answers on record, by claim and source."""
@@ -327,12 +330,14 @@ class ReportPlugin:
     def pytest_html_report_title(self, report: Any) -> None:
         """Name the page, and fold what is no fault."""
         report.title = page.TITLE
+        self._table = report.data
         report.set_data("renderCollapsed", ["passed", "skipped", "xfailed", "xpassed", "rerun"])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str], summary: list[str], postfix: list[str]) -> None:
         """Put the claims section on the page; its style sheet moves it to the top. Filters stand before the table."""
         summary.append(render("filters"))
+        summary.append(render("left_out", number=leave_out(self._table.get("tests", {}))))
         postfix.append(page.script())
         prefix.append(page.VIEWPORT)
         prefix.append(self._section())
@@ -351,7 +356,11 @@ class ReportPlugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
         """Name the columns: claim, source and verdict are what the table can be filtered by."""
-        cells[:] = [render("head_cell", name=name, head=head) for name, head in COLUMNS]
+        cells[:] = [
+            # What can be filtered by is not sorted by, too: pytest-html keeps each such cell twice.
+            render("head_cell", name=name, head=head, sortable=name not in ("claim", "source")).strip()
+            for name, head in COLUMNS
+        ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:

@@ -72,13 +72,13 @@ window.addEventListener("load", () => setTimeout(async () => {
   };
   found.choices = ["claim", "source", "verdict"].map((name) => [...one(`#filter-${name}`).options].map((o) => o.value));
   found.micro = choose("source", "micro");
-  one('#results-table th[data-column-type="claim"] button').click();  // sorting draws the table anew
+  one('#results-table th[data-column-type="verdict"] button').click();  // sorting draws the table anew
   await settle();
   found.micro_sorted = rows().map((row) => row.querySelector(".col-source").textContent);
   choose("source", "");
   found.reproduced = choose("verdict", "✓ reproduced");
   choose("verdict", "");
-  const row = rows().find((row) => row.querySelector(".col-verdict").textContent === "✓ reproduced");
+  const row = rows().find((row) => row.parentElement.classList.contains("passed"));
   row.querySelector(".col-claim").click();
   await settle();
   const record = row.nextElementSibling;

@@ -99,10 +99,10 @@ def test_markup_is_not_escaped_twice():
 
 
 def test_a_line_break_of_a_template_leaves_no_trace():
-    shown = render("head_cell", name="claim", head="Claim")
+    shown = render("head_cell", name="result", head="Result", sortable=True)
     assert shown == (
-        '<th class="sortable" scope="col" data-column-type="claim">'
-        '<button type="button" data-column-type="claim">Claim</button></th>'
+        '<th class="sortable" scope="col" data-column-type="result">'
+        '<button type="button" data-column-type="result">Result</button></th>'
     )
 
 
