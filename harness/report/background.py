@@ -10,6 +10,7 @@ from harness.core.paper import paper
 from harness.report.about import About, Took, about
 from harness.report.comparison import Change
 from harness.report.run_lines import RunLine, run_lines
+from harness.report.session_record import SessionRecord
 from harness.report.verdict_store import VerdictStore
 from harness.runs.store import Store
 
@@ -26,6 +27,8 @@ class Background:
     """Since another report; None for a page rebuilt from its record."""
     since: str = ""
     """Which report that is; "": there is none, and this is the first."""
+    sessions: tuple[SessionRecord, ...] = ()
+    """Those of the report's folder, the oldest first."""
     runs: Mapping[str, RunLine] = field(default_factory=dict)
     """Those that are stored here, by id."""
 
@@ -37,6 +40,7 @@ def background(
     took: Took | None = None,
     changed: tuple[Change, ...] | None = None,
     since: str = "",
+    sessions: tuple[SessionRecord, ...] = (),
 ) -> Background:
     """Return what a page shows besides its verdicts.
 
@@ -47,6 +51,7 @@ def background(
         took: what the session took; None for a page rebuilt from its record.
         changed: since another report; None for a page rebuilt from its record.
         since: which report that is; "": there is none.
+        sessions: those of the report's folder, the oldest first.
     """
     wanted = {run for verdict in verdicts.verdicts.values() for run in verdict.runs}
     found = {} if results is None else run_lines(results, wanted, folder)
@@ -54,5 +59,6 @@ def background(
         about=about(paper(), found, wanted, took),
         changed=changed,
         since=since,
+        sessions=sessions,
         runs=found,
     )

@@ -10,6 +10,7 @@ from harness.core.claim import Claim, StatementRecord
 from harness.core.source import MICRO, Source
 from harness.core.verdict import Answer, AnswerName, Verdict
 from harness.judging.answer import FAILS, HOLDS, UNDECIDED, carried
+from harness.report.answer_history import AnswerHistory
 from harness.report.intervals import IntervalPlot, Scale, plot
 from harness.report.labels import ANSWER_LOOKS, Look, interval, level, signed
 from harness.report.verdict_store import VerdictStore
@@ -40,6 +41,8 @@ class Headline:
     plot: IntervalPlot | None
     verdict: Verdict | None = None
     """The one that decides."""
+    history: AnswerHistory | None = None
+    """The same source's answers in earlier sessions, where there were some."""
 
 
 def headlines(store: VerdictStore) -> dict[str, list[Headline]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from markupsafe import Markup
 
 from harness.core.verdict import Verdict
+from harness.report.answer_history import answer_histories
 from harness.report.background import Background
 from harness.report.cards import Card, OfClaim, card
 from harness.report.export import holm_adjusted
@@ -70,9 +71,11 @@ def view(
     kept = frozenset() if fresh is None else frozenset(store.verdicts) - frozenset(fresh)
     context = Context(holm_adjusted(verdicts), published, kept)
     said = headlines(store)
+    histories = answer_histories(background.sessions)
     cards = []
     for name in store.claim_ids():
-        found = OfClaim(by_claim.get(name, []), said.get(name, []), background.runs)
+        lines = [replace(line, history=histories.get((name, line.source))) for line in said.get(name, [])]
+        found = OfClaim(by_claim.get(name, []), lines, background.runs)
         cards.append(card(name, store.claims.get(name), found, context))
     summary = summarise(store, said, kept, problems, background)
     return Section(summary, tuple(cards), whole(verdicts), packed=len(verdicts) > UNPACKED)

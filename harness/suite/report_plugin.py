@@ -31,7 +31,7 @@ from harness.report.page_rows import row_id
 from harness.report.records import Records, origins, read_folder, read_records
 from harness.report.rendering import render
 from harness.report.run_records import gathered
-from harness.report.session_record import session_record
+from harness.report.session_record import SessionRecord, session_record
 from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, LOG_FILE, Key, VerdictStore, locked, says
 from harness.report.writing import write_records
@@ -146,6 +146,8 @@ class ReportPlugin:
         """Whether the page could be written."""
         self._table: dict[str, Any] = {}
         """What pytest-html puts into its table."""
+        self._sessions: tuple[SessionRecord, ...] = ()
+        """Those of the folder, this one last."""
         self._verdicts: dict[str, Verdict] = {}
         self._answers: dict[tuple[str, str], str] = {}
         """Answers on record, by claim and source."""
@@ -250,6 +252,7 @@ class ReportPlugin:
                 self.changes = self._compared(merged)
                 named = "" if self.baseline is None else str(self.baseline.place)
                 lines = [str(change) for change in self.changes]
+                self._sessions = merged.sessions
                 merged.store.history_bytes = self._append_session(named, lines)
                 write_records(self.folder, merged, lines, named, self.problems)
         except ClaimsError as error:
@@ -284,6 +287,7 @@ class ReportPlugin:
             baseline=baseline,
             problems=self.problems,
         )
+        self._sessions = (*self._sessions, record)
         try:
             history.append(record)
         except ClaimsError as error:
@@ -350,6 +354,7 @@ class ReportPlugin:
             took=Took(self.start, time.monotonic() - self._started),
             changed=self.changes,
             since="" if self._first else str(self.baseline.place) if self.baseline else LAST,
+            sessions=self._sessions,
         )
         return page.section(self.store, self.fresh, self.problems, found)
 
