@@ -165,10 +165,12 @@ def shortened(text: str) -> str:
     """Return a sentence with a long list of names in it cut short."""
 
     def cut(names: re.Match[str]) -> str:
-        listed = names[0].split(", ")
+        listed = re.split(r", (?![^()]*\))", names[0])
         return f"{', '.join(listed[:NAMED])} and {len(listed) - NAMED} more"
 
-    return re.sub(rf"(?<=: )[\w./-]+(?:, [\w./-]+){{{NAMED + 1},}}", cut, text)
+    # An id, or several files of one network as the plan names them.
+    name = r"(?:\d+ files of (?:[^,;()]|\([^()]*\))+|[\w./-]+)"
+    return re.sub(rf"(?<=: ){name}(?:, {name}){{{NAMED + 1},}}", cut, text)
 
 
 def figures(verdict: Verdict) -> str:

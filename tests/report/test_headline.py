@@ -88,6 +88,10 @@ def test_a_source_that_was_not_tested_says_why_in_short():
     )
     assert (line.figures, line.verdict) == ("", None)
     assert shortened("on a, b, c") == "on a, b, c"
+    assert (
+        shortened("not here: a, 45 files of Net (Set, v1), b, c; x")
+        == "not here: a, 45 files of Net (Set, v1) and 2 more; x"
+    )
 
 
 @pytest.mark.parametrize(
