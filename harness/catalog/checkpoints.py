@@ -147,7 +147,8 @@ def find(
         what = "fine-tuned by its authors " if tuned else ""
         tasks = ", ".join(dict.fromkeys(e.tuned_on for e in named if e.tuned_on))
         listed = [e.id for e in named if not e.tuned_on] + ([f"files fine-tuned on {tasks}"] if tasks else [])
-        there = ", ".join(listed) or f"architectures {', '.join(sorted({e.architecture for e in entries}))}"
+        there = ", ".join(listed or sorted({e.architecture for e in entries}))
+        there = there if listed or not there else f"architectures {there}"
         raise ClaimsError(
             f"expected a checkpoint {what}of {wanted}, found none in the tables; there are: {there or 'none'}"
         )

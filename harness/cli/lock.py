@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,7 +129,18 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
     for stem in dict.fromkeys((*before, *after)):
         lines += differences(before.get(stem, {}), after.get(stem, {}))
     known = expected_answers(path)
-    answers = {key: name for key, name in known.items() if names and key[0] not in names}
+    on_record = {
+        (claim.id, source)
+        for stem, claim, hypotheses in stated
+        for each in hypotheses
+        for source in after.get(stem, {}).get(each.id, {})
+    }
+    judged = {
+        (each.claim, each.source)
+        for each in store.verdicts.values()
+        if each.verdict not in ("NOT RUN", "NOT VERIFIABLE")
+    }
+    answers = {key: name for key, name in known.items() if kept_answer(key, names, judged, on_record)}
     answers |= {
         each.key: each.answer
         for each in store.answers()
@@ -161,6 +172,20 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
     count = sum(len(of) for by_id in after.values() for of in by_id.values())
     print(f"{path}: {count} verdicts and {len(answers)} answers on record", file=sys.stderr)
     return 0
+
+
+def kept_answer(
+    of: tuple[str, str], names: Collection[str] | None, judged: Collection[Any], on_record: Collection[Any]
+) -> bool:
+    """Return whether an answer on record stays unless the report has another one.
+
+    Args:
+        of: its claim and source.
+        names: the claims that are locked; None: all.
+        judged: claims and sources of which the report has a verdict.
+        on_record: claims and sources of which there is a verdict on record.
+    """
+    return bool(names and of[0] not in names) or (of not in judged and of in on_record)
 
 
 def whole_ledger(folder: Path) -> tuple[Any, ...]:

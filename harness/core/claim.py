@@ -123,11 +123,14 @@ class Claim:
             expected: the verdicts on record, by hypothesis id and source; None: those of the file expected.toml beside
                 the claim file, if there is one.
             known: the old name of `expected`, read for one more version.
+
+        Raises:
+            ClaimsError: none is stated, one twice, or something that is no hypothesis.
         """
         if known is not None:
             warn_renamed("the argument known= of Claim.hypotheses", "expected=")
         given = next((records for records in (expected, known) if records is not None), None)
-        hypotheses = tuple(stated)
+        hypotheses = stated_ones(self.id, stated)
         if len({h.id for h in hypotheses}) != len(hypotheses):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
 
@@ -153,7 +156,15 @@ class Claim:
         Args:
             statements: in order of importance, the quoted sentence first.
             expected: as for `hypotheses`.
+
+        Raises:
+            ClaimsError: as for `hypotheses`, or something that is no statement.
         """
+        for each in statements:
+            if not isinstance(each, Statement):
+                raise ClaimsError(
+                    f"{self.id}: answered_by: expected Statement(...) each, found {type(each).__name__}; correct it"
+                )
         attach_hypotheses = self.hypotheses([statement.by for statement in statements], expected)
 
         def attach(function: F) -> F:
@@ -161,6 +172,26 @@ class Claim:
             return attach_hypotheses(function)
 
         return attach
+
+
+def stated_ones(claim: str, stated: Any) -> tuple[Hypothesis, ...]:
+    """Return the hypotheses that a claim file states.
+
+    Raises:
+        ClaimsError: there are none, or one is something else.
+    """
+    if not isinstance(stated, Iterable) or isinstance(stated, str):
+        hint = "; put it in brackets" if isinstance(stated, Hypothesis) else ""
+        raise ClaimsError(f"{claim}: expected a list of hypotheses, found {type(stated).__name__}{hint}")
+    hypotheses = tuple(stated)
+    if not hypotheses:
+        raise ClaimsError(f"{claim}: expected at least one hypothesis, found an empty list; nothing would be judged")
+    for each in hypotheses:
+        if not isinstance(each, Hypothesis):
+            raise ClaimsError(
+                f"{claim}: expected hypotheses, e.g. Better(...), found {type(each).__name__}; correct it"
+            )
+    return hypotheses
 
 
 def beside(function: Callable[..., Any]) -> ExpectedVerdicts:

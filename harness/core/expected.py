@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from harness.core.claim import ExpectedVerdicts
-from harness.core.errors import ClaimsError, nearest, warn_renamed
+from harness.core.errors import ClaimsError, nearest, unknown, warn_renamed
 from harness.core.hypotheses import Expected
+from harness.core.source import KINDS, Source
 from harness.core.specs import build
 from harness.core.toml import read_toml, table_stamp
+from harness.core.verdict import AnswerName
 
 FILE = "expected.toml"
 ANSWERS = "answers"
@@ -80,14 +82,20 @@ def expected_answers(path: Path) -> dict[tuple[str, str], str]:
     """Return the answers on record by (claim, source): the answer's name, e.g. "MIXED".
 
     Raises:
-        ClaimsError: malformed.
+        ClaimsError: malformed, or there is no such source or answer.
     """
     tables = read_expected_file(path).get(ANSWERS, {}) if path.exists() else {}
     found: dict[tuple[str, str], str] = {}
     for claim, by_source in tables.items():
         if not isinstance(by_source, dict) or not all(isinstance(text, str) for text in by_source.values()):
             raise ClaimsError(f'{path.name} [{ANSWERS}.{claim}]: expected lines SOURCE = "ANSWER"; correct the file')
-        found |= {(claim, source): text for source, text in by_source.items()}
+        for source, text in by_source.items():
+            where = f"{path.name} [{ANSWERS}.{claim}]"
+            if Source.parse(source).kind not in KINDS:
+                raise unknown("source", source, KINDS, where)
+            if text not in get_args(AnswerName):
+                raise unknown("answer", text, get_args(AnswerName), where)
+            found[claim, source] = text
     return found
 
 
@@ -112,6 +120,7 @@ def require_files(records: ExpectedVerdicts) -> str:
     """
     if not isinstance(records, ExpectedOf):
         return "records"
+    expected_answers(records.path)  # a misspelt one would never be compared
     files = {file.stem for file in records.path.parent.glob("*.py")}
     for stem in read_expected_file(records.path):
         if stem not in files and stem not in (ANSWERS, LEDGER):

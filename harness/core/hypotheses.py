@@ -98,6 +98,16 @@ def known_as_expected(values: Any) -> Any:
     return ArgsKwargs(values.args, renamed) if isinstance(values, ArgsKwargs) else renamed
 
 
+def require_two(a: Contender, b: Contender) -> None:
+    """Refuse a comparison of a contender with itself.
+
+    Raises:
+        ValueError: it says which.
+    """
+    if a == b:
+        raise ValueError(f"expected two contenders, found {a} on both sides")
+
+
 @dataclass(frozen=True, config=STRICT)
 class Better:
     """The top-1 accuracy of `a` is higher than that of `than` on one dataset."""
@@ -108,6 +118,9 @@ class Better:
     expected: ExpectedBySource = ()
 
     _renamed = model_validator(mode="before")(known_as_expected)
+
+    def __post_init__(self) -> None:
+        require_two(self.a, self.than)
 
     @property
     def contrast(self) -> Contrast:
@@ -228,6 +241,9 @@ class Equivalent:
     """Percentage points."""
     expected: ExpectedBySource = ()
 
+    def __post_init__(self) -> None:
+        require_two(self.a, self.b)
+
     @property
     def contrast(self) -> Contrast:
         """The mean difference over the datasets."""
@@ -296,6 +312,9 @@ class Ratio:
     on: str = ""
     """The dataset on which released checkpoints are fine-tuned or evaluated; "": costs that were published."""
     expected: ExpectedBySource = ()
+
+    def __post_init__(self) -> None:
+        require_two(self.a, self.b)
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass, rebuild_dataclass
+from pydantic_core import ArgsKwargs
 
 from harness.core.errors import ClaimsError, nearest
 
@@ -49,6 +50,9 @@ Deviation = Annotated[Positive | tuple[Positive, Positive, Positive], BeforeVali
 
 S = TypeVar("S")
 
+LONGEST = 200
+"""Characters of a value that an error shows."""
+
 UNEXPECTED = ("unexpected_keyword_argument", "dataclass_unexpected_argument")
 """Pydantic's names of the fault that says most: a key that does not exist is often a misspelt one that is missing."""
 
@@ -84,15 +88,44 @@ def build(spec: type[S], values: Mapping[str, Any], where: str) -> S:
 def reworded(message: str) -> str:
     """Return pydantic's message in this project's words, e.g. "expected a valid string"."""
     message = re.sub(r"^Input should be (?=(greater|less) than)", "expected a value ", message)
+    message = re.sub(r"^(Tuple|List) should have (at (?:least|most) \d+ items?) .*", r"expected \2", message)
     return message.removeprefix("Value error, ").replace("Input should be", "expected")
 
 
-def fault(error: ValidationError) -> str:
-    """Return the first fault of a validation in one line: the spec, the key, what was expected and what was found."""
-    first = min(error.errors(), key=lambda found: found["type"] not in UNEXPECTED)
-    key = ".".join(str(part) for part in first["loc"])
-    found = "" if isinstance(first["input"], (dict, list)) else f", found {first['input']!r}"
-    return f"{error.title}: {key + ': ' if key else ''}{reworded(first['msg'])}{found}"
+def fault(error: ValidationError, spec: Any = None) -> str:
+    """Return the first fault of a validation in one line: the spec, the key, what was expected and what was found.
+
+    Args:
+        error: the validation's.
+        spec: the dataclass that was made, for the names of arguments that were given by position.
+    """
+    known = [field.name for field in dataclasses.fields(spec)] if spec is not None else []
+    errors = error.errors()
+    first = min(errors, key=lambda found: found["type"] not in UNEXPECTED)
+    place = list(first["loc"])
+    if place and isinstance(place[0], int) and place[0] < len(known):
+        place[0] = known[place[0]]
+    message = reworded(first["msg"])
+    if first["type"] in UNEXPECTED and known:
+        name = str(place[-1])
+        return f"{error.title}: unknown argument {name!r}{nearest(name, known)}; expected one of: {', '.join(known)}"
+    if first["type"] in ("missing", "missing_argument"):
+        return f"{error.title}: the argument {str(place[-1])!r} is missing; add it"
+    if first["type"] == "dataclass_type":
+        # Of a union every member has its own fault, at a place of its own.
+        same = [each for each in errors if each["loc"][:-1] == first["loc"][:-1] and each["type"] == first["type"]]
+        place = place[:-1] if len(same) > 1 else place
+        message = f"expected {' or '.join(each['ctx']['class_name'] for each in same)}"
+    key = ".".join(str(part) for part in place)
+    return f"{error.title}: {key + ': ' if key else ''}{message}{found_instead(first['input'])}"
+
+
+def found_instead(value: Any) -> str:
+    """Return ", found ..." of a value, or "" of one that shows all arguments and so says nothing."""
+    if isinstance(value, (dict, list, ArgsKwargs)):
+        return ""
+    text = f"{type(value).__name__} {value.id!r}" if hasattr(value, "id") else repr(value)
+    return f", found {text if len(text) <= LONGEST else text[:LONGEST] + '...'}"
 
 
 @dataclass(frozen=True, config=STRICT)

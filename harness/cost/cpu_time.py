@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.run import Run
-from harness.core.specs import Backend
-from harness.cost.networks import network
+from harness.core.specs import Backend, Checkpoint
+from harness.cost.networks import Network, network
 from harness.cost.run_cost import Job, flops
 from harness.runs.store import Store
 
@@ -34,18 +34,26 @@ class CpuTime:
         return self.runs - self.stored
 
 
-def cpu_times(runs: Sequence[Run], store: Store, home: Path) -> list[CpuTime]:
+def networks_of(runs: Sequence[Run]) -> dict[Checkpoint, Network]:
+    """Return the network of each checkpoint of runs, whose files are the current paper's."""
+    return {checkpoint: network(checkpoint) for checkpoint in dict.fromkeys(run.checkpoint for run in runs)}
+
+
+def cpu_times(
+    runs: Sequence[Run], store: Store, home: Path, networks: Mapping[Checkpoint, Network] | None = None
+) -> list[CpuTime]:
     """Return how long runs would take, a framework each: their FLOPs at the speed of the stored ones.
 
     Args:
         runs: all that are needed, each once.
         store: the results of this machine.
         home: the home folder, where counts of FLOPs are kept.
+        networks: `networks_of` the runs, where they are of several papers; None: they are the current paper's.
 
     Raises:
         ClaimsError: a network does not take a run's resolution, or its file can't be read.
     """
-    networks = {checkpoint: network(checkpoint) for checkpoint in dict.fromkeys(run.checkpoint for run in runs)}
+    networks = networks_of(runs) if networks is None else networks
 
     def work(run: Run) -> int:
         test = run.dataset.test if run.split == "test" else run.dataset.dev

@@ -18,7 +18,7 @@ from harness.core.specs import BACKENDS, Backend
 from harness.core.verdict import Verdict
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key
-from harness.evidence.published.gather import PublishedFigures, judges
+from harness.evidence.published.gather import PublishedFigures, judges, no_costs
 from harness.evidence.source import EvidenceSource, NotComputed, RunProvider
 from harness.judging.agreement import judge_agreement
 from harness.judging.evidence import Evidence, Missing
@@ -230,7 +230,7 @@ def sources_of(
         request: by which frameworks and recipes.
 
     Raises:
-        ClaimsError: a verdict is on record of a source that does not judge the hypothesis.
+        ClaimsError: a verdict is on record of a source that does not judge the hypothesis, or nothing can judge it.
     """
     if isinstance(hypothesis, Robust):  # frameworks are among what is chosen
         return [Source(MICRO, request.specifications)]
@@ -242,6 +242,8 @@ def sources_of(
     # What was never released stays so whatever the framework and the recipe.
     protocol = request.protocol or paper().defaults.protocol
     if isinstance(hypothesis, Ratio):
+        if not sources and not hypothesis.on:
+            raise ClaimsError(f"{claim.id}, {hypothesis.id}: {no_costs(hypothesis)}")
         sources += sources_of_costs(hypothesis, protocol, request)
     elif claim.why_not_verifiable(hypothesis) is not None:
         sources.append(Source(GPU))

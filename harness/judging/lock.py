@@ -35,7 +35,7 @@ def changed(expected: Expected | None, found: Verdict, machine: str = "") -> Cha
     reasons, predictions_alone, elsewhere = why(expected, found, machine)
     if same and (not reasons or predictions_alone):
         return Change()  # other versions of the libraries round otherwise; the verdict is what counts
-    because = "; ".join(reasons) or "the code that judges changed"
+    because = "; ".join(reasons) or unexplained(found)
     line = f"{was_is(expected, found)}, because {because}"
     return Change(line, fails=not (predictions_alone and elsewhere))
 
@@ -74,6 +74,17 @@ def why(expected: Expected, found: Verdict, machine: str) -> tuple[list[str], bo
     elif gone or new:
         reasons.append(difference(gone, new))
     return reasons, same_runs and len(reasons) == 1, elsewhere
+
+
+def unexplained(found: Verdict) -> str:
+    """Return what can have changed a verdict that rests on what is on record, by the rule that is on record.
+
+    Holm's procedure and the pooled seed variance make a verdict depend on what its whole family rests on.
+    """
+    _, _, family = found.rule.partition("; ")
+    if not family.endswith(", Holm"):
+        return "the code that judges changed"
+    return f"the evidence on another hypothesis of its family changed ({family}), or the code that judges"
 
 
 def runs_in(lines: list[str]) -> set[str]:

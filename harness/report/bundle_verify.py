@@ -16,6 +16,7 @@ import json
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ class Check:
         except ValueError:
             self.problems.append(f"{name}: expected JSON, found something else")
         return None
+
+
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What a file that is no zip, or one that was cut off or damaged on its way, raises; RuntimeError: an encrypted one."""
 
 
 def read_bundle(path: Path | str) -> dict[str, bytes]:
@@ -378,16 +383,27 @@ def check_answers(check: Check) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Print what was checked and what is wrong; return 1 if something is."""
     path = Path(arguments[0]) if arguments else Path(__file__).parent
-    check = checked(read_bundle(path))
+    try:
+        files = read_bundle(path)
+    except UNREADABLE as error:
+        return ended([f"{path}: expected a bundle, whole, found: {error}; copy it again"])
+    if "manifest.json" not in files:
+        return ended([f"{path}: expected a bundle, found no manifest.json in it"])
+    check = checked(files)
     if path.is_file():
         print(f"sha256 {sha256(path.read_bytes())}  {path}")
     print("checked " + ", ".join(f"{number} {what}" for what, number in check.counts.items()))
     for note in check.notes:
         print(f"note: {note}")
-    for problem in check.problems:
+    return ended(check.problems)
+
+
+def ended(problems: Sequence[str]) -> int:
+    """Print what is wrong; return 1 if something is."""
+    for problem in problems:
         print(f"PROBLEM: {problem}")
-    print(f"{len(check.problems)} problems" if check.problems else "everything agrees")
-    return 1 if check.problems else 0
+    print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}" if problems else "everything agrees")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from harness.stats.estimate import Interval, Undefined, quantile
 from harness.stats.power import seeds_for_power, smallest_detectable
 from harness.stats.seeds import SideScores, outliers, permutation_p, seed_component
 
+LARGEST = 1e100
+"""Of a score: sums of the squares of larger ones overflow."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -176,6 +179,8 @@ def scores_of(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
             f"{name}: expected finite scores, found {bad} of {scores.size:,} that are not, the first"
             f" {scores[row, column]} at seed {row}, example {column} (counted from 0)"
         )
+    if (largest := float(np.abs(scores.astype(np.float64)).max())) > LARGEST:
+        raise ClaimsError(f"{name}: expected scores up to {LARGEST:g} in size, found {largest:g}; use another unit")
     return scores
 
 

@@ -9,6 +9,7 @@ import pytest
 from _pytest.reports import CollectErrorRepr
 from pydantic import ValidationError
 
+from harness.core import claim as stated
 from harness.core.errors import ClaimsError, printable
 from harness.core.specs import fault
 
@@ -23,7 +24,11 @@ def pytest_make_collect_report(
     if report.failed and call is not None and call.excinfo is not None:
         error = call.excinfo.value
         if isinstance(error, (ClaimsError, ValidationError)):
-            line = str(error) if isinstance(error, ClaimsError) else printable(fault(error))
+            line = (
+                str(error)
+                if isinstance(error, ClaimsError)
+                else printable(fault(error, getattr(stated, error.title, None)))
+            )
             report.longrepr = CollectErrorRepr(f"{place(call.excinfo, collector.path)}: {line}")
     return report
 

@@ -67,11 +67,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def micro_times(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[CpuTime]:
     """Return what the micro study's runs of questions take on this machine."""
-    from harness.cost.cpu_time import cpu_times
+    from harness.cost.cpu_time import cpu_times, networks_of
 
     session = config.stash[SESSION]
-    runs = [run for part in session.by_paper(questions) for run in runs_of(part)]
-    return cpu_times(runs, session.executor.store, session.config.home)
+    runs: list[Any] = []
+    networks: dict[Any, Any] = {}
+    for part in session.by_paper(questions):
+        of_paper = runs_of(part)
+        runs += of_paper
+        networks |= networks_of(of_paper)
+    return cpu_times(runs, session.executor.store, session.config.home, networks)
 
 
 def power_and_price(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -53,16 +53,21 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, verdict: Verdict, question: AnyQuestion) -> Callable[[Hypothesis], None]:
-    """Return the function that ends the test as the verdict says.
+def judge(
+    request: pytest.FixtureRequest, verdict: Verdict, question: AnyQuestion
+) -> Iterator[Callable[[Hypothesis], None]]:
+    """Yield the function that ends the test as the verdict says; a test that does not call it is an error.
 
     A verdict that differs from the one on record fails, whatever it is. One that is as recorded passes where it holds,
     and is an expected failure where it does not. Without a record what is refuted fails.
     """
     strict = option(request.config, "--strict-verdicts")
+    failed, called = request.session.testsfailed, False
 
     def decide(hypothesis: Hypothesis) -> None:
         __tracebackhide__ = True
+        nonlocal called
+        called = True
         assert hypothesis.id == verdict.hypothesis
         line = f"{verdict.verdict}: {verdict.reason}"
         change = changed(question.expected, verdict, processor())
@@ -85,4 +90,6 @@ def judge(request: pytest.FixtureRequest, verdict: Verdict, question: AnyQuestio
                 pytest.fail(f"{line}; on record: {question.expected.verdict}", pytrace=False)
             pytest.skip(line)
 
-    return decide
+    yield decide
+    if not called and request.session.testsfailed == failed:  # a test that crashed before it says so itself
+        pytest.fail("expected the test to call judge(hypothesis), found that it ended without; add it", pytrace=False)

@@ -37,6 +37,10 @@ def test_a_contender_that_the_zoo_lacks_is_refused_with_what_there_is():
         checkpoints.find("ViT-H/14", "ImageNet-21k", "augreg")
     with pytest.raises(ClaimsError, match=r"R50\+ViT-L/32.*there are: hybrid-r50-l32-in21k$"):
         checkpoints.find("R50+ViT-L/32", "ImageNet-21k", tuned=True)
+    with pytest.raises(
+        ClaimsError, match=r"ViT-L/16 \(ImageNet21k, orig\), found none in the tables; there are: none$"
+    ):
+        checkpoints.find("ViT-L/16", "ImageNet21k")
 
 
 def test_what_was_never_released_says_so_and_cannot_be_fetched(tmp_path):

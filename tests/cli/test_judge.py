@@ -127,6 +127,7 @@ def test_a_bad_file_is_one_line(files, capsys, name):
         ({"scores": np.array([[1, None]], dtype=object)}, "without pickles"),
         ({"scores": A[0]}, "expected the shape (seeds, examples), found (200,); one run is (1, 200)"),
         ({"scores": np.where(A, np.nan, 1.0)}, "expected finite scores"),
+        ({"scores": np.where(A, -1e200, 1.0)}, "expected scores up to 1e+100 in size, found 1e+200"),
         ({"scores": A[:, :0]}, "at least one seed and one example"),
         ({"scores": A[:, :7]}, "found 7 in X.npz and 200 in B.npz"),
     ],

@@ -287,6 +287,22 @@ def test_a_hypothesis_no_longer_stated_leaves_the_record(locked, capsys):
     assert "because the rule was rules 2; 2 in test_two, Holm, is rules 2; by itself" in done.stdout
 
 
+def test_a_report_without_a_source_keeps_its_answer_as_its_verdicts(locked, capsys):
+    path = locked / "expected.toml"
+    whole = path.read_text()
+    path.write_text(
+        whole.replace('"published" = "SUPPORTED"', '"published" = "SUPPORTED"\n"micro" = "OPEN"')
+        + f'\n[test_small."{ALL}"]\nmicro = "OPEN: +0.1 points [-0.2, +0.4]"\n'
+    )
+    assert lock(locked, "--dry-run") == 0
+    assert capsys.readouterr().out == "nothing changed: the record is as the report says\n"
+    # Of what has no verdict on record no answer can be.
+    path.write_text(whole.replace('"published" = "SUPPORTED"', '"published" = "SUPPORTED"\n"micro" = "OPEN"'))
+    assert lock(locked) == 0
+    assert capsys.readouterr().out == "answer of one, micro: OPEN -> none\n"
+    assert expected_answers(path) == {("one", "published"): "SUPPORTED"}
+
+
 def test_what_was_written_by_hand_of_another_source_stays(small):
     (small / "expected.toml").write_text(
         f'[test_small."{OPEN}"]\n"gpu/quick" = "REFUTED: C 1, B 2"\n"published/first" = "REFUTED: old"\n'

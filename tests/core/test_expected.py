@@ -6,7 +6,7 @@ import pytest
 
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
-from harness.core.expected import expected, expected_answers, read_expected_file, recorded
+from harness.core.expected import expected, expected_answers, read_expected_file, recorded, require_files
 from harness.core.hypotheses import Better, Contender, Expected
 
 LOCKED = """
@@ -198,3 +198,20 @@ def test_a_record_of_released_checkpoints_may_be_of_another_protocol_that_exists
     require_source(claim, better, "gpu/notebook@jax", judging)
     with pytest.raises(ClaimsError, match="unknown recipe 'papre' .*did you mean 'paper'"):
         require_source(claim, better, "gpu/papre", judging)
+
+
+@pytest.mark.parametrize("line, message", [
+    ('publishd = "OPEN"', r"expected\.toml \[answers\.one\]: unknown source 'publishd' \(did you mean 'published'"),
+    ('published = "SUPORTED"', r"\.toml \[answers\.one\]: unknown answer 'SUPORTED' \(did you mean 'SUPPORTED'"),
+    ('"gpu/paper@jax" = "MIXED"', None),
+])  # fmt: skip
+def test_an_answer_on_record_has_a_source_and_a_name_that_exist(tmp_path, line, message):
+    path = tmp_path / "expected.toml"
+    path.write_text(f"[answers.one]\n{line}\n")
+    if message is None:
+        assert expected_answers(path) == {("one", "gpu/paper@jax"): "MIXED"}
+        return
+    with pytest.raises(ClaimsError, match=message):
+        expected_answers(path)
+    with pytest.raises(ClaimsError, match=message):  # as soon as the claim file is collected
+        require_files(expected(str(tmp_path / "test_one.py")))

@@ -102,7 +102,15 @@ def test_datasets_without_a_proxy_are_not_asked_of_the_micro_study(dataset):
 def test_costs_are_published_and_never_run():
     cheap = Ratio(vit("JFT-300M"), bit("JFT-300M"), of="core-days", at_most=0.25)
     assert sources(cheap) == ["published"]
-    assert sources(replace(cheap, of="dollars")) == []
+    # Nothing else would judge it, so that it would be left out without a word.
+    with pytest.raises(
+        ClaimsError, match=r"expected a cost of published/costs\.json, found 'cores-days' \(did you mean"
+    ):
+        sources(replace(cheap, of="cores-days"))
+    with pytest.raises(
+        ClaimsError, match=r"expected core-days of both sides in .*, found none of ViT-L/16 \(nothing\)$"
+    ):
+        sources(replace(cheap, a=vit("nothing")))
 
 
 def test_a_curve_is_asked_of_the_micro_study_alone_on_the_grid_that_is_asked_for():

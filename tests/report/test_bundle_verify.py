@@ -228,6 +228,26 @@ def test_one_changed_byte_of_any_file_is_named(bundle, tmp_path, name):
     assert f"PROBLEM: {name}: the sha256 is not the one in the manifest" in done.stdout
 
 
+@pytest.mark.parametrize("damage, message", [
+    (lambda whole: whole[: len(whole) // 2], "expected a bundle, whole, found: File is not a zip file"),
+    (lambda whole: bytes(byte ^ (255 * (at == whole.index(b"verdicts.json") + 200)) for at, byte in enumerate(whole)),
+     "expected a bundle, whole, found: "),
+    (lambda whole: b"", "expected a bundle, whole, found: File is not a zip file"),
+    (None, "expected a bundle, found no manifest.json in it"),
+])  # fmt: skip
+def test_a_file_that_is_no_whole_bundle_is_one_problem(bundle, tmp_path, damage, message):
+    (tmp_path / "verify.py").write_bytes(unzipped(bundle)["verify.py"])
+    path = tmp_path / "bad.zip"
+    if damage is None:
+        rezipped(path, {"a.txt": b"another zip"}, mend=False)
+    else:
+        path.write_bytes(damage(bundle.read_bytes()))
+    done = scripted(tmp_path / "verify.py", path)
+    first, last = done.stdout.splitlines()
+    assert first.startswith(f"PROBLEM: {path}: {message}")
+    assert (last, done.stderr, done.returncode) == ("1 problem", "", 1)
+
+
 def test_files_that_are_missing_or_were_added_are_named(bundle):
     files = unzipped(bundle)
     gone = checked(without(files, first_run(files))).problems

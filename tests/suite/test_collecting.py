@@ -10,7 +10,34 @@ LINES = {
         r"test_t.py:6: Claim: id: String should match pattern '^[a-z0-9_]+$', found '../x'",
     ),
     'on="imagenet")]': ("on=3)]", "test_t.py:12: Better: on: expected a valid string, found 3"),
-    "than=B32": ("then=B32", "test_t.py:12: Better: then: Unexpected keyword argument"),
+    "than=B32": (
+        "then=B32",
+        "test_t.py:12: Better: unknown argument 'then' (did you mean 'than'?); expected one of: a,",
+    ),
+    ', on="imagenet"), Better': ("), Better", "test_t.py:12: Better: the argument 'on' is missing; add it"),
+    # An argument that was given by position is named, too, and a value that is no text is named by what it says.
+    "Better(B16, than": ("Better(K21, than", "test_t.py:12: Better: a: expected Contender, found 'ImageNet-21k'"),
+    "Better(B16, than=B32": ("Better(B32, than=B32", "test_t.py:12: Better: expected two contenders, found ViT-B/32"),
+    '[Better(B16, than=B32, on="imagenet"), Better(B32, than=B16, on="imagenet")]': (
+        'Better(B16, than=B32, on="imagenet")',
+        "test_t.py:12: t: expected a list of hypotheses, found Better; put it in brackets",
+    ),
+    "@CLAIM.hypotheses([Better(JFT[0]": (
+        '@CLAIM.answered_by([Better(JFT[0], than=JFT[1], on="cifar10")])\n@CLAIM.hypotheses([Better(JFT[0]',
+        "test_t.py:20: t: answered_by: expected Statement(...) each, found list; correct it",
+    ),
+    '[Better(JFT[0], than=JFT[1], on="cifar10")]': (
+        '"AB"',
+        "test_t.py:20: t: expected a list of hypotheses, found str",
+    ),
+    ', than=JFT[1], on="cifar10")]': (
+        ', than=JFT[1], on="cifar10")][:0]',
+        "test_t.py:20: t: expected at least one hypothesis, found an empty list; nothing would be judged",
+    ),
+    "[Better(JFT[0], than": (
+        "[JFT[0]] + [Better(JFT[0], than",
+        "test_t.py:20: t: expected hypotheses, e.g. Better(...),",
+    ),
 }
 
 

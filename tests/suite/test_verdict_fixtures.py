@@ -147,3 +147,13 @@ def test_every_case_was_judged_and_none_shows_a_traceback(session):
     assert set(ended) == set(ENDS)
     assert "Traceback" not in output
     assert "verdict_fixtures.py" not in output
+
+
+def test_a_test_that_never_calls_judge_is_an_error(tmp_path):
+    """Its verdict would not count: it would pass whatever the evidence says."""
+    folder = write_claims(tmp_path, CLAIM_FILE.replace("        judge(hypothesis)\n", "        pass\n"))
+    done = call(folder, *LOAD, "-m", "published", "-q", "-p", "no:html", "-k", "test_refuted or test_open")
+    assert done.returncode == 1
+    assert done.stdout.count("expected the test to call judge(hypothesis), found that it ended without; add it") >= 7
+    assert "7 passed, " in done.stdout
+    assert "7 errors" in done.stdout

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.core.errors import nearest
 from harness.core.hypotheses import Close, Hypothesis, Ratio, Simple, datasets_of, simple_parts
 from harness.core.paper import paper
 from harness.evidence.published.costs import costs
+from harness.evidence.published.costs import load as all_costs
 from harness.evidence.published.figures import examples_by_dataset, publications
 from harness.evidence.published.matching import Published
 from harness.evidence.published.publication_rows import WEAKEST_FIRST, Row, linked, rows, rows_of_one
@@ -62,6 +64,19 @@ def cost_evidence(hypothesis: Ratio) -> Evidence | Missing:
     if len(sides) < len(found):
         return Missing(f"no publication says what both sides cost in {hypothesis.of}")
     return Evidence(costs=tuple(sides), citations=tuple(dict.fromkeys(side.citation for side in sides)))
+
+
+def no_costs(hypothesis: Ratio) -> str:
+    """Return why no publication judges a ratio of costs, with what there is."""
+    wanted = hypothesis.of
+    there = list(dict.fromkeys(name for cost in all_costs() for name in (cost.quantity, cost.unit)))
+    if wanted not in there:
+        return (
+            f"expected a cost of published/costs.json, found {wanted!r}{nearest(wanted, there)};"
+            f" it has: {', '.join(there) or 'nothing'}"
+        )
+    lacking = [str(each) for each in (hypothesis.a, hypothesis.b) if costs(each, wanted) is None]
+    return f"expected {wanted} of both sides in published/costs.json, found none of {' and '.join(lacking)}"
 
 
 def part_rows(part: Simple) -> tuple[PublishedRow, ...]:
