@@ -1,6 +1,7 @@
 """What tests share."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,21 @@ HERE = Path(__file__).parent
 collect_ignore = ["paper", *([] if (HERE.parent / "claims").is_dir() else ["claims"])]
 # The small paper is the current one: in tests, in modules while they are imported, in processes that either starts.
 os.environ["VIT_CLAIMS_PAPER"] = str(HERE / "paper")
+
+
+TRACED = 2
+"""Cases of each test function that coverage follows: tracing takes as long as the tests, and the next case of a
+function mostly runs the same lines."""
+
+
+def pytest_collection_modifyitems(items):
+    """Trace the first cases of each test function alone."""
+    seen = Counter()
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        seen[function] += 1
+        if seen[function] > TRACED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(autouse=True)

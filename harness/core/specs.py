@@ -110,7 +110,8 @@ def fault(error: ValidationError, spec: Any = None) -> str:
         name = str(place[-1])
         return f"{error.title}: unknown argument {name!r}{nearest(name, known)}; expected one of: {', '.join(known)}"
     if first["type"] in ("missing", "missing_argument"):
-        return f"{error.title}: the argument {str(place[-1])!r} is missing; add it"
+        within = "".join(f"{part}: " for part in place[:-1])
+        return f"{error.title}: {within}the argument {str(place[-1])!r} is missing; add it"
     if first["type"] == "dataclass_type":
         # Of a union every member has its own fault, at a place of its own.
         same = [each for each in errors if each["loc"][:-1] == first["loc"][:-1] and each["type"] == first["type"]]

@@ -32,7 +32,7 @@ class Change:
 
     kind: Kind
     subject: str
-    """What it is about, e.g. "claim1, micro"."""
+    """What it is about, e.g. "CLAIM, SOURCE"."""
     before: str
     after: str
     because: str = ""

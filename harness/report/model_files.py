@@ -1,4 +1,4 @@
-"""models/: a file of dataset -> accuracy in percent for each fine-tuned model, such as a course's vit.json.
+"""models/: a file of dataset -> accuracy in percent for each fine-tuned model, such as vit.json.
 
 A file's name ends in a digest of its runs and their predictions: the same runs give the same file again, and other runs
 another one beside it, so that no earlier file is overwritten.
@@ -39,7 +39,7 @@ class ModelAccuracies:
 
     @property
     def name(self) -> str:
-        """The file's name, e.g. "gpu-paper_vit-l16-in21k_1a2b3c4d.json"."""
+        """The file's name, e.g. "gpu-PROTOCOL_CHECKPOINT_1a2b3c4d.json"."""
         said = sorted(f"{run.id} {run.predictions_sha256}" for runs in self.runs.values() for run in runs)
         digest = hashlib.sha256("\n".join(said).encode()).hexdigest()[:8]
         return f"{re.sub('[^A-Za-z0-9.]+', '-', self.source)}_{self.checkpoint}_{digest}.json"

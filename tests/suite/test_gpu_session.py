@@ -238,7 +238,7 @@ def test_with_a_recipe_that_trains_nothing_what_must_be_fine_tuned_is_not_run(su
     )
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize("workers", [("-n", "2")], ids=["two workers"])
 def test_without_an_accelerator_it_is_a_usage_error(suite, workers):
     done, _ = suite("-m", "gpu", *workers, report="unused")
     assert done.returncode == 4
@@ -272,7 +272,7 @@ def test_a_malformed_table_of_the_user_s_own_is_one_line(suite, table, tmp_path)
     assert re.search(rf"^.*{table}.toml \[mine\]: unknown key 'nonsense'", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize("workers", [("-n", "2")], ids=["two workers"])
 def test_a_plan_computes_nothing_and_knows_what_is_stored(suite, workers):
     suite("-m", "gpu", "--device", "cpu", "--recipe", "quick")
     before = entries(suite)
