@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 # Parallelism is across processes; two threads in each of two processes are slower than one.
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of processes, each of which would compile the project's modules again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup verify test axe coverage check bench calibrate clean
