@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COVERAGE := --cov --cov-report=
 
 # Parallelism is across processes; two threads in each of two processes are slower than one.
 export OMP_NUM_THREADS := 1
@@ -21,8 +22,6 @@ setup: $(READY) ## create .venv and install everything (2 to 4 minutes, once)
 
 verify: $(READY) ## run the embedded verification: answers and verdicts on the terminal, report in reports/report.html
 	$(BIN)/python -m pytest claims -q
-
-COVERAGE := --cov --cov-report=
 
 test: $(READY) ## run the project's own tests; the last line is the share of harness/ that they ran, in percent
 	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal $(COVERAGE)
