@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.core.paper import paper
-from harness.evidence.published.figures import Figure, load, publications
+from harness.evidence.published.figures import Figure, FigureIndex, of_paper
 from harness.stats.intervals import seed_sd_from_range
 
 
@@ -38,7 +38,7 @@ def seed_spread(dataset: str) -> SeedSpread | None:
     Args:
         dataset: as in the figures.
     """
-    parts = _parts(load(), dataset, dict(paper().metrics).get(dataset, "top1"))
+    parts = _parts(of_paper(), dataset, dict(paper().metrics).get(dataset, "top1"), paper().defaults.evaluation)
     df = sum(each for _, each in parts)
     if not df:
         return None
@@ -46,12 +46,12 @@ def seed_spread(dataset: str) -> SeedSpread | None:
 
 
 @cache
-def _parts(figures: tuple[Figure, ...], dataset: str, metric: str) -> tuple[tuple[float, int], ...]:
+def _parts(published: FigureIndex, dataset: str, metric: str, evaluation: str) -> tuple[tuple[float, int], ...]:
     """Return (variance, degrees of freedom) of every configuration with a spread."""
     configurations: dict[tuple[object, ...], list[Figure]] = {}
-    for figure in figures:
-        made = figure.recipe or publications()[figure.source].recipe
-        if figure.dataset == dataset and figure.metric in ("top1", metric) and made != paper().defaults.evaluation:
+    for figure in published.figures:
+        made = figure.recipe or published.publications[figure.source].recipe
+        if figure.dataset == dataset and figure.metric in ("top1", metric) and made != evaluation:
             key = (figure.source, figure.table, figure.setting, figure.resolution)
             model = (figure.architecture, figure.pretrain, figure.variant)
             configurations.setdefault((*key, *model), []).append(figure)
