@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, unknown
@@ -18,6 +18,15 @@ from harness.core.hypotheses import Expected, Hypothesis
 from harness.core.source import PUBLISHED
 from harness.core.verdict import Verdict
 
+if TYPE_CHECKING:
+    from harness.report.verdict_store import VerdictStore
+
+StatedFile = tuple[str, Claim, Iterable[Hypothesis]]
+"""The name of a claim file, its claim, and what it states."""
+Records = dict[str, dict[str, dict[str, Expected]]]
+"""By claim file, hypothesis and source."""
+Answers = dict[tuple[str, str], str]
+"""By claim and source."""
 HEAD = """\
 # The verdicts and answers on record, written by `python -m harness lock`. Any change of one fails its test, with what
 # it was, what it is, and because of which figure, run or rule. ledger.jsonl says when each was locked.
@@ -77,7 +86,7 @@ def require_agreement(folder: Path, on_ledger: Mapping[tuple[str, str, str], Any
                         f"{folder / ledger.FILE}: {claim.id}, {hypothesis.id}, {source}: expected the latest entry to"
                         f" be the verdict in {FILE}, {record.verdict}, found {found[0] if found else 'none'}"
                         f"{'' if not found or found[0] != record.verdict else ' on something else'}; one of the two"
-                        " files was changed: restore it, or lock again"
+                        " files was changed: restore it"
                     )
 
 
@@ -94,7 +103,6 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
     """
     from harness.catalog.claim_files import stated_files
     from harness.core.expected import FILE, expected_answers
-    from harness.core.paths import write_atomic
     from harness.judging import ledger
     from harness.report.verdict_store import load
 
@@ -106,46 +114,14 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
         if name not in {claim.id for _, claim, _ in stated}:
             raise unknown("claim", name, [claim.id for _, claim, _ in stated])
     path = folder / FILE
-    before = tables(path)
-    after: dict[str, dict[str, dict[str, Expected]]] = {}
-    entries: list[ledger.Entry] = []
-    lines: list[str] = []
-    on_ledger = latest(whole_ledger(folder))
-    for stem, claim, hypotheses in stated:
-        if names and claim.id not in names:
-            kept = {each.id: before.get(stem, {}).get(each.id, {}) for each in hypotheses}
-            after.setdefault(stem, {}).update({name: records for name, records in kept.items() if records})
-            continue
-        found = {verdict.key: verdict for verdict in store.verdicts.values() if verdict.claim == claim.id}
-        for hypothesis in hypotheses:
-            records = recorded(claim, hypothesis, found.values(), before.get(stem, {}).get(hypothesis.id, {}))
-            if records:
-                after.setdefault(stem, {})[hypothesis.id] = records
-            entries += [
-                each
-                for each in new_entries(claim, hypothesis, records, found.values())
-                if each != on_ledger.get(key(each))
-            ]
-    for stem in dict.fromkeys((*before, *after)):
-        lines += differences(before.get(stem, {}), after.get(stem, {}))
-    known = expected_answers(path)
-    on_record = {
-        (claim.id, source)
-        for stem, claim, hypotheses in stated
-        for each in hypotheses
-        for source in after.get(stem, {}).get(each.id, {})
-    }
-    judged = {
-        (each.claim, each.source)
-        for each in store.verdicts.values()
-        if each.verdict not in ("NOT RUN", "NOT VERIFIABLE")
-    }
-    answers = {key: name for key, name in known.items() if kept_answer(key, names, judged, on_record)}
-    answers |= {
-        each.key: each.answer
-        for each in store.answers()
-        if (not names or each.claim in names) and each.answer != "NOT TESTED"
-    }
+    before, known = tables(path), expected_answers(path)
+    after, entries = locked(stated, store.verdicts.values(), before, names, latest(whole_ledger(folder)))
+    answers = locked_answers(known, store, names, on_record(stated, after))
+    lines = [
+        line
+        for stem in dict.fromkeys((*before, *after))
+        for line in differences(before.get(stem, {}), after.get(stem, {}))
+    ]
     lines += [
         f"answer of {claim}, {source}: {known.get((claim, source), 'none')} -> {answers.get((claim, source), 'none')}"
         for claim, source in dict.fromkeys((*known, *answers))
@@ -161,31 +137,102 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
         return 0
     if not write:
         return 1
-    last = ledger.last_digest(folder / ledger.FILE)
-    if entries:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        content = ledger.appended(folder / ledger.FILE, entries, now)
-        last = hashlib.sha256(content.splitlines()[-1]).hexdigest()
-    write_atomic(path, to_toml(after, answers, last).encode())
-    if entries:
-        write_atomic(folder / ledger.FILE, content)
-    count = sum(len(of) for by_id in after.values() for of in by_id.values())
-    print(f"{path}: {count} verdicts and {len(answers)} answers on record", file=sys.stderr)
+    put_on_record(folder, after, answers, entries)
     return 0
 
 
-def kept_answer(
-    of: tuple[str, str], names: Collection[str] | None, judged: Collection[Any], on_record: Collection[Any]
-) -> bool:
-    """Return whether an answer on record stays unless the report has another one.
+def locked(
+    stated: Iterable[StatedFile],
+    verdicts: Iterable[Verdict],
+    before: Records,
+    names: Collection[str] | None,
+    on_ledger: Mapping[tuple[str, str, str], Any],
+) -> tuple[Records, list[Any]]:
+    """Return the records after locking, and the ledger's new entries.
 
     Args:
-        of: its claim and source.
+        stated: what each claim file states.
+        verdicts: of the report.
+        before: the records before.
         names: the claims that are locked; None: all.
-        judged: claims and sources of which the report has a verdict.
+        on_ledger: the latest entry on each claim, hypothesis and source.
+
+    Raises:
+        ClaimsError: a verdict is of a hypothesis that was changed since.
+    """
+    by_claim: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_claim.setdefault(verdict.claim, []).append(verdict)
+    after: Records = {}
+    entries: list[Any] = []
+    for stem, claim, hypotheses in stated:
+        for hypothesis in hypotheses:
+            records = before.get(stem, {}).get(hypothesis.id, {})
+            if not names or claim.id in names:
+                found = by_claim.get(claim.id, [])
+                records = recorded(claim, hypothesis, found, records)
+                new = new_entries(claim, hypothesis, records, found)
+                entries += [each for each in new if each != on_ledger.get(key(each))]
+            if records:
+                after.setdefault(stem, {})[hypothesis.id] = records
+    return after, entries
+
+
+def on_record(stated: Iterable[StatedFile], records: Records) -> set[tuple[str, str]]:
+    """Return the claims and sources of which there is a verdict on record."""
+    return {
+        (claim.id, source)
+        for stem, claim, hypotheses in stated
+        for each in hypotheses
+        for source in records.get(stem, {}).get(each.id, {})
+    }
+
+
+def locked_answers(
+    known: Answers, store: VerdictStore, names: Collection[str] | None, on_record: Collection[tuple[str, str]]
+) -> Answers:
+    """Return the answers after locking: the report's, and those on record of what it has not judged.
+
+    Args:
+        known: the answers on record.
+        store: the report.
+        names: the claims that are locked; None: all.
         on_record: claims and sources of which there is a verdict on record.
     """
-    return bool(names and of[0] not in names) or (of not in judged and of in on_record)
+    judged = {
+        (each.claim, each.source)
+        for each in store.verdicts.values()
+        if each.verdict not in ("NOT RUN", "NOT VERIFIABLE")
+    }
+    kept = {
+        of: name
+        for of, name in known.items()
+        if (names and of[0] not in names) or (of not in judged and of in on_record)
+    }
+    return kept | {
+        each.key: each.answer
+        for each in store.answers()
+        if (not names or each.claim in names) and each.answer != "NOT TESTED"
+    }
+
+
+def put_on_record(folder: Path, records: Records, answers: Answers, entries: list[Any]) -> None:
+    """Write the record of a paper, with what is new on its ledger."""
+    from harness.core.expected import FILE
+    from harness.core.paths import write_atomic
+    from harness.judging import ledger
+
+    path, book = folder / FILE, folder / ledger.FILE
+    last, content = ledger.last_digest(book), b""
+    if entries:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        content = ledger.appended(book, entries, now)
+        last = hashlib.sha256(content.splitlines()[-1]).hexdigest()
+    write_atomic(path, to_toml(records, answers, last).encode())
+    if entries:
+        write_atomic(book, content)
+    count = sum(len(of) for by_id in records.values() for of in by_id.values())
+    print(f"{path}: {count} verdicts and {len(answers)} answers on record", file=sys.stderr)
 
 
 def whole_ledger(folder: Path) -> tuple[Any, ...]:

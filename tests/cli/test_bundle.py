@@ -30,7 +30,11 @@ def test_a_bundle_is_written_named_in_the_report_and_checked(place, capsys):
 def test_a_tampered_bundle_ends_in_1_with_a_line_for_each_problem(place, capsys):
     command("bundle", "out.zip")
     files = unzipped("out.zip")
-    rezipped("bad.zip", {**files, "runs.json": files["runs.json"].replace(b'"correct": ', b'"correct": 1')}, mend=False)
+    rezipped(
+        "bad.zip",
+        {**files, "runs.json": files["runs.json"].replace(b'"correct": ', b'"correct": 1')},
+        new_manifest=False,
+    )
     capsys.readouterr()
     assert command("bundle", "--verify", "bad.zip") == 1
     assert "PROBLEM: runs.json: the sha256 is not the one in the manifest" in capsys.readouterr().out

@@ -88,10 +88,10 @@ def unzipped(path):
         return {name: bundle.read(name) for name in bundle.namelist()}
 
 
-def rezipped(path, files, mend=True):
-    """Write a tampered bundle; with `mend` its manifest names the digests of the tampered files."""
+def rezipped(path, files, new_manifest=True):
+    """Write a tampered bundle; with `new_manifest` its manifest names the digests of the tampered files."""
     files = dict(files)
-    if mend:
+    if new_manifest:
         manifest = json.loads(files["manifest.json"])
         others = {name: content for name, content in files.items() if name != "manifest.json"}
         manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in others.items()}

@@ -221,7 +221,7 @@ def test_tampering_is_found_and_named_even_with_a_manifest_that_fits(bundle, tam
 def test_one_changed_byte_of_any_file_is_named(bundle, tmp_path, name):
     files = unzipped(bundle)
     files[name] = files[name].replace(b" ", b"  ", 1)
-    path = rezipped(tmp_path / "bad.zip", files, mend=False)
+    path = rezipped(tmp_path / "bad.zip", files, new_manifest=False)
     (tmp_path / "verify.py").write_bytes(unzipped(bundle)["verify.py"])
     done = scripted(tmp_path / "verify.py", path)
     assert done.returncode == 1
@@ -239,7 +239,7 @@ def test_a_file_that_is_no_whole_bundle_is_one_problem(bundle, tmp_path, damage,
     (tmp_path / "verify.py").write_bytes(unzipped(bundle)["verify.py"])
     path = tmp_path / "bad.zip"
     if damage is None:
-        rezipped(path, {"a.txt": b"another zip"}, mend=False)
+        rezipped(path, {"a.txt": b"another zip"}, new_manifest=False)
     else:
         path.write_bytes(damage(bundle.read_bytes()))
     done = scripted(tmp_path / "verify.py", path)
