@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.core.machine import processor
 from harness.core.paper import Paper
 from harness.report.labels import plural
-from harness.report.run_lines import RunLine
+from harness.report.run_records import RunRecord
 
 PACKAGES = ("vit-claims", "torch", "jax", "timm", "numpy")
 """Whose versions are named, where they are installed."""
@@ -41,12 +41,12 @@ class Took:
     seconds: float
 
 
-def about(paper: Paper, runs: Mapping[str, RunLine], wanted: Collection[str], took: Took | None) -> About:
+def about(paper: Paper, runs: Mapping[str, RunRecord], wanted: Collection[str], took: Took | None) -> About:
     """Return what a report says of itself.
 
     Args:
         paper: that is verified.
-        runs: those behind the verdicts that are stored here.
+        runs: those behind the verdicts that are known.
         wanted: ids of all runs behind the verdicts.
         took: what the session took; None for a page rebuilt from its record.
     """
@@ -91,7 +91,7 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def cost(runs: Mapping[str, RunLine], wanted: Collection[str], took: Took | None) -> str:
+def cost(runs: Mapping[str, RunRecord], wanted: Collection[str], took: Took | None) -> str:
     """Return what a session and the runs behind its verdicts took, and how much of it was in the store already."""
     parts = [f"{duration(took.seconds)} for this session"] if took else []
     if not wanted:
@@ -108,7 +108,7 @@ def cost(runs: Mapping[str, RunLine], wanted: Collection[str], took: Took | None
     return "; ".join(parts)
 
 
-def stored(runs: Mapping[str, RunLine], took: Took) -> str:
+def stored(runs: Mapping[str, RunRecord], took: Took) -> str:
     """Return how much of the runs was in the store before a session."""
     since = took.start.isoformat(timespec="seconds")
     new = [run for run in runs.values() if run.computed >= since]

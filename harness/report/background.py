@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.core.paper import paper
 from harness.report.about import About, Took, about
 from harness.report.comparison import Change
-from harness.report.run_lines import RunLine, run_lines
+from harness.report.run_records import RunRecord
 from harness.report.session_record import SessionRecord
 from harness.report.verdict_store import VerdictStore
 from harness.runs.store import Store
@@ -29,13 +31,16 @@ class Background:
     """Which report that is; "": there is none, and this is the first."""
     sessions: tuple[SessionRecord, ...] = ()
     """Those of the report's folder, the oldest first."""
-    runs: Mapping[str, RunLine] = field(default_factory=dict)
-    """Those that are stored here, by id."""
+    runs: Mapping[str, RunRecord] = field(default_factory=dict)
+    """Those behind the verdicts that are known, by id."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of the stored records, relative to the page, by the run's id; none of a run stored elsewhere."""
 
 
 def background(
     verdicts: VerdictStore,
     folder: Path,
+    runs: Mapping[str, RunRecord],
     results: Store | None,
     took: Took | None = None,
     changed: tuple[Change, ...] | None = None,
@@ -47,6 +52,7 @@ def background(
     Args:
         verdicts: that the page shows.
         folder: of the page.
+        runs: the records of runs, by id.
         results: the store of runs; None: none is at hand.
         took: what the session took; None for a page rebuilt from its record.
         changed: since another report; None for a page rebuilt from its record.
@@ -54,11 +60,22 @@ def background(
         sessions: those of the report's folder, the oldest first.
     """
     wanted = {run for verdict in verdicts.verdicts.values() for run in verdict.runs}
-    found = {} if results is None else run_lines(results, wanted, folder)
+    found = {run: runs[run] for run in sorted(wanted & runs.keys())}
     return Background(
         about=about(paper(), found, wanted, took),
         changed=changed,
         since=since,
         sessions=sessions,
         runs=found,
+        links={} if results is None else links(results, found, folder),
     )
+
+
+def links(results: Store, runs: Iterable[str], folder: Path) -> dict[str, str]:
+    """Return the addresses of stored records, relative to a page's folder, by the run's id."""
+    paths = {run: results.path(run) for run in runs}
+    return {
+        run: quote(os.path.relpath(path.absolute(), folder.absolute()).replace(os.sep, "/"))
+        for run, path in paths.items()
+        if path.exists()
+    }

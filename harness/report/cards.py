@@ -14,7 +14,7 @@ from harness.report.headline import Headline
 from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, base, group, group_order
 from harness.report.learning_curves import learning_curves
 from harness.report.page_rows import Context, SourceTable, source_table
-from harness.report.run_lines import RunLine
+from harness.report.run_records import RunRecord
 from harness.report.runs_table import RunsTable, runs_table
 from harness.report.settings import RecipeBlock, recipe_blocks
 from harness.report.verdict_counts import Chip, chips
@@ -72,8 +72,10 @@ class OfClaim:
     verdicts: Sequence[Verdict]
     """In the report's order."""
     headlines: Sequence[Headline] = ()
-    runs: Mapping[str, RunLine] = field(default_factory=dict)
-    """All that are stored here, by id."""
+    runs: Mapping[str, RunRecord] = field(default_factory=dict)
+    """All that are known, by id."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of the stored records, by the run's id."""
 
 
 def card(name: str, claim: Claim | None, found: OfClaim, context: Context) -> Card:
@@ -87,7 +89,7 @@ def card(name: str, claim: Claim | None, found: OfClaim, context: Context) -> Ca
     """
     verdicts = found.verdicts
     names = sorted({*GROUPS, *(group(verdict.source) for verdict in verdicts)}, key=group_order)
-    table = runs_table(name, verdicts, found.runs)
+    table = runs_table(name, verdicts, found.runs, found.links)
     return Card(
         id=name,
         title=claim.title if claim else name,
@@ -136,7 +138,7 @@ def curves(name: str, verdicts: Sequence[Verdict]) -> list[Figure]:
     return found
 
 
-def learning(name: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunLine]) -> list[Figure]:
+def learning(name: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunRecord]) -> list[Figure]:
     """Return the learning curves of a claim's runs, nothing where none of them trained."""
     used = [runs[run] for run in dict.fromkeys(run for verdict in verdicts for run in verdict.runs) if run in runs]
     svg = learning_curves(f"{name}-learning", used)

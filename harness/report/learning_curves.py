@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from harness.report.drawing import GRID, LINES, SOFT, WIDTH, chart
 from harness.report.labels import natural, plural
 from harness.report.rendering import writable
-from harness.report.run_lines import RunLine
+from harness.report.run_records import LOSSES, RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POINTS = 40
-"""Of a curve that are drawn."""
 AVERAGED = 100
 """Runs behind a curve; more would not change what is seen."""
 MOST = len(LINES)
@@ -26,7 +24,7 @@ APART = 13
 """Pixels between two names at the ends of lines."""
 
 
-def learning_curves(name: str, runs: Sequence[RunLine]) -> str:
+def learning_curves(name: str, runs: Sequence[RunRecord]) -> str:
     """Return the `<svg>` element of the curves, "" if no run trained in more than one step.
 
     A curve runs from the first to the last step whatever their number, so that runs of several lengths can be averaged.
@@ -45,7 +43,7 @@ def learning_curves(name: str, runs: Sequence[RunLine]) -> str:
         box = (LEFT / WIDTH, BOTTOM / HEIGHT, (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT)
         axes = figure.add_axes(box)
         for number, (_, losses) in enumerate(shown):
-            axes.plot([100 * at / (POINTS - 1) for at in range(POINTS)], losses, color=LINES[number], linewidth=1.6,
+            axes.plot([100 * at / (LOSSES - 1) for at in range(LOSSES)], losses, color=LINES[number], linewidth=1.6,
                       gid=f"loss-{number}")  # fmt: skip
         axes.set_xlim(0, 100)
         axes.set_ylim(bottom=0)
@@ -69,26 +67,16 @@ def learning_curves(name: str, runs: Sequence[RunLine]) -> str:
     return chart(name, f"Learning curves of {', '.join(checkpoint for checkpoint, _ in shown)}{more}", HEIGHT, draw)
 
 
-def mean_curves(runs: Sequence[RunLine]) -> list[tuple[str, list[float]]]:
-    """Return (checkpoint, mean loss at POINTS places from the first to the last step) pairs, by name."""
-    found: dict[str, list[list[float]]] = {}
+def mean_curves(runs: Sequence[RunRecord]) -> list[tuple[str, list[float]]]:
+    """Return (checkpoint, mean loss at LOSSES places from the first to the last step) pairs, by name."""
+    found: dict[str, list[tuple[float, ...]]] = {}
     for run in runs:
-        curves = found.setdefault(run.checkpoint, []) if len(run.losses) > 1 and run.accuracy is not None else None
-        if curves is not None and len(curves) < AVERAGED:
-            curves.append(resampled(run.losses))
+        if run.losses and len(curves := found.setdefault(run.checkpoint, [])) < AVERAGED:
+            curves.append(run.losses)
     return [
         (checkpoint, [sum(column) / len(column) for column in zip(*found[checkpoint], strict=True)])
         for checkpoint in sorted(found, key=natural)
     ]
-
-
-def resampled(losses: Sequence[float]) -> list[float]:
-    """Return a curve at POINTS places, each the mean of the steps around it."""
-    last = len(losses) - 1
-    half = max(0, len(losses) // (2 * POINTS))
-    middles = [round(at * last / (POINTS - 1)) for at in range(POINTS)]
-    windows = [losses[max(0, middle - half) : middle + half + 1] for middle in middles]
-    return [sum(window) / len(window) for window in windows]
 
 
 def spread(places: Sequence[float], apart: float, top: float) -> list[float]:

@@ -75,7 +75,7 @@ def view(
     cards = []
     for name in store.claim_ids():
         lines = [replace(line, history=histories.get((name, line.source))) for line in said.get(name, [])]
-        found = OfClaim(by_claim.get(name, []), lines, background.runs)
+        found = OfClaim(by_claim.get(name, []), lines, background.runs, background.links)
         cards.append(card(name, store.claims.get(name), found, context))
     summary = summarise(store, said, kept, problems, background)
     return Section(summary, tuple(cards), whole(verdicts), packed=len(verdicts) > UNPACKED)

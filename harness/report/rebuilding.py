@@ -46,6 +46,7 @@ def rebuild(folder: Path, others: Sequence[Records] = (), store: Store | None = 
         history.close()
         records.store.history_bytes = history.end
         write_records(folder, records)
-    shown = page.section(records.store, background=background(records.store, folder, store, sessions=records.sessions))
+    besides = background(records.store, folder, records.runs, store, sessions=records.sessions)
+    shown = page.section(records.store, background=besides)
     write_atomic(folder / PAGE, page.document(shown).encode())
     return records

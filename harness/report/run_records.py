@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 RUNS_FILE = "runs.json"
+LOSSES = 40
+"""Places of a learning curve that are kept."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -77,6 +79,29 @@ class RunRecord:
     """When its result was stored here, ISO 8601; "" where that is not known."""
     origin: str = ""
     """Where it was made, if not here: the bundle that it was imported from."""
+    losses: tuple[float, ...] = ()
+    """Training loss at LOSSES places from the first to the last step, each the mean of the steps around it; none of
+    what did not train in several steps, or diverged."""
+
+    @property
+    def device(self) -> str:
+        """What computed it, "cpu" or a card's name; "" in records that don't say."""
+        return dict(self.environment).get("device", "")
+
+    @property
+    def on_card(self) -> bool:
+        """Whether an accelerator computed it."""
+        return self.device not in ("", "cpu")
+
+    @property
+    def framework(self) -> str:
+        """What computed it, with its version."""
+        return f"{self.backend} {dict(self.environment).get(self.backend, '')}".rstrip()
+
+    @property
+    def memory(self) -> int:
+        """Peak, bytes: of the card where there was one, else of the process."""
+        return self.device_memory or self.peak_memory
 
     def got_right(self) -> npt.NDArray[np.bool_]:
         """Return whether each example was predicted correctly, shape (n,); empty for a run that diverged.
@@ -138,7 +163,19 @@ def run_record(run: Run, result: Result, computed: str = "", origin: str = "") -
         environment=result.environment,
         computed=computed,
         origin=origin,
+        losses=() if result.diverged else resampled(result.loss_history),
     )
+
+
+def resampled(losses: Sequence[float]) -> tuple[float, ...]:
+    """Return a learning curve at LOSSES places, each the mean of the steps around it; none of a single step."""
+    last = len(losses) - 1
+    if last < 1:
+        return ()
+    half = len(losses) // (2 * LOSSES)
+    middles = [round(at * last / (LOSSES - 1)) for at in range(LOSSES)]
+    windows = [losses[max(0, middle - half) : middle + half + 1] for middle in middles]
+    return tuple(float(f"{sum(window) / len(window):.5g}") for window in windows)
 
 
 def run_ids(verdicts: Iterable[Verdict]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.core.verdict import Verdict
 from harness.report.labels import natural, number, plural
-from harness.report.run_lines import RunLine
+from harness.report.run_records import RunRecord
 
 DIGITS = 12
 """Of a digest that are shown; the whole one is in the record."""
@@ -22,6 +22,7 @@ class RunRow:
 
     id: str
     record: str
+    """Address of the stored record; "" of a run that is stored elsewhere."""
     seed: int
     accuracy: str
     seconds: str
@@ -52,13 +53,16 @@ class RunsTable:
     """What is not listed; ""."""
 
 
-def runs_table(claim: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunLine]) -> RunsTable | None:
+def runs_table(
+    claim: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunRecord], links: Mapping[str, str]
+) -> RunsTable | None:
     """Return the runs behind a claim's verdicts, by checkpoint, dataset and seed; None where none was used.
 
     Args:
         claim: its id.
         verdicts: on the claim.
-        runs: those that are stored here, by id.
+        runs: those that are known, by id.
+        links: addresses of the stored records, by id; none of a run that is stored elsewhere.
     """
     ids = list(dict.fromkeys(run for verdict in verdicts for run in verdict.runs))
     if not ids:
@@ -67,23 +71,23 @@ def runs_table(claim: str, verdicts: Sequence[Verdict], runs: Mapping[str, RunLi
     elsewhere = len(ids) - len(here)
     more = [f"{plural(len(here) - MOST, 'run')} more, listed in verdicts.json"] if len(here) > MOST else []
     more += [f"{plural(elsewhere, 'run')} stored elsewhere"] if elsewhere else []
-    groups = tuple(run_group(list(part)) for _, part in itertools.groupby(here[:MOST], key=alike))
+    groups = tuple(run_group(list(part), links) for _, part in itertools.groupby(here[:MOST], key=alike))
     return RunsTable(f"Runs of {claim}: checkpoints, digests, seeds, speed and memory", groups, "; ".join(more))
 
 
-def alike(run: RunLine) -> tuple[str, ...]:
+def alike(run: RunRecord) -> tuple[str, ...]:
     """Return what the runs of one group share."""
     return (
         run.checkpoint, run.checkpoint_sha256, run.dataset, run.dataset_sha256, run.recipe, run.framework, run.device
     )  # fmt: skip
 
 
-def in_order(run: RunLine) -> tuple[object, ...]:
+def in_order(run: RunRecord) -> tuple[object, ...]:
     """Return the key by which runs are sorted."""
     return natural(run.checkpoint), natural(run.dataset), alike(run), run.seed, run.id
 
 
-def run_group(runs: Sequence[RunLine]) -> RunGroup:
+def run_group(runs: Sequence[RunRecord], links: Mapping[str, str]) -> RunGroup:
     """Return runs that share all but the seed as the table shows them."""
     first = runs[0]
     return RunGroup(
@@ -92,15 +96,15 @@ def run_group(runs: Sequence[RunLine]) -> RunGroup:
         dataset=first.dataset,
         dataset_digest=first.dataset_sha256[:DIGITS],
         made=", ".join(part for part in (f"recipe {first.recipe}", first.framework, first.device) if part),
-        rows=tuple(run_row(run) for run in runs),
+        rows=tuple(run_row(run, links.get(run.id, "")) for run in runs),
     )
 
 
-def run_row(run: RunLine) -> RunRow:
+def run_row(run: RunRecord, link: str) -> RunRow:
     """Return one run as the table shows it."""
     return RunRow(
         id=run.id,
-        record=run.record,
+        record=link,
         seed=run.seed,
         accuracy="diverged" if run.accuracy is None else number(run.accuracy),
         seconds=f"{run.seconds:,.1f}",

@@ -30,7 +30,7 @@ from harness.report.labels import LOOKS
 from harness.report.page_rows import row_id
 from harness.report.records import Records, origins, read_folder, read_records
 from harness.report.rendering import render
-from harness.report.run_records import gathered
+from harness.report.run_records import RunRecord, gathered
 from harness.report.session_record import SessionRecord, session_record
 from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, LOG_FILE, Key, VerdictStore, locked, says
@@ -146,6 +146,8 @@ class ReportPlugin:
         """Whether the page could be written."""
         self._table: dict[str, Any] = {}
         """What pytest-html puts into its table."""
+        self._runs: Mapping[str, RunRecord] = {}
+        """Those behind the report's verdicts, by id."""
         self._sessions: tuple[SessionRecord, ...] = ()
         """Those of the folder, this one last."""
         self._verdicts: dict[str, Verdict] = {}
@@ -244,6 +246,7 @@ class ReportPlugin:
                 self.store = self._with_fresh(merged.store)
                 results = None if self.home is None else Store(self.home, self.notes.append)
                 merged.runs, damaged = gathered(merged.store.verdicts.values(), results, merged.runs)
+                self._runs = merged.runs
                 self.notes += damaged
                 self.notes += origins(merged.runs)
                 merged.store.notes += origins(merged.runs)
@@ -350,6 +353,7 @@ class ReportPlugin:
         found = background(
             self.store,
             self.folder,
+            self._runs,
             None if self.home is None else Store(self.home),
             took=Took(self.start, time.monotonic() - self._started),
             changed=self.changes,

@@ -59,3 +59,29 @@ def diverged(seed=0):
     """Return a run that diverged, with its result."""
     of, result = made(seed)
     return of, dataclasses.replace(result, predictions=(), diverged=Divergence(3, 0.1, (1, 2)))
+
+
+def on_card(**changes):
+    """Return the record of a made-up run on a card, two hours long."""
+    plain = {
+        "id": "00000000000000b1",
+        "checkpoint": "vit-b16",
+        "checkpoint_sha256": "ab" * 32,
+        "dataset": "cifar10",
+        "dataset_sha256": "cd" * 32,
+        "recipe": "paper",
+        "seed": 3,
+        "accuracy": 98.5,
+        "seconds": 7200.0,
+        "images_per_second": 1234.5,
+        "device_memory": 20_000_000_000,
+        "environment": (("torch", "2.15.0"), ("device", "NVIDIA H100")),
+        "losses": tuple(2.0 - k / 40 for k in range(40)),
+    }
+    return dataclasses.replace(record(), **(plain | changes))
+
+
+def on_cpu():
+    """Return the same of a small network on a CPU, a minute and a half long."""
+    environment = (("torch", "2.15.0"), ("device", "cpu"))
+    return on_card(id="00000000000000b2", environment=environment, seconds=90.0, checkpoint="micro-vit")

@@ -6,10 +6,10 @@ import pytest
 
 from harness.core.errors import ClaimsError
 from harness.core.verdict import Searched
-from harness.report.run_records import gathered, read_runs, run_ids, run_record, save_runs
+from harness.report.run_records import LOSSES, gathered, read_runs, resampled, run_ids, run_record, save_runs
 from harness.runs.imports import note
 from harness.runs.store import Store
-from tests.report.run_making import LABELS, N, diverged, made, record
+from tests.report.run_making import LABELS, N, diverged, made, on_card, on_cpu, record
 from tests.report.samples import verdict
 
 
@@ -107,3 +107,21 @@ def test_a_damaged_result_is_told_and_the_record_before_is_kept(tmp_path):
 def test_labels_are_the_same_for_all_made_runs():
     assert record(0).labels_sha256 == record(1, checkpoint="other").labels_sha256
     assert len(LABELS) == N
+
+
+def test_a_record_says_what_computed_it():
+    assert (on_card().framework, on_card().device, on_card().on_card) == ("torch 2.15.0", "NVIDIA H100", True)
+    assert (on_cpu().device, on_cpu().on_card) == ("cpu", False)
+    assert (on_card().memory, on_card(device_memory=0).memory) == (20_000_000_000, 1000)
+
+
+def test_a_learning_curve_is_kept_at_some_places_each_the_mean_of_the_steps_around_it():
+    assert resampled([]) == resampled([1.0]) == ()
+    assert resampled([1.0] * 1000) == (1.0,) * LOSSES
+    short = resampled([2.0, 1.0, 0.5])
+    assert (len(short), short[0], short[-1]) == (LOSSES, 2.0, 0.5)
+    falling = resampled([float(k) for k in range(4000, 0, -1)])
+    assert falling[0] == 3975  # the mean of the first 51 steps
+    assert list(falling) == sorted(falling, reverse=True)
+    assert record(loss_history=(3.0, 1.0)).losses[0] == 3.0
+    assert run_record(*diverged()).losses == ()
