@@ -45,7 +45,8 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Rebuild the report of a session that was killed, of a folder that was moved, or of several reports."""
     from harness.core.config import home
-    from harness.report.rebuilding import PAGE, rebuild
+    from harness.report.page import FILE
+    from harness.report.rebuilding import rebuild
     from harness.report.records import read_records
     from harness.runs.store import Store
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     records = rebuild(folder, others, Store(home()))
     print(
         f"{len(records.store.verdicts)} verdicts on {len(records.store.claim_ids())} claims, {len(records.runs)} runs:"
-        f" {folder / PAGE}"
+        f" {folder / FILE}"
     )
     if options.reproducibility is not None:
         write_reproducibility(Path(options.reproducibility), records)

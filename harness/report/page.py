@@ -21,6 +21,7 @@ from harness.report.summary import Summary, summarise
 from harness.report.verdict_store import Key, VerdictStore
 from harness.report.whole import Part, whole
 
+FILE = "report.html"
 TITLE = "Verification report"
 VIEWPORT = Markup('<meta name="viewport" content="width=device-width, initial-scale=1">')
 """Without it a phone lays the page out for a desk."""

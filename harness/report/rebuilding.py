@@ -16,8 +16,6 @@ from harness.report.verdict_store import HISTORY_FILE, locked
 from harness.report.writing import write_records
 from harness.runs.store import Store
 
-PAGE = "report.html"
-
 
 def rebuild(folder: Path, others: Sequence[Records] = (), store: Store | None = None) -> Records:
     """Write all files of a report again, its page with the claims section alone, and return its records.
@@ -48,5 +46,5 @@ def rebuild(folder: Path, others: Sequence[Records] = (), store: Store | None = 
         write_records(folder, records)
     besides = background(records.store, folder, records.runs, store, sessions=records.sessions)
     shown = page.section(records.store, background=besides)
-    write_atomic(folder / PAGE, page.document(shown).encode())
+    write_atomic(folder / page.FILE, page.document(shown).encode())
     return records

@@ -165,7 +165,8 @@ def get_ready(session: pytest.Session, selected: Selected) -> None:
         make_folder(config.stash[SESSION].config.home)
     except ClaimsError as error:
         raise ClaimsError(f"--home: {error}") from None
-    from harness.suite.report_plugin import ReportPlugin, start_page
+    from harness.suite.html_page import start_page
+    from harness.suite.report_plugin import ReportPlugin
 
     baseline = option(config, "--baseline")
     report = ReportPlugin(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import shlex
 import sys
@@ -26,29 +25,14 @@ from harness.report.background import LAST, background
 from harness.report.bundle import read_note
 from harness.report.comparison import Change, compare
 from harness.report.judged import judged_in
-from harness.report.labels import LOOKS
-from harness.report.page_rows import row_id
 from harness.report.records import Records, origins, read_folder, read_records
-from harness.report.rendering import render
 from harness.report.run_records import RunRecord, gathered
 from harness.report.session_record import SessionRecord, session_record
 from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, LOG_FILE, Key, VerdictStore, locked, says
 from harness.report.writing import write_records
 from harness.runs.store import Store
-from harness.suite.listed_tests import leave_out
 from harness.suite.whole_page import whole_page
-
-PAGE = "report.html"
-COLUMNS = (
-    ("result", "Result"),
-    ("claim", "Claim"),
-    ("source", "Source"),
-    ("verdict", "Verdict"),
-    ("testId", "Test"),
-    ("duration", "Duration"),
-)
-"""Of pytest-html's table: (its name of what a column sorts by, the head)."""
 
 
 def require_writable(folder: Path) -> Records:
@@ -68,37 +52,6 @@ def require_writable(folder: Path) -> Records:
             " choose another --report-dir"
         ) from None
     return read_folder(folder)
-
-
-def start_page(session: pytest.Session, report: ReportPlugin) -> None:
-    """Start pytest-html's page late: at the session's start it was not known that there would be claims to judge.
-
-    Without pytest-html the page has the verdicts alone, and the report says so.
-    """
-    config = session.config
-    html_plugin = config.pluginmanager.getplugin("html")
-    if html_plugin is None:
-        report.notes.append(
-            "pytest-html is not loaded, so the page has no list of tests; verdicts, tables and history are complete"
-        )
-        return
-    from pytest_html.basereport import BaseReport
-    from pytest_metadata.plugin import metadata_key
-
-    # pytest-html puts the environment into the page as markup, and can't do without one.
-    config.stash[metadata_key] = escape(dict(config.stash.get(metadata_key, {})))
-    if not config.pluginmanager.has_plugin("metadata"):
-        report.notes.append("pytest-metadata is not loaded, so the page does not describe the environment")
-    for page_of_all in [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, BaseReport)]:
-        config.pluginmanager.unregister(page_of_all)
-    config.option.htmlpath = config.option.htmlpath or str(report.folder / PAGE)
-    config.option.self_contained_html = True
-    before = config.pluginmanager.get_plugins()
-    html_plugin.pytest_configure(config)
-    for started in config.pluginmanager.get_plugins() - before:
-        if isinstance(started, BaseReport):
-            started.pytest_sessionstart(session)
-            started.pytest_collection_finish(session)
 
 
 class ReportPlugin:
@@ -144,8 +97,6 @@ class ReportPlugin:
         """What a reader must be told and what is no fault, e.g. a damaged result that was computed again."""
         self.written = True
         """Whether the page could be written."""
-        self._table: dict[str, Any] = {}
-        """What pytest-html puts into its table."""
         self._runs: Mapping[str, RunRecord] = {}
         """Those behind the report's verdicts, by id."""
         self._sessions: tuple[SessionRecord, ...] = ()
@@ -195,7 +146,7 @@ class ReportPlugin:
             with whole_page(self.config):
                 yield
             if not self.config.pluginmanager.has_plugin("html"):
-                write_atomic(self.page, page.document(self._section()).encode())
+                write_atomic(self.page, page.document(self.section()).encode())
         except ClaimsError as error:
             self.written = False
             self._problem(str(error))
@@ -211,10 +162,14 @@ class ReportPlugin:
             for line in [*map("Note: {}".format, self.notes), *map("Problem: {}".format, self.problems)]:
                 print(line, file=sys.stderr)
 
+    def verdict_of(self, nodeid: str) -> Verdict | None:
+        """Return what a test judged, None if it judged nothing."""
+        return self._verdicts.get(nodeid)
+
     @property
     def page(self) -> Path:
         """The file of the page."""
-        return Path(getattr(self.config.option, "htmlpath", None) or self.folder / PAGE)
+        return Path(getattr(self.config.option, "htmlpath", None) or self.folder / page.FILE)
 
     def nothing_judged(self) -> str:
         """Return that nothing was judged of the released checkpoints that were asked for, and why; else "".
@@ -333,23 +288,8 @@ class ReportPlugin:
         else:
             terminalreporter.write_line("report: no page was written; what was there before is as it was")
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_report_title(self, report: Any) -> None:
-        """Name the page, and fold what is no fault."""
-        report.title = page.TITLE
-        self._table = report.data
-        report.set_data("renderCollapsed", ["passed", "skipped", "xfailed", "xpassed", "rerun"])
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_summary(self, prefix: list[str], summary: list[str], postfix: list[str]) -> None:
-        """Put the claims section on the page; its style sheet moves it to the top. Filters stand before the table."""
-        summary.append(render("filters"))
-        summary.append(render("left_out", number=leave_out(self._table.get("tests", {}))))
-        postfix.append(page.script())
-        prefix.append(page.VIEWPORT)
-        prefix.append(self._section())
-
-    def _section(self) -> Markup:
+    def section(self) -> Markup:
+        """Return the claims section of the page."""
         found = background(
             self.store,
             self.folder,
@@ -361,41 +301,6 @@ class ReportPlugin:
             sessions=self._sessions,
         )
         return page.section(self.store, self.fresh, self.problems, found)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Name the columns: claim, source and verdict are what the table can be filtered by."""
-        cells[:] = [
-            # What can be filtered by is not sorted by, too: pytest-html keeps each such cell twice.
-            render("head_cell", name=name, head=head, sortable=name not in ("claim", "source")).strip()
-            for name, head in COLUMNS
-        ]
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
-        """Escape the test's id, which pytest-html does not, and show what it judged."""
-        if report.passed and report.when != "call":
-            return  # pytest-html lists no set-up and no teardown that passed
-        result, _, duration, *_ = cells
-        verdict = self._verdicts.get(report.nodeid)
-        cells[:] = [
-            result,
-            render("text_cell", name="claim", text=verdict.claim if verdict else ""),
-            render("text_cell", name="source", text=verdict.source if verdict else ""),
-            render(
-                "verdict_cell",
-                look=LOOKS[verdict.verdict] if verdict else None,
-                row=row_id(verdict.key) if verdict else "",
-            ),
-            render("id_cell", nodeid=report.nodeid),
-            duration,
-        ]
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
-        """Keep the page small: what passed, or ended as its verdict says, needs no log beside the verdict."""
-        if not report.failed:
-            data.clear()
 
 
 def changed_answers(
@@ -424,12 +329,3 @@ def changed_answers(
         if was not in (None, each.answer) and whole and any(key in fresh for key in keys):
             lines.append(f"{each.claim}, {each.source}: the answer was {was}, is {each.answer}; {each.sentence}")
     return lines
-
-
-def escape(value: Any) -> Any:
-    """Return plain values with every text in them escaped for HTML."""
-    if isinstance(value, dict):
-        return {escape(key): escape(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [escape(item) for item in value]
-    return html.escape(value) if isinstance(value, str) else value

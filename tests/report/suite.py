@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.suite.report_plugin import ReportPlugin, start_page
+from harness.suite.html_page import start_page
+from harness.suite.report_plugin import ReportPlugin
 
 
 @pytest.hookimpl(tryfirst=True)
