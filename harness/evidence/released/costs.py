@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from statistics import median
 
+from harness.core.config import home
 from harness.core.errors import unknown
 from harness.core.hypotheses import Ratio
 from harness.core.result import Result
@@ -56,14 +57,15 @@ def counted(hypothesis: Ratio, trials: Mapping[Term, Trial]) -> Evidence:
     Raises:
         ClaimsError: a network is not known without its file, or does not take the resolution.
     """
-    found = []
+    found, counts = [], home()  # where they are kept: tracing a large network takes seconds
     for (contender, _), of in trials.items():
         built, recipe = network(of.checkpoint, settings().cache), of.recipe
+        job = Job(of.checkpoint, recipe, of.entry.test, of.entry.classes)
         if hypothesis.of == FINE_TUNING:
-            count, scale, unit = flops(Job(of.checkpoint, recipe, of.entry.test, of.entry.classes), built)[0], 1e15, "P"
+            count, scale, unit = flops(job, built, counts)[0], 1e15, "P"
             how = f"{recipe.steps or 0:,} steps of {recipe.batch_size} images at {recipe.resolution} pixels"
         else:
-            count, scale, unit = work(built, recipe.side).test_flops(of.entry.classes), 1e9, "G"
+            count, scale, unit = work(built, recipe.side, counts).test_flops(of.entry.classes), 1e9, "G"
             how = f"one image at {recipe.side} pixels"
         title = f"{contender} as {of.checkpoint.id} ({recipe.id}: {how})"
         found.append(Cost(title, count / scale, f"{unit}FLOP", "counted by torch's flop counter"))

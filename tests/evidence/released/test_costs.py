@@ -39,9 +39,14 @@ class OnCards(Made):
         return replace(made, environment=environment, images_per_second=speeds[run.seed])
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIT_CLAIMS_HOME", str(tmp_path))
+
+
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    for name, place in (("TABLES", tables(tmp_path / "tables")), ("CACHE", tmp_path / "cache"), ("HOME", tmp_path)):
+    for name, place in (("TABLES", tables(tmp_path / "tables")), ("CACHE", tmp_path / "cache")):
         monkeypatch.setenv(f"VIT_CLAIMS_{name}", str(place))
     monkeypatch.setenv("VIT_CLAIMS_OFFLINE", "1")
     return Contender("ViT-Tiny", "Small"), Contender("BiT-Tiny", "Small")
@@ -53,7 +58,7 @@ def gathered(hypothesis, provider=None, protocol="notebook"):
     return found if isinstance(found, Missing) else (found, judge(question, found=found))
 
 
-def test_flops_are_counted_without_weights_images_or_a_card():
+def test_flops_are_counted_without_weights_images_or_a_card(tmp_path):
     found, verdict = gathered(Ratio(LARGE, CNN, "FLOPs an image", 1.0, on="cifar10"))
     vit, bit = found.costs
     # 61.6 billion multiplications and additions at 224 pixels (timm's table of its models), 2 FLOPs each.
@@ -65,6 +70,8 @@ def test_flops_are_counted_without_weights_images_or_a_card():
         "cifar10",
         (),
     )
+    # A large network is traced once and not in every session.
+    assert len(list((tmp_path / "counted").glob("*.json"))) == 2
     assert any(line.startswith("ViT-L/16") and line.endswith("GFLOP") for line in verdict.evidence)
 
 
