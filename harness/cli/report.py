@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Rebuild the report of a session that was killed, of a folder that was moved, or of several reports."""
     from harness.core.config import home
-    from harness.report.page import FILE
+    from harness.report.html.page import FILE
     from harness.report.rebuilding import rebuild
     from harness.report.records import read_records
     from harness.runs.store import Store

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.core.paths import write_atomic
-from harness.report import page
-from harness.report.background import background
 from harness.report.bundle import read_note
+from harness.report.html import page
+from harness.report.html.background import background
 from harness.report.records import Records, merged, origins, read_folder
 from harness.report.run_records import gathered
 from harness.report.verdict_log import VerdictLog

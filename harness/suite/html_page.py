@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.report import page
+from harness.report.html import page
+from harness.report.html.page_rows import row_id
+from harness.report.html.rendering import render
 from harness.report.labels import LOOKS
-from harness.report.page_rows import row_id
-from harness.report.rendering import render
 from harness.suite.listed_tests import leave_out
 
 if TYPE_CHECKING:

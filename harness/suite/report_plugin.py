@@ -19,11 +19,12 @@ from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU, Source
 from harness.core.verdict import Verdict
-from harness.report import page, terminal
-from harness.report.about import Took
-from harness.report.background import LAST, background
+from harness.report import terminal
 from harness.report.bundle import read_note
 from harness.report.comparison import Change, compare
+from harness.report.html import page
+from harness.report.html.about import Took
+from harness.report.html.background import LAST, background
 from harness.report.judged import judged_in
 from harness.report.records import Records, origins, read_folder, read_records
 from harness.report.run_records import RunRecord, gathered

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from markupsafe import escape
 
-from harness.report.page_rows import row_id
+from harness.report.html.page_rows import row_id
+from harness.report.html.why import why
 from harness.report.records import read_folder
 from harness.report.verdict_store import load
-from harness.report.why import why
 from harness.suite.report_plugin import ReportPlugin
 from tests.report.samples import DAY_1, JFT_BIT, JFT_VIT, NASTY, store
 from tests.report.suite import CLAIMS, record_of, run, write_suite

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
+from harness.report.html.rendering import environment, linked, render, writable
 from harness.report.labels import Look
-from harness.report.rendering import environment, linked, render, writable
 from tests.report.samples import NASTY
 
 

@@ -46,7 +46,7 @@ def environment() -> Environment:
             return LAYOUT.sub("", source)
 
     made = Environment(
-        loader=PackageLoader("harness.report"),
+        loader=PackageLoader("harness.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
         extensions=[Compact],

@@ -13,7 +13,7 @@ import pytest
 from tests.report.samples import NASTY
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / ".axe/node_modules/axe-core/axe.min.js"))
+AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[3] / ".axe/node_modules/axe-core/axe.min.js"))
 """What checks accessibility; `make axe` fetches it."""
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="neither chromium nor google-chrome is on PATH")
 needs_axe = pytest.mark.skipif(not AXE.is_file(), reason=f"axe-core is not at {AXE}; make axe fetches it")

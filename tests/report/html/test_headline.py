@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.claim import Claim, StatementRecord
-from harness.report.headline import figures, headlines, in_words, shortened
+from harness.report.html.headline import figures, headlines, in_words, shortened
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import verdict, without_figures
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from harness.core.source import MICRO, Source
 from harness.core.verdict import Verdict
-from harness.report.about import About
-from harness.report.background import Background
 from harness.report.comparison import Change
-from harness.report.headline import Headline, drawn
-from harness.report.intervals import Scale, scale_of
+from harness.report.html.about import About
+from harness.report.html.background import Background
+from harness.report.html.headline import Headline, drawn
+from harness.report.html.intervals import Scale, scale_of
 from harness.report.labels import (
     LOOKS,
     Look,

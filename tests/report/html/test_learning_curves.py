@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from harness.report.learning_curves import learning_curves, mean_curves, spread
+from harness.report.html.learning_curves import learning_curves, mean_curves, spread
 from harness.report.run_records import run_record
 from tests.report.run_making import diverged, on_card
 from tests.report.samples import NASTY

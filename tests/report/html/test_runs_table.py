@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from harness.report.html.runs_table import MOST, runs_table
 from harness.report.run_records import run_record
-from harness.report.runs_table import MOST, runs_table
 from tests.report.run_making import diverged, on_card, on_cpu
 from tests.report.samples import verdict
 

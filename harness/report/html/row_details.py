@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.core.hypotheses import VerdictName
 from harness.core.source import MICRO
 from harness.core.verdict import Component, Reported, Verdict
-from harness.report.intervals import (
+from harness.report.html.intervals import (
     IntervalPlot,
     Scale,
     forest_scale,

@@ -5,8 +5,8 @@ import re
 
 from harness.core.paper import using
 from harness.core.verdict import Side
-from harness.report.measurements import Measurement, measurements, pairs
-from harness.report.whole import MODELS, panel, size_lines, whole
+from harness.report.html.measurements import Measurement, measurements, pairs
+from harness.report.html.whole import MODELS, panel, size_lines, whole
 from tests.report.samples import BIT, NASTY, VIT, everywhere, store, verdict
 
 SIDE = Side(VIT, 99.05, 98.86, 99.24, 10_000, 1)

@@ -10,11 +10,11 @@ import time
 import pytest
 
 from harness.core.claim import Claim, StatementRecord
-from harness.report import page
-from harness.report.page_rows import row_id
+from harness.report.html import page
+from harness.report.html.page_rows import row_id
 from harness.report.verdict_store import VerdictStore
+from tests.report.html.test_browser import BROWSER, FLAGS
 from tests.report.samples import NASTY, ROWS, store, verdict
-from tests.report.test_browser import BROWSER, FLAGS
 
 NUMBER, CLAIMS = 1600, 8
 SHARE = NUMBER / 10_000

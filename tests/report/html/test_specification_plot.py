@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.core.verdict import Component
-from harness.report.specification_plot import choice_rows, effects_of, specification_plot
+from harness.report.html.specification_plot import choice_rows, effects_of, specification_plot
 from harness.stats.specification_curve import SpecificationEffect
 from tests.report.samples import NASTY
 

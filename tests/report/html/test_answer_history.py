@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from harness.report import page
-from harness.report.answer_history import LAST, answer_histories
-from harness.report.background import Background
+from harness.report.html import page
+from harness.report.html.answer_history import LAST, answer_histories
+from harness.report.html.background import Background
 from harness.report.session_record import session_record
 from tests.report.samples import CLAIM_1, store, verdict
 

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.drawing import GRID, LINES, SOFT, WIDTH, chart
+from harness.report.html.drawing import GRID, LINES, SOFT, WIDTH, chart
+from harness.report.html.rendering import writable
 from harness.report.labels import natural, plural
-from harness.report.rendering import writable
 from harness.report.run_records import LOSSES, RunRecord
 
 if TYPE_CHECKING:

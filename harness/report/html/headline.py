@@ -10,8 +10,8 @@ from harness.core.claim import Claim, StatementRecord
 from harness.core.source import MICRO, Source
 from harness.core.verdict import Answer, AnswerName, Verdict
 from harness.judging.answer import FAILS, HOLDS, UNDECIDED, carried
-from harness.report.answer_history import AnswerHistory
-from harness.report.intervals import IntervalPlot, Scale, plot
+from harness.report.html.answer_history import AnswerHistory
+from harness.report.html.intervals import IntervalPlot, Scale, plot
 from harness.report.labels import ANSWER_LOOKS, Look, interval, level, signed
 from harness.report.verdict_store import VerdictStore
 

@@ -7,10 +7,10 @@ from markupsafe import escape
 
 from harness.core.claim import Claim
 from harness.core.verdict import Component, Side
-from harness.report import page
-from harness.report.page_rows import COLUMNS, Context, Difference, SideLine, difference, side_line, verdict_row
+from harness.report.html import page
+from harness.report.html.page_rows import COLUMNS, Context, Difference, SideLine, difference, side_line, verdict_row
+from harness.report.html.why import why
 from harness.report.verdict_store import VerdictStore
-from harness.report.why import why
 from tests.report.samples import (
     BIT,
     CLAIM_1,

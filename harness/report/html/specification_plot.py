@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from harness.core.hypotheses import VerdictName
 from harness.core.verdict import Component
-from harness.report.drawing import GRID, INK, SOFT, WIDTH, chart
+from harness.report.html.drawing import GRID, INK, SOFT, WIDTH, chart
+from harness.report.html.rendering import writable
 from harness.report.labels import LOOKS
-from harness.report.rendering import writable
 from harness.stats.specification_curve import SpecificationEffect
 
 if TYPE_CHECKING:

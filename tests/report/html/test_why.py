@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.report.why import why
+from harness.report.html.why import why
 from tests.report.samples import verdict
 
 NUMBERS = "+1.09 points [+0.61, +1.57] at 98.33 %"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.core.paper import Paper
-from harness.report.about import Took, about, commit, cost, duration
+from harness.report.html.about import Took, about, commit, cost, duration
 from tests.report.run_making import on_card, on_cpu
 
 BEFORE = "2026-03-01T00:00:00+00:00"

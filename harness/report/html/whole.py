@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from harness.core.paper import paper
 from harness.core.verdict import Verdict
-from harness.report.drawing import GRID, INK, LINES, SHADE, SOFT, WIDTH, chart
-from harness.report.intervals import IntervalPlot, Scale
+from harness.report.html.drawing import GRID, INK, LINES, SHADE, SOFT, WIDTH, chart
+from harness.report.html.intervals import IntervalPlot, Scale
+from harness.report.html.learning_curves import APART, spread
+from harness.report.html.measurements import Measurement, Pair, measurements, pairs
+from harness.report.html.rendering import writable
 from harness.report.labels import GROUPS, group_order, interval, natural, number, plural
-from harness.report.learning_curves import APART, spread
-from harness.report.measurements import Measurement, Pair, measurements, pairs
-from harness.report.rendering import writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from harness.core.verdict import Component, Reported
-from harness.report.intervals import MARGIN, Scale, forest_scale, plot, plot_of_part, plot_of_publication, scale_of
-from harness.report.rendering import environment
+from harness.report.html.intervals import MARGIN, Scale, forest_scale, plot, plot_of_part, plot_of_publication, scale_of
+from harness.report.html.rendering import environment
 from tests.report.samples import NASTY, ROWS, everywhere, reported, together, verdict, without_figures
 
 SCALE = Scale(-2.0, 8.0)

@@ -9,17 +9,17 @@ from importlib import resources
 from markupsafe import Markup
 
 from harness.core.verdict import Verdict
-from harness.report.answer_history import answer_histories
-from harness.report.background import Background
-from harness.report.cards import Card, OfClaim, card
 from harness.report.export import holm_adjusted
-from harness.report.headline import headlines
+from harness.report.html.answer_history import answer_histories
+from harness.report.html.background import Background
+from harness.report.html.cards import Card, OfClaim, card
+from harness.report.html.headline import headlines
+from harness.report.html.page_rows import Context
+from harness.report.html.rendering import render
+from harness.report.html.summary import Summary, summarise
+from harness.report.html.whole import Part, whole
 from harness.report.labels import group
-from harness.report.page_rows import Context
-from harness.report.rendering import render
-from harness.report.summary import Summary, summarise
 from harness.report.verdict_store import Key, VerdictStore
-from harness.report.whole import Part, whole
 
 FILE = "report.html"
 TITLE = "Verification report"
@@ -94,4 +94,4 @@ def document(content: Markup) -> str:
 
 def resource(name: str) -> str:
     """Return the text of a file beside the templates, which is part of this package and needs no escaping."""
-    return resources.files("harness.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("harness.report.html").joinpath(name).read_text(encoding="utf-8")

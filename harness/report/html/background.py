@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.core.paper import paper
-from harness.report.about import About, Took, about
 from harness.report.comparison import Change
+from harness.report.html.about import About, Took, about
 from harness.report.run_records import RunRecord
 from harness.report.session_record import SessionRecord
 from harness.report.verdict_store import VerdictStore

@@ -3,13 +3,13 @@ import re
 from markupsafe import escape
 
 from harness.core.verdict import RecipeUsed, Searched
-from harness.report import page
-from harness.report.page_rows import Context, verdict_row
+from harness.report.html import page
+from harness.report.html.page_rows import Context, verdict_row
+from harness.report.html.settings import Rate, Search, recipe_blocks, searches
 from harness.report.serialise import from_json, to_json
-from harness.report.settings import Rate, Search, recipe_blocks, searches
 from harness.report.verdict_store import VerdictStore
+from tests.report.html.test_page import Outline, part, text_of
 from tests.report.samples import CLAIM_1, NASTY, SEARCHED, SETTINGS, by_both_backends, verdict
-from tests.report.test_page import Outline, part, text_of
 
 
 def section_of(**changes):

@@ -9,15 +9,15 @@ from markupsafe import Markup
 
 from harness.core.claim import Claim
 from harness.core.verdict import Verdict
-from harness.report import specification_plot
-from harness.report.headline import Headline
+from harness.report.html import specification_plot
+from harness.report.html.headline import Headline
+from harness.report.html.learning_curves import learning_curves
+from harness.report.html.page_rows import Context, SourceTable, source_table
+from harness.report.html.runs_table import RunsTable, runs_table
+from harness.report.html.settings import RecipeBlock, recipe_blocks
+from harness.report.html.verdict_counts import Chip, chips
 from harness.report.labels import GROUP_NOTES, GROUPS, LOOKS, base, group, group_order
-from harness.report.learning_curves import learning_curves
-from harness.report.page_rows import Context, SourceTable, source_table
 from harness.report.run_records import RunRecord
-from harness.report.runs_table import RunsTable, runs_table
-from harness.report.settings import RecipeBlock, recipe_blocks
-from harness.report.verdict_counts import Chip, chips
 
 CURVE_KEY = (
     "Every mark is one way of making the comparison, its choices below it; filled marks are significant by themselves"

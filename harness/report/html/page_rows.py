@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 
 from harness.core.source import Source
 from harness.core.verdict import Side, Verdict
-from harness.report.intervals import IntervalPlot, Scale, drawable, plot, scale_of
+from harness.report.html.intervals import IntervalPlot, Scale, drawable, plot, scale_of
+from harness.report.html.row_details import Parts, Publications, how_sure, parts, publications
+from harness.report.html.settings import MadeBy, made_by, recipe_blocks
+from harness.report.html.verdict_counts import BackendChips, chips_by_backend
+from harness.report.html.why import why
 from harness.report.labels import (
     BACKENDS,
     LOOKS,
@@ -27,11 +31,7 @@ from harness.report.labels import (
     signed,
     stated,
 )
-from harness.report.row_details import Parts, Publications, how_sure, parts, publications
-from harness.report.settings import MadeBy, made_by, recipe_blocks
-from harness.report.verdict_counts import BackendChips, chips_by_backend
 from harness.report.verdict_store import Key
-from harness.report.why import why
 
 MANY_SIDES = 4
 """More accuracies than these start folded."""
