@@ -111,7 +111,7 @@ class Claim:
 
     def hypotheses(
         self,
-        stated: Iterable[Hypothesis],
+        stated: Iterable[Hypothesis] | Mapping[str, Iterable[Hypothesis]],
         expected: ExpectedVerdicts | None = None,
         *,
         known: ExpectedVerdicts | None = None,
@@ -119,7 +119,7 @@ class Claim:
         """Return the decorator that states hypotheses of this claim for a test function to judge.
 
         Args:
-            stated: the hypotheses.
+            stated: the hypotheses, which share one error rate; or several such families by name, each with its own.
             expected: the verdicts on record, by hypothesis id and source; None: those of the file expected.toml beside
                 the claim file, if there is one.
             known: the old name of `expected`, read for one more version.
@@ -130,7 +130,8 @@ class Claim:
         if known is not None:
             warn_renamed("the argument known= of Claim.hypotheses", "expected=")
         given = next((records for records in (expected, known) if records is not None), None)
-        hypotheses = stated_ones(self.id, stated)
+        families = {name: stated_ones(self.id, of) for name, of in named_families(self.id, stated).items()}
+        hypotheses = tuple(each for of in families.values() for each in of)
         if len({h.id for h in hypotheses}) != len(hypotheses):
             raise ClaimsError(f"{self.id}: a hypothesis is stated twice; state each once")
 
@@ -140,6 +141,7 @@ class Claim:
                 replace(h, expected=tuple(records[h.id].items())) if h.id in records else h for h in hypotheses
             )
             function.stated = (self, listed)  # type: ignore[attr-defined]
+            function.families = {h.id: name for name, of in families.items() for h in of}  # type: ignore[attr-defined]
             function.records = records  # type: ignore[attr-defined]
             # pytest calls this of a module whether or not it has loaded the plugin.
             function.__globals__.setdefault("pytest_generate_tests", require_plugin)
@@ -172,6 +174,20 @@ class Claim:
             return attach_hypotheses(function)
 
         return attach
+
+
+def named_families(claim: str, stated: Any) -> Mapping[str, Any]:
+    """Return what a claim file states by family: one without a name, or those that it names.
+
+    Raises:
+        ClaimsError: a name is empty or no text, or nothing is named.
+    """
+    if not isinstance(stated, Mapping):
+        return {"": stated}
+    for name in stated:
+        if not isinstance(name, str) or not name.strip():
+            raise ClaimsError(f"{claim}: expected a name for each family of hypotheses, found {name!r}; name it")
+    return stated or {"": ()}
 
 
 def stated_ones(claim: str, stated: Any) -> tuple[Hypothesis, ...]:

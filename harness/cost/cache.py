@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,15 +44,12 @@ def get(key: str, spec: type[S], home: Path | None) -> S | None:
 
 
 def put(key: str, found: S, home: Path | None) -> S:
-    """Keep a count and return it.
-
-    Raises:
-        ClaimsError: the home folder can't be written.
-    """
+    """Keep a count, in the home folder too where that can be written, and return it."""
     _counts[key] = found
     if home is not None:
         content = {"of": key, "counted": dataclasses.asdict(found)}  # type: ignore[call-overload]
-        write_atomic(path(key, home), json.dumps(content).encode())
+        with suppress(ClaimsError, OSError):  # the next session counts again
+            write_atomic(path(key, home), json.dumps(content).encode())
     return found
 
 

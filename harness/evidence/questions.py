@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.catalog.recipes import require_protocol
 from harness.core.claim import Claim, Statement
@@ -306,8 +306,9 @@ def questions(
 
     Args:
         claim: whose hypotheses they are.
-        functions: the test functions that state them, in order. The hypotheses of one are a family: they share one
-            error rate for each source that can judge them, whether or not all are run in this session.
+        functions: the test functions that state them, in order. The hypotheses of one are a family, or several that it
+            names: they share one error rate for each source that can judge them, whether or not all are run in this
+            session.
         request: by which frameworks and recipes.
     """
     judged: set[tuple[str, ...]] = set()
@@ -315,14 +316,15 @@ def questions(
     found: list[AnyQuestion] = []
     for function in functions:
         pairs = [(each, sources_of(claim, each, judged, request)) for each in function.hypotheses]
-        families: dict[Source, list[Hypothesis]] = {}
-        for hypothesis, sources in pairs:
+        members: dict[tuple[str, Source], list[Hypothesis]] = {}
+        for each, sources in pairs:
             for source in sources:
-                families.setdefault(source, []).append(hypothesis)
+                members.setdefault((function.family(each), source), []).append(each)
         found += [
-            question(claim, each, source, Family(function.name, tuple(families[source])), function.says(each))
+            question(claim, each, source, Family(name, tuple(members[name, source])), function.says(each))
             for each, sources in pairs
             for source in sources
+            for name in [function.family(each)]
         ]
     return tuple(found)
 
@@ -335,6 +337,13 @@ class Stated:
     hypotheses: tuple[Hypothesis, ...]
     statements: tuple[Statement, ...] = ()
     """What the claim comes down to, where the function states that."""
+    families: Mapping[str, str] = field(default_factory=dict)
+    """The name of each hypothesis' family within the function, by the hypothesis' id; "" or none: there is one."""
+
+    def family(self, hypothesis: Hypothesis) -> str:
+        """Return the name of a hypothesis' family."""
+        within = self.families.get(hypothesis.id)
+        return f"{self.name}[{within}]" if within else self.name
 
     def says(self, hypothesis: Hypothesis) -> str:
         """Return the statement that a hypothesis answers, in plain words; "" if it answers none."""

@@ -19,12 +19,18 @@ FEWEST_SEEDS = 3
 
 @dataclass(frozen=True)
 class Family:
-    """The hypotheses that share one error rate for one source: those of one test function that the source can judge."""
+    """The hypotheses that share one error rate for one source: those of one test function that the source can judge,
+    or those of one name within it."""
 
     name: str = ""
-    """The test function; "" for a hypothesis that stands for itself."""
+    """The test function, with the name within it in brackets; "" for a hypothesis that stands for itself."""
     hypotheses: tuple[Hypothesis, ...] = ()
     """In the order in which they are stated."""
+
+    @property
+    def function(self) -> str:
+        """The test function that states them."""
+        return self.name.partition("[")[0]
 
 
 ALONE = Family()

@@ -311,7 +311,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.Collector.CollectError(str(error)) from None
     session.state(claim, asked, Path(metafunc.module.__file__), getattr(metafunc.function, "statements", ()))
     name = metafunc.function.__name__
-    own = [q for q in asked if q.family.name == name and q.hypothesis in hypotheses]
+    own = [q for q in asked if q.family.function == name and q.hypothesis in hypotheses]
     metafunc.parametrize("question", [parameter(q) for q in own])
 
 

@@ -143,7 +143,7 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
     """
     require_recorded_are_stated(module)
     functions = [
-        Stated(found.__name__, found.stated[1], getattr(found, "statements", ()))
+        Stated(found.__name__, found.stated[1], getattr(found, "statements", ()), found.families)
         for found in stating_functions(vars(module))
         if found.stated[0] == claim
     ]

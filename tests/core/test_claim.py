@@ -21,6 +21,26 @@ def test_a_hypothesis_stated_twice_is_refused():
         CLAIM.answered_by(Statement("q", "says", ON["d"]), Statement("q", "says otherwise", ON["d"]))
 
 
+def test_families_have_names_and_share_no_hypothesis():
+    @CLAIM.hypotheses({"on d": [ON["d"]], "on e": [ON["e"]]}, expected={})
+    def test(hypothesis, judge):
+        judge(hypothesis)
+
+    assert test.stated == (CLAIM, (ON["d"], ON["e"]))
+    assert test.families == {ON["d"].id: "on d", ON["e"].id: "on e"}
+    refused = {
+        "a hypothesis is stated twice": {"one": [ON["d"]], "other": [ON["d"]]},
+        "expected a name for each family of hypotheses, found ' '": {" ": [ON["d"]]},
+        "expected a name for each family of hypotheses, found 1": {1: [ON["d"]]},
+        "expected at least one hypothesis": {"one": [ON["d"]], "other": []},
+        "expected at least one hypothesis, found an empty list": {},
+        "expected a list of hypotheses, found Better": {"one": ON["d"]},
+    }
+    for line, stated in refused.items():
+        with pytest.raises(ClaimsError, match=f"c: {line}"):
+            CLAIM.hypotheses(stated)
+
+
 def test_what_was_never_released_is_named_with_the_reason():
     claim = Claim(id="c", title="t", quote="q", source="s", not_verifiable={"JFT-300M": "never released"})
     jft = Contender("B", "JFT-300M")

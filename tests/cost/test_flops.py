@@ -104,3 +104,11 @@ def test_counts_are_kept_in_the_home_folder(tmp_path, monkeypatch):
         cache._counts.clear()
         assert work(of, 8, tmp_path) == first
     assert cache.get("something else", Work, tmp_path) is None
+
+
+def test_a_home_that_cannot_be_written_only_costs_the_next_session_its_count(tmp_path, monkeypatch):
+    of = Network(ViTArchitecture(32, 1, 2, 64, (4, 4), (2, 2), 1))
+    monkeypatch.setattr(cache, "_counts", {})
+    (tmp_path / "home").write_text("a file")
+    assert work(of, 8, tmp_path / "home") == work(of, 8)
+    assert (tmp_path / "home").read_text() == "a file"

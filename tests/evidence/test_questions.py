@@ -146,6 +146,23 @@ def test_a_family_is_what_one_function_states_and_a_source_can_judge():
     assert families["micro", better("flowers102")] == Family("test_two", (better("flowers102"),))
 
 
+def test_a_function_may_state_several_families_by_name():
+    first, second, third = better(), better("pets"), better("flowers102")
+
+    @CLAIM.hypotheses({"one": [first, second], "other": [third]}, expected={})
+    def test_f(hypothesis, judge):
+        judge(hypothesis)
+
+    asked = questions(CLAIM, [Stated("test_f", test_f.stated[1], families=test_f.families)])
+    families = {question.hypothesis: question.family for question in asked if str(question.source) == "published"}
+    assert families == {
+        first: Family("test_f[one]", (first, second)),
+        second: Family("test_f[one]", (first, second)),
+        third: Family("test_f[other]", (third,)),
+    }
+    assert {family.function for family in families.values()} == {"test_f"}
+
+
 def test_a_question_knows_the_statement_that_it_answers():
     said = Statement("the quote", "ViT is better than BiT", better())
     found = questions(CLAIM, [Stated("test_claim", (better(), better("pets")), (said,))])

@@ -8,6 +8,7 @@ from harness.core.claim import Claim
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Contender, Ratio
 from harness.core.source import Source
+from harness.cost import cache
 from harness.evidence.questions import EvidenceRequest, Stated, questions
 from harness.evidence.released import gather
 from harness.evidence.released.costs import COUNTED, QUANTITIES
@@ -58,7 +59,8 @@ def gathered(hypothesis, provider=None, protocol="notebook"):
     return found if isinstance(found, Missing) else (found, judge(question, found=found))
 
 
-def test_flops_are_counted_without_weights_images_or_a_card(tmp_path):
+def test_flops_are_counted_without_weights_images_or_a_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_counts", {})  # as in another process
     found, verdict = gathered(Ratio(LARGE, CNN, "FLOPs an image", 1.0, on="cifar10"))
     vit, bit = found.costs
     # 61.6 billion multiplications and additions at 224 pixels (timm's table of its models), 2 FLOPs each.
