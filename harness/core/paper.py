@@ -42,6 +42,8 @@ class Defaults:
     """The protocol that every run's settings are compared with; "": none."""
     evaluation: str = "evaluate"
     """The recipe of a checkpoint that is scored with its own head."""
+    check: str = ""
+    """The same for the check of the pipeline; "": the recipe of an evaluation."""
     micro: str = "micro"
     """The recipe of the micro study."""
     publication: str = ""

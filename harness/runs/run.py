@@ -64,6 +64,7 @@ def compute(run: Run, execution: Execution) -> Result:
     start = time.perf_counter()
     inputs = inputs_of(run)
     outcome = backend(run.backend)(run, inputs.weights, inputs.data, execution)
+    kernels = (("kernels", outcome.kernels),) if outcome.kernels else ()
     return Result(
         run_id=run.id,
         predictions=as_classes(run, outcome.predictions.tolist()),
@@ -72,7 +73,7 @@ def compute(run: Run, execution: Execution) -> Result:
         seconds=time.perf_counter() - start + outcome.earlier,
         images_per_second=outcome.images_per_second,
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT,
-        environment=(*environment(run.backend), ("device", card_name(execution.device, run.backend))),
+        environment=(*environment(run.backend), ("device", card_name(execution.device, run.backend)), *kernels),
         diverged=outcome.diverged,
         device_memory=outcome.device_memory,
         waiting=outcome.waiting,

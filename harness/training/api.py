@@ -49,6 +49,8 @@ class Execution:
     """Examples of a batch that are in memory at once; None: the whole batch on a CPU, found by trying elsewhere."""
     compile: bool = False
     """Compile the model (torch.compile); jax always does."""
+    fused: bool = True
+    """Use fused kernels where there are some and they agree with the framework's own operations."""
     folder: Path | None = None
     """Where states to resume from, the history of the run and micro-batches that fitted lie; None: nothing is kept."""
     save_every: float = 600.0
@@ -75,6 +77,8 @@ class Outcome:
     """Share of the training loop's time spent waiting for data."""
     micro_batch: int | None = None
     """Examples that were in memory at once; None: the whole batch."""
+    kernels: str = ""
+    """What computed the steps on an accelerator, where there is a choice: "fused", or why not; "" elsewhere."""
     earlier: float = 0.0
     """Seconds of the training loop in earlier processes, which were interrupted or killed."""
 

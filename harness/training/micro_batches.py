@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.core.errors import NotWritten
-from harness.core.paths import held, write_atomic
 from harness.core.run import Run
+from harness.training.notes import Notes
 
 SMALL = 4
 """A micro-batch this small that does not fit is a reason for activation checkpointing."""
@@ -75,14 +73,14 @@ class Remembered:
     """
 
     def __init__(self, folder: Path | None, run: Run, card: str):
-        self.path = None if folder is None else folder / "micro_batches.json"
+        self.notes = Notes(None if folder is None else folder / "micro_batches.json")
         recipe, checkpoint = run.recipe, run.checkpoint
         jax = "" if run.backend == "torch" else f"|{run.backend}"
         self.key = f"{checkpoint.architecture}|{recipe.resolution}|{recipe.precision}|{card}{jax}"
 
     def get(self, batch: int) -> tuple[int, bool] | None:
         """Return (micro-batch, activation checkpointing) that fitted; None where it is not known for this batch."""
-        entry: Any = self._read().get(self.key)
+        entry: Any = self.notes.get(self.key)
         try:
             size, whole, checkpointing = entry["micro_batch"], entry["whole"], entry["checkpointing"]
         except (KeyError, TypeError):
@@ -93,19 +91,7 @@ class Remembered:
 
     def put(self, found: Found) -> None:
         """Remember what fitted, where there is room for it."""
-        if self.path is None:
-            return
-        with contextlib.suppress(NotWritten), held(self.path.with_suffix(".lock")):
-            entry = {
-                "micro_batch": found.size,
-                "whole": found.size == found.batch,
-                "checkpointing": found.checkpointing,
-            }
-            write_atomic(self.path, json.dumps(self._read() | {self.key: entry}, indent=1, sort_keys=True).encode())
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            entries = json.loads(self.path.read_bytes()) if self.path else {}
-        except (OSError, ValueError):
-            return {}
-        return entries if isinstance(entries, dict) else {}
+        self.notes.put(
+            self.key,
+            {"micro_batch": found.size, "whole": found.size == found.batch, "checkpointing": found.checkpointing},
+        )

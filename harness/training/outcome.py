@@ -34,6 +34,8 @@ class Trained:
     micro_batch: int | None
     """Examples that were in memory at once; None: the whole batch."""
     diverged: Divergence | None = None
+    kernels: str = ""
+    """As of `Outcome`."""
 
 
 def divergence(run: Run, n: int, step: int) -> Divergence:
@@ -58,7 +60,9 @@ def untested(trained: Trained, memory: int) -> Outcome:
         memory: largest memory allocated on the accelerator, bytes.
     """
     nothing = np.zeros(0, np.int64)
-    return Outcome(nothing, trained.losses, 0.0, trained.diverged, memory, micro_batch=trained.micro_batch)
+    return Outcome(
+        nothing, trained.losses, 0.0, trained.diverged, memory, micro_batch=trained.micro_batch, kernels=trained.kernels
+    )
 
 
 def tested(
@@ -96,5 +100,6 @@ def tested(
         device_memory=memory,
         waiting=trained.waiting,
         micro_batch=trained.micro_batch,
+        kernels=trained.kernels,
         earlier=trained.earlier,
     )

@@ -63,7 +63,8 @@ def trial_of(check: Check) -> Trial:
     """Return the evaluation that a check asks for."""
     found = checkpoint(check.checkpoint)
     entry = entries()[check.dataset]
-    recipe = resolve(paper().defaults.evaluation, found, unpinned_dataset(entry, train=False))
+    defaults = paper().defaults
+    recipe = resolve(defaults.check or defaults.evaluation, found, unpinned_dataset(entry, train=False))
     return Trial(Contender(found.architecture, found.pretrained_on, found.variant), found, entry, recipe)
 
 

@@ -38,13 +38,19 @@ class FoldedConv(nn.Module):
     Args:
         conv: which.
         standardise: how.
+        dtype: of the standardised weights; None: that of the weights.
     """
 
-    def __init__(self, conv: StdConv2d | StdConv2dSame, standardise: Standardise = standardised):
+    def __init__(
+        self,
+        conv: StdConv2d | StdConv2dSame,
+        standardise: Standardise = standardised,
+        dtype: torch.dtype | None = None,
+    ):
         super().__init__()
         self.conv = conv
         self.same_pad = bool(getattr(conv, "same_pad", False))
-        self.weight = standardise(conv)
+        self.weight = standardise(conv).to(dtype or conv.weight.dtype)
         if conv.weight.is_contiguous(memory_format=torch.channels_last):
             self.weight = self.weight.contiguous(memory_format=torch.channels_last)
 
@@ -57,8 +63,16 @@ class FoldedConv(nn.Module):
 
 
 @contextlib.contextmanager
-def folded(model: nn.Module, standardise: Standardise = standardised) -> Iterator[None]:
-    """Standardise the weights of all weight-standardised convolutions once, while the context lasts."""
+def folded(
+    model: nn.Module, standardise: Standardise = standardised, dtype: torch.dtype | None = None
+) -> Iterator[None]:
+    """Standardise the weights of all weight-standardised convolutions once, while the context lasts.
+
+    Args:
+        model: whose.
+        standardise: how.
+        dtype: that products are computed in: autocast would convert the standardised weights for every batch.
+    """
     places = [
         (module, name, child)
         for module in model.modules()
@@ -67,7 +81,7 @@ def folded(model: nn.Module, standardise: Standardise = standardised) -> Iterato
     ]
     with torch.no_grad():
         for module, name, child in places:
-            setattr(module, name, FoldedConv(child, standardise))
+            setattr(module, name, FoldedConv(child, standardise, dtype))
     try:
         yield
     finally:

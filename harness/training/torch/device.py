@@ -41,6 +41,16 @@ class DeviceContext:
         """Whether the device computes on its own time, and its memory is not the machine's."""
         return self.device.type != "cpu"
 
+    @property
+    def precision(self) -> str:
+        """The precision of products by accelerate's name; "no" where it is that of the weights."""
+        return "no" if self.accelerator is None else str(self.accelerator.mixed_precision)
+
+    @property
+    def lower(self) -> torch.dtype | None:
+        """The type that products are computed in; None where it is that of the weights."""
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Compute in the recipe's precision inside; the context caches each weight it has converted."""
         context: contextlib.AbstractContextManager[Any]
@@ -64,6 +74,12 @@ class DeviceContext:
             torch.distributed.all_reduce(flat)
             for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
                 tensor.copy_(part.view_as(tensor))
+
+    def share(self, tensors: Sequence[Tensor]) -> None:
+        """Make tensors the same in all processes: those of the first, in place."""
+        if self.world > 1:
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor, 0)
 
 
 class AsyncReadback:
@@ -102,7 +118,7 @@ class AsyncReadback:
         return found
 
 
-def sent(array: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+def sent(array: npt.NDArray[np.integer[Any]], device: torch.device) -> Tensor:
     """Return a small array on a device, copied from pinned memory, because other copies may wait for the device."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import torch
@@ -11,9 +12,11 @@ from harness.core.run import Run
 from harness.data.splits import Data, Split
 from harness.training.api import Execution, OnImages, Outcome, Weights
 from harness.training.least_squares import Features, classified
+from harness.training.notes import Notes
 from harness.training.outcome import tested, untested
 from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate, features
+from harness.training.torch.fused.path import able
 from harness.training.torch.loop import Loop
 from harness.training.torch.memory import free
 from harness.training.torch.network import at_side, faster_format, network
@@ -59,7 +62,13 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
     recipe = run.recipe
     model = network(run, weights).to(here.device)
     side = recipe.side if recipe.frozen else recipe.resolution
-    memory_format = faster_format(model, 3, side, here)
+    notes = Notes(None if execution.folder is None else execution.folder / "kernels.json")
+    fused = execution.fused and not recipe.frozen and able(model, recipe, here)
+    if fused:
+        memory_format = torch.channels_last
+        model.to(memory_format=memory_format)
+    else:
+        memory_format = faster_format(model, 3, side, here, training=not recipe.frozen, notes=notes)
     if recipe.method == "least squares":
 
         def of_split(split: Split, on_images: OnImages | None) -> Features:
@@ -67,11 +76,15 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
 
         return classified(run, data, of_split, here.memory, execution.on_images)
     trained = None
-    if not recipe.frozen:
-        trained = Loop(model, data.train, run, execution, here, memory_format).train()
-        if trained.diverged is not None:
-            return untested(trained, here.memory())
-        model = at_side(model, run, weights).to(here.device, memory_format=memory_format)  # type: ignore[call-overload]
-    start = time.perf_counter()
-    predictions = evaluate(model, data.test, recipe, here, run.checkpoint.id, memory_format, execution.on_images)
+    with contextlib.ExitStack() as stack:
+        if not recipe.frozen:
+            loop = Loop(model, data.train, run, execution, here, memory_format, fused)
+            stack.callback(loop.saver.wait)
+            trained = loop.train()
+            if trained.diverged is not None:
+                return untested(trained, here.memory())
+            del loop
+            model = at_side(model, run, weights).to(here.device, memory_format=memory_format)  # type: ignore[call-overload]
+        start = time.perf_counter()
+        predictions = evaluate(model, data.test, recipe, here, run.checkpoint.id, memory_format, execution.on_images)
     return tested(run, trained, len(data.train), predictions, time.perf_counter() - start, here.memory())

@@ -65,7 +65,13 @@ def classes(
     return torch.cat(parts)
 
 
-@torch.inference_mode()
+@contextlib.contextmanager
+def without_gradients(context: DeviceContext) -> Iterator[None]:
+    """Compute without gradients, and as fast as can be: in inference mode autocast would convert every weight anew."""
+    with torch.inference_mode(context.lower is None), torch.no_grad():
+        yield
+
+
 def evaluate(
     model: nn.Module,
     split: Split,
@@ -99,8 +105,9 @@ def evaluate(
     def compute(images: Tensor, size: int) -> Tensor:
         return classes(model, images, context, memory_format, size)
 
-    for start, part in _computed(model, compute, split, recipe, context, where, on_images):
-        predictions[start : start + len(part)] = part
+    with without_gradients(context):
+        for start, part in _computed(model, compute, split, recipe, context, where, on_images):
+            predictions[start : start + len(part)] = part
     if context.world > 1:
         shared = predictions.to(context.device)
         torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
@@ -110,7 +117,6 @@ def evaluate(
     return predictions.numpy()
 
 
-@torch.inference_mode()
 def features(
     model: nn.Module,
     split: Split,
@@ -130,10 +136,11 @@ def features(
         parts = (laid_out(part.to(context.device, non_blocking=True), memory_format) for part in images.split(size))
         return torch.cat([_before_head(model, part) for part in parts])
 
-    for start, part in _computed(model, compute, split, recipe, context, where, on_images):
-        if not found:
-            found.append(torch.zeros(len(split), part.shape[1]))
-        found[0][start : start + len(part)] = part
+    with without_gradients(context):
+        for start, part in _computed(model, compute, split, recipe, context, where, on_images):
+            if not found:
+                found.append(torch.zeros(len(split), part.shape[1]))
+            found[0][start : start + len(part)] = part
     if context.world > 1:  # whoever had no batch does not know the number of features
         width = torch.tensor([found[0].shape[1] if found else 0], device=context.device)
         torch.distributed.all_reduce(width, torch.distributed.ReduceOp.MAX)
@@ -173,7 +180,8 @@ def _computed(
     starts = range(context.rank * EVALUATION_BATCH, len(split), context.world * EVALUATION_BATCH)
     size = EVALUATION_BATCH
     readback = AsyncReadback(context, lag=1)  # the device computes one batch while the next one is prepared
-    with folded(model), context.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, context)) as batches:
+    once = folded(model, dtype=context.lower)
+    with once, context.autocast(), contextlib.closing(eval_inputs(split, recipe, starts, context)) as batches:
         for start, images in zip(starts, batches, strict=True):
             if start == starts[0]:
                 check_inputs(images, where, *limits(recipe))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
 import time
 from typing import Any
 
@@ -19,16 +21,20 @@ from harness.training.api import Execution, Progress
 from harness.training.lr_schedule import learning_rate
 from harness.training.metric_log import History, Meter
 from harness.training.micro_batches import Remembered, available
+from harness.training.notes import Notes
 from harness.training.outcome import Trained, divergence
 from harness.training.resume import Interruption, folder_of, interruption, stopped
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
+from harness.training.torch.fused.path import FUSED, PLAIN, FusedPath, checked, fused_key
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
 from harness.training.torch.network import batch_normalised
 from harness.training.torch.optimiser import Average, optimiser
-from harness.training.torch.state import Training, restore, save
+from harness.training.torch.state import Saver, Training, restore, share
 
+COMPARED = 4
+"""Examples whose gradient by fused kernels is compared with PyTorch's."""
 LAG = 4
 """Steps after which an accelerator's loss is looked at: it computes on while the loss comes over."""
 WORTH = 30.0
@@ -45,6 +51,7 @@ class Loop:
         execution: split of the batch, folder, progress callback.
         context: where to compute.
         memory_format: of weights and inputs.
+        fused: use the fused kernels, which there are for the run, if they turn out to agree with PyTorch.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Loop:
         execution: Execution,
         context: DeviceContext,
         memory_format: torch.memory_format = torch.contiguous_format,
+        fused: bool = False,
     ):
         self.model, self.split, self.run, self.execution, self.context = model, split, run, execution, context
         self.memory_format = memory_format
@@ -63,7 +71,11 @@ class Loop:
         average = Average(model, run.recipe.polyak) if run.recipe.polyak else None
         self.training = Training(model, optimiser(run.recipe, self.parameters), average, context.scaler)
         self.forward: Any = torch.compile(model) if execution.compile else model
+        self.fused = FusedPath(model, self.training.optimiser, run.recipe) if fused else None
+        self.kernels = ""
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
+        own_states = self.states if context.rank == 0 else None
+        self.saver = Saver(own_states, run.id, context.accelerated)
         self.losses = AsyncReadback(context, LAG)
         self.meter = Meter()
         self.diverged: Divergence | None = None
@@ -96,8 +108,10 @@ class Loop:
             ClaimsError: not even one example fits into memory.
         """
         training = self.training
-        if self.states is not None:
-            restore(self.states, self.run.id, training)
+        if self.saver.states is not None:
+            restore(self.saver.states, self.run.id, training)
+        if self.context.world > 1:
+            share(training, self.context)
         self.first = training.step
         self.begun, self.earlier = time.perf_counter(), (training.seconds, training.waiting)
         self.model.train()
@@ -111,12 +125,16 @@ class Loop:
                     self._save()
         finally:
             self.history.close()
+            if self.fused is not None:
+                self.fused.stop()
         training.optimiser.zero_grad()  # evaluation has a use for the memory
         if training.average is not None and self.diverged is None:
             training.average.apply()
-        share = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
+        waited = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
         micro = None if self.micro.size == self.micro.batch else self.micro.size
-        return Trained(tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
+        return Trained(
+            tuple(training.losses), training.seconds, waited, self.earlier[0], micro, self.diverged, self.kernels
+        )
 
     def _steps(self, asked: Interruption) -> None:
         self.saved = time.monotonic()
@@ -146,14 +164,19 @@ class Loop:
 
     def _save(self) -> None:
         self._settle()
-        if self.states is not None and self.context.rank == 0 and self.diverged is None:
-            save(self.states, self.run.id, self.training)
+        if self.diverged is None:
+            self.saver.save(self.training)
+            if self.stop:
+                self.saver.wait()
         self.save, self.saved = False, time.monotonic()
 
     def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
+        if step == self.first and self.fused is not None:
+            self._check_fused(step, batch)
         free = not (self.known or self.execution.micro_batch or self.micro.whole)
         if step == self.first and self.context.accelerated and free:
             self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.context.device)
+            torch.cuda.reset_peak_memory_stats(self.context.device)  # those of the trials
         elif step == self.first and not (self.context.accelerated or self.execution.micro_batch):
             self._fit_cpu(batch)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
@@ -182,9 +205,10 @@ class Loop:
         forward = forward or self.forward
         if self.recipe.dropout:
             torch.manual_seed(dropout_seed(self.run.seed, step, self.context.rank))
-        self.training.optimiser.zero_grad()
+        self._forget_gradients()
         losses = []
-        for start, stop in self.micro.parts(n):
+        parts = self.micro.parts(n)
+        for start, stop in parts:
             inputs, targets = batch.part(start, stop)
             with self.context.autocast():
                 loss = mean_loss(forward(laid_out(inputs, self.memory_format)), targets) * (
@@ -192,7 +216,40 @@ class Loop:
                 )
             (loss if self.context.scaler is None else self.context.scaler.scale(loss)).backward()
             losses.append(loss.detach())
+            if self.fused is not None and self.fused.on and len(parts) > 1:
+                self.fused.weights.add_up()
         return losses
+
+    def _forget_gradients(self) -> None:
+        self.training.optimiser.zero_grad()
+        if self.fused is not None:
+            self.fused.weights.zero_grad()
+
+    def _check_fused(self, step: int, batch: Batch) -> None:
+        """Compute by fused kernels from now on, unless they disagree with PyTorch's operations or fail."""
+        fused = self.fused
+        assert fused is not None
+        notes = Notes(None if self.execution.folder is None else self.execution.folder / "kernels.json")
+        key = fused_key(self.run, self.context.card())
+        found = notes.get(key)
+        if not isinstance(found, str):
+            found = checked(fused, lambda lower: self._few(batch, lower))
+            notes.put(key, found)
+        if found:
+            self.fused = None
+            self.kernels = f"{PLAIN}: the fused ones {found}"
+            print(f"{self.run.label}: {self.kernels}", file=sys.stderr)
+        else:
+            fused.start()
+            self.kernels = FUSED
+
+    def _few(self, batch: Batch, lower: bool) -> None:
+        """Compute the gradient of a few examples, in the recipe's precision or in float32."""
+        self._forget_gradients()
+        inputs, targets = batch.part(0, min(COMPARED, len(batch)))
+        with self.context.autocast() if lower else contextlib.nullcontext():
+            loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
+        loss.backward()
 
     def _fit_cpu(self, batch: Batch) -> None:
         """Split the batch where it would take more than the memory there is: the kernel kills without a word.
@@ -214,7 +271,7 @@ class Loop:
     def _tried(self, step: int, batch: Batch, n: int) -> None:
         # Not compiled: numbers of examples that are never trained on would be compiled, too, and for any number.
         self._gradient(step, batch, n, self.model)
-        self.training.optimiser.zero_grad()
+        self._forget_gradients()
 
     def _remember(self) -> None:
         found = (self.micro.size, self.micro.checkpointing)
@@ -233,6 +290,8 @@ class Loop:
             nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(self.recipe, step)
+        if self.fused is not None:
+            self.fused.update(learning_rate(self.recipe, step))
         if scaler is None:
             optimiser.step()
         else:  # gradients that overflowed when scaled change nothing but the scale

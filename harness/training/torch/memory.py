@@ -125,7 +125,11 @@ class MicroBatch:
 
 
 def estimate(gradient: Callable[[int], object], batch: int, device: torch.device) -> int:
-    """Return how many examples probably fit on a GPU, from what a few and twice as many take.
+    """Return how many examples fit on a GPU, from what a few and twice as many take, and then more.
+
+    Memory is convex in the number of examples: at first the weights' gradients are the peak, then the activations.
+    So a line through small numbers promises too much: half of what it promises is tried before the whole, and a
+    number is believed once it, or a larger one, was tried.
 
     Args:
         gradient: computes the gradient of so many examples and gives its memory back.
@@ -133,16 +137,39 @@ def estimate(gradient: Callable[[int], object], batch: int, device: torch.device
         device: a CUDA device.
     """
     few, more = min(SMALL, batch), min(2 * SMALL, batch)
-    peaks = []
+    peaks: dict[int, int] = {}
     for n in (few, more):
-        for _ in range(2):  # workspaces are allocated by the first
-            torch.cuda.reset_peak_memory_stats(device)
-            before = torch.cuda.memory_allocated(device)
-            if attempted(lambda: (gradient(n), True)) is None:  # noqa: B023
-                return few
-        peaks.append(torch.cuda.max_memory_allocated(device) - before)
-    free()
-    return fitting(peaks, (few, more), torch.cuda.mem_get_info(device)[0], batch)
+        peak = _peak(gradient, n, device)
+        if peak is None:
+            return few
+        peaks[n] = peak
+    most = batch
+    while True:
+        free()
+        (low, below), (high, above) = sorted(peaks.items())[-2:] if more > few else [(few, peaks[few])] * 2
+        found = min(most, fitting((below, above), (low, high), torch.cuda.mem_get_info(device)[0], batch))
+        tried = found if found <= 2 * high else found // 2
+        if tried <= high:
+            return tried
+        peak = _peak(gradient, tried, device)
+        if peak is None:
+            most = tried // 2
+        elif tried == found:
+            return found
+        else:
+            peaks[tried] = peak
+
+
+def _peak(gradient: Callable[[int], object], n: int, device: torch.device) -> int | None:
+    """Return the bytes that the gradient of so many examples takes; None: more than there are."""
+    peak = 0
+    for _ in range(2):  # workspaces are allocated by the first
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        if attempted(lambda: (gradient(n), True)) is None:
+            return None
+        peak = torch.cuda.max_memory_allocated(device) - before
+    return peak
 
 
 def kept_for_backward(forward: Callable[[], object]) -> int:

@@ -23,10 +23,12 @@ from harness.models.load import build_checkpoint, numerics_of
 from harness.models.torch import build
 from harness.models.torch.vit import ReferenceViT
 from harness.training.api import Weights
+from harness.training.notes import Notes
 from harness.training.torch.device import DeviceContext
 from harness.training.torch.memory import attempted
 
-TRIED = (8, 2, 1)
+FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+TRIED = (16, 8, 2, 1)
 """Images in the batch that memory formats are compared with: the next number where memory is too small for both."""
 
 
@@ -115,40 +117,69 @@ def convolutional(model: nn.Module) -> bool:
     return isinstance(model, (ResNetV2, ConvNeXt)) or isinstance(stem, HybridEmbed)
 
 
-def faster_format(model: nn.Module, channels: int, side: int, context: DeviceContext) -> torch.memory_format:
+def faster_format(
+    model: nn.Module,
+    channels: int,
+    side: int,
+    context: DeviceContext,
+    training: bool = True,
+    notes: Notes | None = None,
+) -> torch.memory_format:
     """Return the faster memory format of a network on an accelerator, by trying both, and set the weights to it.
 
     cuDNN's tensor cores want channels last, PyTorch's group norm contiguous channels; which wins depends on
     the network's width and the card. On a CPU the format is always contiguous: it is part of the numerics.
+
+    Args:
+        model: on the device.
+        channels: of its input.
+        side: of its input in pixels.
+        context: device and precision.
+        training: try forward and backward passes; otherwise forward passes alone.
+        notes: what was found before, so that every seed is computed in the same format.
     """
     if not context.accelerated or not convolutional(model) or batch_normalised(model):
         return torch.contiguous_format
-    chosen = torch.contiguous_format
+    kind = "training" if training else "evaluation"
+    size = sum(parameter.numel() for parameter in model.parameters())
+    key = f"memory format|{type(model).__name__}|{size}|{side}|{kind}|{context.precision}|{context.card()}"
+    noted = None if notes is None else notes.get(key)
+    found = FORMATS.get(noted) if isinstance(noted, str) else None
+    if found is None:
+        found = _tried(model, channels, side, context, training)
+        if notes is not None:
+            notes.put(key, next(name for name, each in FORMATS.items() if each is found))
+    model.to(memory_format=found)
+    return found
+
+
+def _tried(model: nn.Module, channels: int, side: int, context: DeviceContext, training: bool) -> torch.memory_format:
+    drawn = torch.Generator().manual_seed(0)
     for count in TRIED:
         seconds: dict[torch.memory_format, float] = {}
-        for memory_format in (torch.contiguous_format, torch.channels_last):
+        images = torch.randn(count, channels, side, side, generator=drawn).to(context.device)
+        for memory_format in FORMATS.values():
             model.to(memory_format=memory_format)
-            images = torch.zeros(count, channels, side, side, device=context.device)
-            images = images.contiguous(memory_format=memory_format)
-            found = attempted(partial(_seconds, model, images, context))
+            found = attempted(
+                partial(_seconds, model, images.contiguous(memory_format=memory_format), context, training)
+            )
             seconds[memory_format] = float("inf") if found is None else found
             model.zero_grad()
         if min(seconds.values()) < float("inf"):
-            chosen = min(seconds, key=lambda one: seconds[one])
-            break
-    model.to(memory_format=chosen)
-    return chosen
+            return min(seconds, key=lambda one: seconds[one])
+    return torch.contiguous_format
 
 
-def _seconds(model: nn.Module, images: torch.Tensor, context: DeviceContext) -> float:
-    """Return the seconds of a forward and backward pass on a CUDA device, the better of two after a first one."""
+def _seconds(model: nn.Module, images: torch.Tensor, context: DeviceContext, training: bool) -> float:
+    """Return the seconds of a pass on a CUDA device, the better of two after a first one."""
     times = []
     for _ in range(3):
         torch.cuda.synchronize(context.device)
         start = time.perf_counter()
-        with context.autocast():
+        with torch.set_grad_enabled(training), context.autocast():
             loss = model(images).sum()
-        loss.backward()
+        if training:
+            loss.backward()
         torch.cuda.synchronize(context.device)
         times.append(time.perf_counter() - start)
     return min(times[1:])

@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,10 @@ from torch import Tensor, nn
 from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 from harness.training.resume import Progressed, name_of, newest, prune, unsaved
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.optimiser import BUFFER, Average
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(eq=False)
@@ -47,21 +51,60 @@ class Training(Progressed):
         return named
 
 
+class Saver:
+    """Saves a run's states, from a thread where an accelerator can train on meanwhile.
+
+    Args:
+        states: the run's folder; None: nothing is saved.
+        run_id: the run.
+        accelerated: whether the tensors are on an accelerator.
+    """
+
+    def __init__(self, states: Path | None, run_id: str, accelerated: bool):
+        self.states, self.run_id, self.accelerated = states, run_id, accelerated
+        self._thread: threading.Thread | None = None
+
+    def save(self, training: Training) -> None:
+        """Save a training as it is now; see `save`. Only the copy to the host's memory is waited for."""
+        self.wait()
+        if self.states is None:
+            return
+        written = partial(_write, self.states, self.run_id, *_snapshot(training, copy=self.accelerated))
+        if not self.accelerated:
+            written()
+            return
+        self._thread = threading.Thread(target=written, name="state")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until what was to be saved is."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
 def save(states: Path, run_id: str, training: Training) -> None:
     """Save a training; the newest two are kept. A full disk is reported on stderr and training continues."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in training.tensors().items()}
+    _write(states, run_id, *_snapshot(training))
+
+
+def _snapshot(training: Training, copy: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return a training's tensors on the host, copied if the next step must not change them, and the rest of it."""
+    tensors = {name: tensor.detach().to("cpu", copy=copy).contiguous() for name, tensor in training.tensors().items()}
     tensors["losses"] = torch.tensor(training.losses, dtype=torch.float64)
-    path = states / f"{name_of(training.step)}.safetensors"
-    temporary = states / f".{path.name}.{os.getpid()}"
     said = {
-        "run": run_id,
-        "format": FORMAT,
         "step": training.step,
         "seconds": training.seconds,
         "waiting": training.waiting,
         "scaler": training.scaler.state_dict() if training.scaler is not None else None,
-        "crc32": checksum(tensors),
     }
+    return tensors, said
+
+
+def _write(states: Path, run_id: str, tensors: dict[str, Tensor], said: dict[str, Any]) -> None:
+    path = states / f"{name_of(said['step'])}.safetensors"
+    temporary = states / f".{path.name}.{os.getpid()}"
+    said = {"run": run_id, "format": FORMAT, **said, "crc32": checksum(tensors)}
     try:
         make_folder(states)
         save_file(tensors, temporary, {"training": json.dumps(said)})
@@ -108,10 +151,31 @@ def load(path: Path, run_id: str, training: Training) -> None:
     training.seconds, training.waiting = said["seconds"], said["waiting"]
 
 
-def checksum(tensors: dict[str, Tensor]) -> int:
-    """Return the crc32 of tensors' names and bytes."""
-    found = 0
-    for name in sorted(tensors):
+def share(training: Training, context: DeviceContext) -> None:
+    """Give every process the training of the first: only that one saves, and others may not see its disk."""
+    context.share(list(training.tensors().values()))
+    progress = torch.tensor([training.step, training.seconds, training.waiting], dtype=torch.float64)
+    progress = progress.to(context.device)
+    context.share([progress])
+    step, training.seconds, training.waiting = progress.tolist()
+    losses = torch.zeros(int(step), dtype=torch.float64, device=context.device)
+    if training.losses and context.rank == 0:
+        losses.copy_(torch.tensor(training.losses, dtype=torch.float64))
+    context.share([losses])
+    training.losses[:] = losses.tolist()
+    if training.scaler is not None:
+        said = training.scaler.state_dict()
+        scale = torch.tensor([said["scale"], said["_growth_tracker"]], dtype=torch.float64, device=context.device)
+        context.share([scale])
+        training.scaler.load_state_dict(said | {"scale": scale[0].item(), "_growth_tracker": int(scale[1])})
+
+
+def checksum(tensors: dict[str, Tensor]) -> list[int]:
+    """Return the crc32 of each tensor's name and bytes, in the order of the names; several are computed at once."""
+
+    def of(name: str) -> int:
         content: Any = tensors[name].reshape(-1).view(torch.uint8).numpy()
-        found = zlib.crc32(content, zlib.crc32(name.encode(), found))
-    return found
+        return zlib.crc32(content, zlib.crc32(name.encode()))
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(of, sorted(tensors)))

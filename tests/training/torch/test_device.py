@@ -23,7 +23,7 @@ from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import network
-from tests.training.torch.test_state import run
+from tests.training.torch.test_state import CPU, run
 
 WORKER = """
 import sys
@@ -142,6 +142,58 @@ def test_processes_stop_at_the_same_step_though_losses_come_late_and_one_saves(e
     done = int(re.search(r"stopped after (\d+) steps, state saved", line)[1])
     assert 10 < done <= 20
     assert f"step-{done:09}" in [path.stem for path in (tmp_path / "states" / run(steps=60).id).iterdir()]
+
+
+RESUMED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from harness.training.api import Execution
+from harness.training.resume import Interrupted, folder_of, saved
+from harness.training.torch.loop import Loop
+from tests.training.torch.test_device import *
+
+a_run, folder, stop = run(steps=12), Path(sys.argv[1]) / os.environ["RANK"], sys.argv[2] == "stop"
+folder.mkdir(exist_ok=True)
+here = device_context("cpu", a_run.recipe)
+
+def on_step(progress):
+    if stop and progress.step == 5:
+        signal.raise_signal(signal.SIGTERM)
+
+model = network(a_run, read(file_of(a_run.checkpoint)))
+split = select(synthetic.load(a_run.dataset), a_run).train
+loop = Loop(model, split, a_run, Execution(folder=folder, on_step=on_step), here)
+try:
+    trained = loop.train()
+except Interrupted:
+    print("stopped")
+else:
+    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
+    np.savez(folder / "end.npz", losses=trained.losses, first=loop.first, **weights)
+"""
+
+
+def test_processes_without_a_common_disk_go_on_from_the_first_ones_state(tmp_path):
+    for asked_to in ("stop", "finish"):
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", RESUMED, str(tmp_path), asked_to]
+        processes = []
+        for rank in range(2):
+            environment = os.environ | where | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+        said = [process.communicate(timeout=300)[0].strip() for process in processes]
+        assert said == (["stopped", "stopped"] if asked_to == "stop" else ["", ""])
+        assert [(tmp_path / rank / "states").exists() for rank in "01"] == [True, False]
+    a_run = run(steps=12)
+    model = network(a_run, read(file_of(a_run.checkpoint)))
+    alone = Loop(model, select(synthetic.load(a_run.dataset), a_run).train, a_run, Execution(), CPU).train()
+    for rank in "01":
+        with np.load(tmp_path / rank / "end.npz") as found:
+            assert 6 <= found["first"] <= 8  # a step may end before the signal is looked at
+            assert found["losses"] == pytest.approx(alone.losses, abs=1e-6)
+            for key, tensor in model.state_dict().items():
+                assert found[key] == pytest.approx(tensor.numpy(), abs=1e-6), key
 
 
 def test_gradients_are_summed_in_buckets_of_one_type(monkeypatch):

@@ -19,7 +19,14 @@ from harness.training.api import Execution
 from harness.training.micro_batches import Remembered, fitting
 from harness.training.torch.device import DeviceContext
 from harness.training.torch.loop import Loop
-from harness.training.torch.memory import MicroBatch, attempted, fitting_on_cpu, kept_for_backward, out_of_memory
+from harness.training.torch.memory import (
+    MicroBatch,
+    attempted,
+    estimate,
+    fitting_on_cpu,
+    kept_for_backward,
+    out_of_memory,
+)
 from harness.training.torch.network import network
 
 CPU = DeviceContext(torch.device("cpu"))
@@ -150,6 +157,33 @@ def test_the_estimate_leaves_room_for_the_gradient_itself():
     assert fitting((140, 180), (4, 8), 1000, 79) == 40  # no number of parts from two to three would
     assert fitting((140, 180), (4, 8), 100, 64) == 1
     assert fitting((140, 140), (4, 4), 1000, 4) == 4
+
+
+@pytest.mark.parametrize("room", [1200, 3000, 100_000])
+def test_a_number_of_examples_is_believed_once_it_was_tried(room, monkeypatch):
+    taken, tried = [0], []
+
+    def bytes_of(n):  # the gradient of the weights is the peak for a few examples, activations are for many
+        return max(500 + n, 20 + 10 * n)
+
+    def gradient(n):
+        tried.append(n)
+        if bytes_of(n) > room:
+            raise torch.OutOfMemoryError("too much")
+        taken[0] = bytes_of(n)
+
+    for name, value in {
+        "reset_peak_memory_stats": lambda device: None,
+        "memory_allocated": lambda device: 0,
+        "max_memory_allocated": lambda device: taken[0],
+        "mem_get_info": lambda device: (room, room),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    found = estimate(gradient, 512, torch.device("cuda"))
+    assert bytes_of(found) <= room
+    assert found <= max(tried)
+    assert found >= {1200: 64, 3000: 128, 100_000: 512}[room]
+    assert len(tried) <= 12
 
 
 @pytest.mark.parametrize("size", range(1, 15))

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from harness.core.run import Run
 from harness.models.npz_layout import read
 from harness.training.api import Execution
 from harness.training.resume import Interrupted, discard, folder_of, interruption, saved
+from harness.training.torch import state
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.engine import fine_tune
 from harness.training.torch.loop import Loop
@@ -262,6 +264,35 @@ def test_what_was_half_written_is_removed_by_the_next_save(states):
         "step-000000006.safetensors",
         "step-000000007.safetensors",
     ]
+
+
+def test_a_state_written_from_a_thread_is_that_of_the_moment_it_was_asked_for(states, monkeypatch):
+    folder, a_run = states
+    training = training_of(a_run)
+    restore(folder, a_run.id, training)
+    discard(folder.parents[1], a_run.id)
+    before = {name: tensor.clone() for name, tensor in training.tensors().items()}
+    go_on = threading.Event()
+    write = state._write
+
+    def slowly(*args):
+        assert go_on.wait(60)
+        write(*args)
+
+    monkeypatch.setattr(state, "_write", slowly)
+    saver = state.Saver(folder, a_run.id, accelerated=True)
+    saver.save(training)
+    for tensor in training.tensors().values():
+        tensor.zero_()
+    assert not folder.exists()
+    go_on.set()
+    saver.wait()
+    assert restore(folder, a_run.id, training)
+    for name, tensor in training.tensors().items():
+        assert torch.equal(tensor, before[name]), name
+    nowhere = state.Saver(None, a_run.id, accelerated=True)
+    nowhere.save(training)
+    nowhere.wait()
 
 
 def test_a_state_that_can_t_be_saved_does_not_end_the_run(tmp_path, capsys):

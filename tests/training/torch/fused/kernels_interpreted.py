@@ -1,0 +1,215 @@
+"""The fused kernels in Triton's interpreter, against PyTorch's own operations: test_kernels.py runs this file."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from timm.layers.std_conv import StdConv2d
+from torch.nn import functional
+
+from harness.catalog.checkpoints import checkpoint
+from harness.catalog.datasets import dataset
+from harness.catalog.recipes import recipe
+from harness.core.run import Run
+from harness.data.readers import synthetic
+from harness.data.splits import select
+from harness.models.architectures import BitArchitecture
+from harness.models.torch.bit import bit_module
+from harness.models.torch.folding import standardised
+from harness.training.api import Execution
+from harness.training.torch.device import device_context
+from harness.training.torch.fused import norm
+from harness.training.torch.fused.convolutions import StandardisedWeights
+from harness.training.torch.fused.norm import NormRelu
+from harness.training.torch.fused.path import FusedPath, checked
+from harness.training.torch.loop import Loop
+
+
+def convolutions(memory_format):
+    """1 x 1 and 3 x 3 kernels, shorter and longer than what a program takes at a time."""
+    torch.manual_seed(0)
+    made = [StdConv2d(i, o, k, eps=1e-10) for i, o, k in ((3, 5, 7), (64, 6, 1), (130, 4, 3))]
+    return [each.to(memory_format=memory_format) for each in made]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_weights_are_standardised_as_a_convolution_does_it(memory_format):
+    plain = convolutions(memory_format)
+    fused = StandardisedWeights(plain, torch.float32)
+    fused.standardise()
+    for conv, kernel in zip(plain, fused.kernels, strict=True):
+        assert kernel.stride() == conv.weight.stride()
+        torch.testing.assert_close(kernel, standardised(conv), rtol=1e-5, atol=1e-6)
+    lower = StandardisedWeights(plain, torch.bfloat16)
+    lower.standardise()
+    for kernel, exact in zip(lower.kernels, fused.kernels, strict=True):
+        torch.testing.assert_close(kernel, exact.bfloat16(), rtol=2**-7, atol=1e-6)
+
+
+def test_an_update_is_that_of_sgd_with_the_gradient_of_the_plain_weights():
+    plain, fused = (convolutions(torch.channels_last) for _ in range(2))
+    parameters = [each.weight for each in plain]
+    optimiser = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01)
+    weights = StandardisedWeights(fused, torch.float32)
+    momenta = [torch.zeros_like(each.weight) for each in fused]
+    weights.standardise()
+    for step in range(2):
+        torch.manual_seed(step)
+        targets = [torch.randn_like(each.weight) for each in plain]
+        optimiser.zero_grad()
+        sum((standardised(conv) * t).sum() for conv, t in zip(plain, targets, strict=True)).backward()
+        weights.zero_grad()
+        sum((kernel * t).sum() for kernel, t in zip(weights.kernels, targets, strict=True)).backward()
+        for found, parameter in zip(weights.weight_gradients(), parameters, strict=True):
+            torch.testing.assert_close(found, parameter.grad, rtol=1e-4, atol=1e-4)
+        optimiser.step()
+        weights.update(momenta, 0.1, 0.9, 0.01)
+        for mine, theirs, momentum in zip(fused, plain, momenta, strict=True):
+            torch.testing.assert_close(mine.weight, theirs.weight, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                momentum, optimiser.state[theirs.weight]["momentum_buffer"], rtol=1e-4, atol=1e-3
+            )
+    # Standardised already for the next step.
+    for conv, kernel in zip(fused, weights.kernels, strict=True):
+        torch.testing.assert_close(kernel, standardised(conv), rtol=1e-5, atol=1e-6)
+
+
+def test_parts_of_a_batch_are_added_up_in_float32():
+    weights = StandardisedWeights(convolutions(torch.channels_last), torch.bfloat16)
+    weights.standardise()
+    for _ in range(258):  # in bfloat16 one more changes a sum of 256 no longer
+        for kernel in weights.kernels:
+            kernel.grad = torch.ones_like(kernel)
+        weights.add_up()
+    for gradient in weights.gradients:
+        assert gradient.dtype == torch.float32
+        assert (gradient == 258).all()
+    weights.zero_grad()
+    with pytest.raises(AssertionError, match="expected gradients of 3 convolutions, found 0"):
+        weights.gradients  # noqa: B018
+
+
+def plain_norm(x, gain, offset, groups, eps):
+    return functional.group_norm(x, groups, gain, offset, eps).relu()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [32, 64, 96])  # one channel a group, two, and three, which is no power of two
+@pytest.mark.parametrize("side", [2, 7])
+def test_norm_and_relu_and_their_gradients_are_pytorchs(side, channels, dtype):
+    torch.manual_seed(1)
+    images = (3 * torch.randn(2, channels, side, side + 1) + 5).to(dtype).to(memory_format=torch.channels_last)
+    gain, offset = 1 + torch.randn(channels), torch.randn(channels)
+    target = torch.randn(images.shape).to(dtype)
+    found = []
+    for operation in (NormRelu.apply, plain_norm):
+        given = [each.detach().clone().requires_grad_() for each in (images, gain, offset)]
+        x = given[0] if operation is NormRelu.apply else given[0].float()
+        made = operation(x, *given[1:], 32, 1e-5)
+        made.to(dtype).backward(target)
+        found.append([made.to(dtype), *(each.grad for each in given)])
+    close = {torch.float32: partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)}.get(
+        dtype, partial(torch.testing.assert_close, rtol=2e-2, atol=2e-2)
+    )
+    for mine, theirs in zip(*found, strict=True):
+        close(mine, theirs)
+    assert found[0][0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_image_that_is_not_finite_stays_so():
+    images = torch.ones(1, 32, 2, 2)
+    images[0, 3, 0, 0] = float("nan")
+    made = NormRelu.apply(images, torch.ones(32), torch.zeros(32), 32, 1e-5)
+    assert made[0, 3].isnan().all()
+    assert made[0, :3].isfinite().all()
+
+
+BIT = BitArchitecture(stem_width=32, stages=((1, 128),), classes=10)
+
+
+def bit():
+    torch.manual_seed(2)
+    model = bit_module(BIT)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model.to(memory_format=torch.channels_last)
+
+
+def a_path(model):
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    return FusedPath(model, optimiser, replace(recipe("micro"), precision="bfloat16", clip_norm=None))
+
+
+def gradient_of(model):
+    images = torch.randn(2, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    labels = torch.tensor([1, 2])
+
+    def gradient(lower):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            loss = functional.cross_entropy(model(images), labels)
+        loss.backward()
+
+    return gradient
+
+
+def test_a_networks_gradient_agrees_and_its_weights_stay_as_they_were():
+    model = bit()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    path = a_path(model)
+    assert len(path.norms) == 3
+    assert len(path.weights.weights) == 5
+    assert checked(path, gradient_of(model)) == ""
+    assert not path.on
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_kernels_that_disagree_or_fail_are_found(monkeypatch):
+    path = a_path(bit())
+    gradient = gradient_of(path.model)
+
+    class Wrong(NormRelu):
+        @staticmethod
+        def backward(ctx, *gradients):
+            x, gain, offset, *rest = NormRelu.backward(ctx, *gradients)
+            return 1.2 * x, gain, offset, *rest
+
+    monkeypatch.setattr(norm, "NormRelu", Wrong)
+    found = checked(path, gradient)
+    assert found.startswith("disagree (a gradient was 0.")
+    assert found.endswith("expected at most 2 times as much)")
+
+    def failing(*args):
+        raise RuntimeError("no such instruction\non this card")
+
+    monkeypatch.setattr(norm, "NormRelu", type("Failing", (), {"apply": failing}))
+    assert checked(path, gradient) == "failed (no such instruction)"
+    gradient(True)  # by PyTorch again
+
+
+@pytest.mark.parametrize("micro_batch", [4, 2])
+def test_a_run_by_fused_kernels_is_the_run_by_pytorch(micro_batch, tmp_path, capsys):
+    micro = replace(recipe("micro"), batch_size=4, warmup_steps=0, steps=2, clip_norm=None, precision="bfloat16")
+    run = Run(checkpoint("micro-bit-s"), dataset("digits-5"), replace(micro, learning_rate=0.03), 0)
+    split = select(synthetic.load(run.dataset), run).train
+    losses, weights = [], []
+    for fused in (True, False):
+        model = bit()
+        execution = Execution(folder=tmp_path, micro_batch=micro_batch)
+        loop = Loop(model, split, run, execution, device_context("cpu", run.recipe), torch.channels_last, fused)
+        trained = loop.train()
+        assert trained.kernels == ("fused" if fused else "")
+        losses.append(trained.losses)
+        weights.append([parameter.detach() for parameter in model.parameters()])
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    start = [parameter.detach() for parameter in bit().parameters()]
+    for fused, plain, before in zip(*weights, start, strict=True):
+        assert (fused - plain).norm() <= 0.1 * (plain - before).norm() + 1e-6
+    # What was found is noted for the next run.
+    (noted,) = json.loads((tmp_path / "kernels.json").read_text()).values()
+    assert noted == ""
