@@ -85,8 +85,21 @@
     if (found && !place.childElementCount) place.append(found);
   };
 
+  // A row of the table of verdicts gets its place for the record when it is opened.
+  const extrasOf = (body) => {
+    const there = body.querySelector(".extras-row");
+    if (there) return there;
+    const made = document.createElement("tr");
+    made.className = "extras-row hidden";
+    const cell = made.insertCell();
+    cell.colSpan = body.rows[0].cells.length;
+    cell.className = "extraHTML";
+    body.append(made);
+    return made;
+  };
+
   const toggle = (body) => {
-    const extras = body.querySelector(".extras-row");
+    const extras = extrasOf(body);
     const shown = extras.classList.toggle("hidden");
     if (!shown) fill(body);
     body.querySelector(".collapsible button")?.setAttribute("aria-expanded", String(!shown));
@@ -103,12 +116,13 @@
     const cell = body.querySelector(".collapsible > .col-result");
     if (!cell || cell.firstElementChild) return;
     const extras = body.querySelector(".extras-row");
+    const open = Boolean(extras && !extras.classList.contains("hidden"));
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = cell.textContent;
-    button.setAttribute("aria-expanded", String(!extras.classList.contains("hidden")));
+    button.setAttribute("aria-expanded", String(open));
     cell.replaceChildren(button);
-    if (!extras.classList.contains("hidden")) fill(body);
+    if (open) fill(body);
   };
 
   let limit = SHOWN;
@@ -122,7 +136,7 @@
     }
     const more = document.getElementById("more-tests");
     more.hidden = matching <= limit;
-    more.querySelector("span").textContent = `The first ${limit} of ${matching} tests are shown. `;
+    more.querySelector("span").textContent = `The first ${limit} of ${matching} rows are shown. `;
   };
   const restart = () => {
     limit = SHOWN;
@@ -166,9 +180,7 @@
   };
 
   // pytest-html's script was held back (harness/suite/held_script.py): its table takes longer than all else on the page.
-  const draw = () => {
-    const held = document.getElementById("held-script");
-    if (!held) return;
+  const runHeld = (held) => {
     const { jsonblob } = document.getElementById("data-container").dataset;
     if (!/"format_type": "(image|video)"/.test(jsonblob)) {
       // A player and an image without a source in each row, which only a test that attached one needs.
@@ -177,20 +189,32 @@
     const script = document.createElement("script");
     script.textContent = held.textContent;
     held.replaceWith(script);  // runs it
-    describe();
+  };
+
+  // The table of tests; on a page without a test session that of verdicts.
+  let drawn = false;
+  const draw = async () => {
+    if (drawn) return;
+    drawn = true;
+    const held = document.getElementById("held-script");
+    const verdicts = document.getElementById("all-verdicts");
+    if (verdicts) await unfold(verdicts);
+    if (held) runHeld(held);
+    if (!verdicts) describe();
     start();
   };
 
   document.documentElement.lang = "en";  // which pytest-html leaves out
   window.addEventListener("DOMContentLoaded", () => {
     if (location.hash) reveal(location.hash.slice(1));
-    if (!table()) return;
+    const place = table() || document.getElementById("all-verdicts");
+    if (!place) return;
     window.addEventListener("beforeprint", draw);
     new IntersectionObserver((seen, observer) => {
       if (!seen.some((one) => one.isIntersecting)) return;
       observer.disconnect();
       draw();
-    }, { rootMargin: "100%" }).observe(table());
+    }, { rootMargin: "100%" }).observe(place);
   });
   window.addEventListener("load", () => setTimeout(() => {
     requestIdleCallback(draw);
