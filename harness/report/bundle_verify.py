@@ -53,14 +53,24 @@ class Check:
         self.counts[what] = self.counts.get(what, 0) + number
 
     def json(self, name: str) -> Any:
-        """Return the values in a JSON file, None (and a problem) where there are none."""
+        """Return the values in a JSON file.
+
+        Raises:
+            Told: there are none, which is among the problems now.
+        """
         try:
             return json.loads(self.files[name])
         except KeyError:
-            self.problems.append(f"{name}: expected in the bundle, found no such file")
+            problem = f"{name}: expected in the bundle, found no such file"
         except ValueError:
-            self.problems.append(f"{name}: expected JSON, found something else")
-        return None
+            problem = f"{name}: expected JSON, found something else"
+        if problem not in self.problems:
+            self.problems.append(problem)
+        raise Told
+
+
+class Told(Exception):
+    """A step can't go on, and the reason is among the problems."""
 
 
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
@@ -84,6 +94,9 @@ def checked(files: Mapping[str, bytes]) -> Check:
         files: contents by path.
     """
     check = Check(files)
+    if fault := manifest_fault(files):
+        check.problems.append(fault)
+        return check
     steps: Sequence[Callable[[Check], None]] = (
         check_manifest,
         check_ledger,
@@ -94,6 +107,8 @@ def checked(files: Mapping[str, bytes]) -> Check:
     for step in steps:
         try:
             step(check)
+        except Told:
+            continue
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             check.problems.append(f"{step.__name__.replace('_', ' ')}: a record is damaged: {error!r}")
     return check
@@ -104,12 +119,25 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def manifest_fault(files: Mapping[str, bytes]) -> str:
+    """Return what makes a manifest none, in one line; "" for one by which files can be checked."""
+    try:
+        values = json.loads(files["manifest.json"])
+    except KeyError:
+        return "manifest.json: expected in the bundle, found no such file"
+    except ValueError:
+        return "manifest.json: expected JSON, found something else; copy the bundle again"
+    shape = {"files": dict, "ledger": dict} if isinstance(values, dict) else {}
+    wrong = [name for name, kind in shape.items() if not isinstance(values.get(name), kind)]
+    if not shape or wrong:
+        found = f"no object {wrong[0]!r} in it" if wrong else "another JSON value"
+        return f"manifest.json: expected an object with 'files' and 'ledger', found {found}; copy the bundle again"
+    return ""
+
+
 def check_manifest(check: Check) -> None:
     """Compare every file with the manifest."""
-    manifest = check.json("manifest.json")
-    if manifest is None:
-        return
-    listed = manifest["files"]
+    listed = check.json("manifest.json")["files"]
     for name in sorted({*listed, *check.files} - {"manifest.json"}):
         if name not in check.files:
             check.problems.append(f"{name}: listed in the manifest, missing in the bundle")
@@ -478,7 +506,8 @@ def main(arguments: Sequence[str]) -> int:
     check = checked(files)
     if path.is_file():
         print(f"sha256 {sha256(path.read_bytes())}  {path}")
-    print("checked " + ", ".join(f"{number} {what}" for what, number in check.counts.items()))
+    if check.counts:
+        print("checked " + ", ".join(f"{number} {what}" for what, number in check.counts.items()))
     for note in check.notes:
         print(f"note: {note}")
     return ended(check.problems)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from harness.core.claim import All, Average, Equivalent, Interaction
+from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Better, Close, Increasing, terms_of
 from harness.core.result import digest_of
 from harness.core.source import Source
@@ -262,6 +263,35 @@ def test_a_file_that_is_no_whole_bundle_is_one_problem(bundle, tmp_path, damage,
     first, last = done.stdout.splitlines()
     assert first.startswith(f"PROBLEM: {path}: {message}")
     assert (last, done.stderr, done.returncode) == ("1 problem", "", 1)
+
+
+@pytest.mark.parametrize("manifest, message", [
+    (b"{", "expected JSON, found something else"), (b"\xff", "expected JSON, found something else"),
+    (b"[]", "expected an object with 'files' and 'ledger', found another JSON value"),
+    (b'{"ledger": {}}', "found no object 'files' in it"), (b'{"files": [1], "ledger": {}}', "found no object 'files'"),
+    (b'{"files": {}}', "found no object 'ledger' in it"),
+])  # fmt: skip
+def test_a_manifest_that_is_none_is_one_problem(bundle, tmp_path, manifest, message):
+    path = rezipped(tmp_path / "bad.zip", {**unzipped(bundle), "manifest.json": manifest}, new_manifest=False)
+    (tmp_path / "verify.py").write_bytes(unzipped(bundle)["verify.py"])
+    done = scripted(tmp_path / "verify.py", path)
+    digest, problem, last = done.stdout.splitlines()
+    assert digest.startswith("sha256 ")
+    assert problem.startswith("PROBLEM: manifest.json: ")
+    assert message in problem
+    assert (last, done.stderr, done.returncode) == ("1 problem", "", 1)
+    with pytest.raises(ClaimsError, match="manifest.json: expected") as caught:
+        verified(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_one_problem_of_each_that_needs_it(bundle):
+    files = without(unzipped(bundle), "verdicts.json")
+    found = [problem for problem in checked(files).problems if "verdicts.json" in problem]
+    assert found == [
+        "verdicts.json: listed in the manifest, missing in the bundle",
+        "verdicts.json: expected in the bundle, found no such file",
+    ]
 
 
 def test_files_that_are_missing_or_were_added_are_named(bundle):
