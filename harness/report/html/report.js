@@ -205,7 +205,6 @@
     start();
   };
 
-  document.documentElement.lang = "en";  // which pytest-html leaves out
   window.addEventListener("DOMContentLoaded", () => {
     if (location.hash) reveal(location.hash.slice(1));
     const place = table() || document.getElementById("all-verdicts");
