@@ -215,3 +215,13 @@ def test_an_answer_on_record_has_a_source_and_a_name_that_exist(tmp_path, line, 
         expected_answers(path)
     with pytest.raises(ClaimsError, match=message):  # as soon as the claim file is collected
         require_files(expected(str(tmp_path / "test_one.py")))
+
+
+def test_answers_of_a_claim_that_no_file_states_are_one_line_in_a_session(tmp_path):
+    (tmp_path / "test_mine.py").write_text(CLAIM_FILE)
+    records = '[answers.c]\nmicro = "OPEN"\n'
+    (tmp_path / "expected.toml").write_text(records)
+    require_files(expected(str(tmp_path / "test_mine.py")))
+    (tmp_path / "expected.toml").write_text(records + '[answers.cc]\nmicro = "OPEN"\n')
+    with pytest.raises(ClaimsError, match=r"\[answers\.cc\]: expected the id of a claim .*\(did you mean 'c'\?\)"):
+        require_files(expected(str(tmp_path / "test_mine.py")))
