@@ -139,22 +139,28 @@ FIRST, SECOND = "ViT-tiny (bars) > ViT-tiny (nothing) on digits", "ViT-tiny (not
 RECORD = '= "REFUTED: A 1, B 2"'
 
 
-def asked(tmp_path, known):
-    """Return the questions of a claim file with records beside it, in the folder of the example's paper."""
+def imported(tmp_path, text, known=""):
+    """Return a claim file as a module, with records beside it, in the folder of the example's paper."""
     import importlib.util
     from pathlib import Path
-
-    from harness.evidence.questions import EvidenceRequest
-    from harness.suite.selection import questions_in
 
     bars = Path(__file__).parents[2] / "examples" / "bars"
     folder = tmp_path / "paper"
     shutil.copytree(bars, folder, ignore=shutil.ignore_patterns("test_*.py", "__pycache__"))
-    (folder / "test_mine.py").write_text(CLAIM_FILE)
+    (folder / "test_mine.py").write_text(text)
     (folder / "expected.toml").write_text(known)
     spec = importlib.util.spec_from_file_location("test_mine", folder / "test_mine.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def asked(tmp_path, known):
+    """Return the questions of the claim file with records beside it."""
+    from harness.evidence.questions import EvidenceRequest
+    from harness.suite.selection import questions_in
+
+    module = imported(tmp_path, CLAIM_FILE, known)
     return questions_in(module, module.CLAIM, EvidenceRequest())
 
 
