@@ -163,9 +163,14 @@ def first_line(found: Judgement, a: str, b: str) -> str:
     one = found.crossed
     tested = f"; {found.verdict} within {found.margin:g}" if found.equivalence is not None else ""
     return (
-        f"{a} minus {b}: {one.value:+.6g}, {100 * one.level:g} % interval {one.low:.6g} to {one.high:.6g},"
+        f"{a} minus {b}: {one.value:+.6g}, {percent(one.level)} interval {one.low:.6g} to {one.high:.6g},"
         f" p {one.p:.3g}{tested}"
     )
+
+
+def percent(level: float) -> str:
+    """Return a confidence level in percent with all its digits: 99.9999999 is not 100."""
+    return f"{100 * level:.12g} %"
 
 
 def text(found: Judgement, a: str, b: str) -> str:
@@ -191,7 +196,7 @@ def text(found: Judgement, a: str, b: str) -> str:
     if found.equivalence is not None:
         tested = found.equivalence
         lines.append(
-            f"  within {found.margin:g}: {found.verdict} ({100 * (1 - 2 * found.alpha):g} % interval"
+            f"  within {found.margin:g}: {found.verdict} ({percent(1 - 2 * found.alpha)} interval"
             f" {tested.interval.low:.6g} to {tested.interval.high:.6g}, p {tested.p:.3g})"
         )
     return "\n".join(lines)

@@ -34,6 +34,9 @@ def add_parser(commands: Any) -> None:
         metavar="OUT.md",
         help="also write the report of a reproducibility challenge, with gaps marked for its author",
     )
+    parser.add_argument(
+        "--baseline", metavar="DIR", help="say on the page what changed against this report, a folder or a bundle"
+    )
     parser.add_argument("--latex", action="store_true", help="also write the tables as LaTeX: tables/*.tex")
     parser.add_argument(
         "--hub",
@@ -55,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
     if not parts and not folder.is_dir():
         raise ClaimsError(f"--report-dir: expected a folder with verdicts, found no folder {folder}; run pytest claims")
     others = [part for part in parts if part.place.resolve() != folder.resolve()]
-    records = rebuild(folder, others, Store(home()))
+    baseline = None if options.baseline is None else read_records(Path(options.baseline))
+    records = rebuild(folder, others, Store(home()), baseline)
     print(
         f"{len(records.store.verdicts)} verdicts on {len(records.store.claim_ids())} claims, {len(records.runs)} runs:"
         f" {folder / FILE}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from harness.core.claim import ExpectedVerdicts
+from harness.core.claim_ids import claim_ids
 from harness.core.errors import ClaimsError, nearest, unknown, warn_renamed
 from harness.core.hypotheses import Expected
 from harness.core.source import KINDS, Source
@@ -116,11 +117,12 @@ def require_files(records: ExpectedVerdicts) -> str:
     """Return where expected verdicts stand, having checked that each table of their file has a claim file beside it.
 
     Raises:
-        ClaimsError: one names no Python file beside it, so that its verdicts would never be looked at.
+        ClaimsError: one names no Python file beside it, so that its verdicts would never be looked at; or an answer is
+            on record of a claim that no file beside it states.
     """
     if not isinstance(records, ExpectedOf):
         return "records"
-    expected_answers(records.path)  # a misspelt one would never be compared
+    require_claims(records.path)
     files = {file.stem for file in records.path.parent.glob("*.py")}
     for stem in read_expected_file(records.path):
         if stem not in files and stem not in (ANSWERS, LEDGER):
@@ -129,6 +131,21 @@ def require_files(records: ExpectedVerdicts) -> str:
                 f"{nearest(stem, files)}; correct the name or remove the records"
             )
     return f"{records.path.name} [{records.stem}]"
+
+
+def require_claims(path: Path) -> None:
+    """Refuse answers of claims that no file beside theirs states, as far as these can be told: none would be compared.
+
+    Raises:
+        ClaimsError: with the nearest claim; or an answer is malformed.
+    """
+    claims = {claim for claim, _ in expected_answers(path)}
+    stated = claim_ids(path.parent)
+    for claim in sorted(claims - stated) if stated is not None else ():
+        raise ClaimsError(
+            f"{path.name} [{ANSWERS}.{claim}]: expected the id of a claim that a file beside it states, found none with"
+            f" that id{nearest(claim, stated or ())}; correct the id or remove the answers"
+        )
 
 
 def recorded(claim_file: str, name: str = FILE) -> ExpectedVerdicts:

@@ -2,9 +2,9 @@
 
 Digests: every file is as the manifest says; each run's entry, its predictions and its labels are as its own digests and
 runs.json say; no line of the ledger, the last one too, was changed. Then figures are computed again from the
-predictions: each run's accuracy, each side's mean over seeds, the differences that verdicts rest on, and the standard
-error over test examples that enters an interval. What is not computed again: the intervals themselves, and verdicts on
-published figures.
+predictions: each run's accuracy, each side's mean over seeds, the differences that verdicts rest on, and both standard
+errors that enter an interval, over test examples and over seeds, of one comparison or pooled over its family. What is
+not computed again: the quantiles that make intervals of them, and verdicts on published figures.
 
 The manifest can't vouch for itself: compare the sha256 of the bundle, which is printed, with the one in the report.
 """
@@ -45,20 +45,32 @@ class Check:
         """Of each run whether every example was predicted correctly, by id."""
         self.entries: dict[str, Any] = {}
         """Of each run what it was, by id."""
+        self.families: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        """Of each family of verdicts the runs of each side."""
 
     def count(self, what: str, number: int = 1) -> None:
         """Count what was checked."""
         self.counts[what] = self.counts.get(what, 0) + number
 
     def json(self, name: str) -> Any:
-        """Return the values in a JSON file, None (and a problem) where there are none."""
+        """Return the values in a JSON file.
+
+        Raises:
+            Told: there are none, which is among the problems now.
+        """
         try:
             return json.loads(self.files[name])
         except KeyError:
-            self.problems.append(f"{name}: expected in the bundle, found no such file")
+            problem = f"{name}: expected in the bundle, found no such file"
         except ValueError:
-            self.problems.append(f"{name}: expected JSON, found something else")
-        return None
+            problem = f"{name}: expected JSON, found something else"
+        if problem not in self.problems:
+            self.problems.append(problem)
+        raise Told
+
+
+class Told(Exception):
+    """A step can't go on, and the reason is among the problems."""
 
 
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
@@ -82,6 +94,9 @@ def checked(files: Mapping[str, bytes]) -> Check:
         files: contents by path.
     """
     check = Check(files)
+    if fault := manifest_fault(files):
+        check.problems.append(fault)
+        return check
     steps: Sequence[Callable[[Check], None]] = (
         check_manifest,
         check_ledger,
@@ -92,6 +107,8 @@ def checked(files: Mapping[str, bytes]) -> Check:
     for step in steps:
         try:
             step(check)
+        except Told:
+            continue
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             check.problems.append(f"{step.__name__.replace('_', ' ')}: a record is damaged: {error!r}")
     return check
@@ -102,12 +119,25 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def manifest_fault(files: Mapping[str, bytes]) -> str:
+    """Return what makes a manifest none, in one line; "" for one by which files can be checked."""
+    try:
+        values = json.loads(files["manifest.json"])
+    except KeyError:
+        return "manifest.json: expected in the bundle, found no such file"
+    except ValueError:
+        return "manifest.json: expected JSON, found something else; copy the bundle again"
+    shape = {"files": dict, "ledger": dict} if isinstance(values, dict) else {}
+    wrong = [name for name, kind in shape.items() if not isinstance(values.get(name), kind)]
+    if not shape or wrong:
+        found = f"no object {wrong[0]!r} in it" if wrong else "another JSON value"
+        return f"manifest.json: expected an object with 'files' and 'ledger', found {found}; copy the bundle again"
+    return ""
+
+
 def check_manifest(check: Check) -> None:
     """Compare every file with the manifest."""
-    manifest = check.json("manifest.json")
-    if manifest is None:
-        return
-    listed = manifest["files"]
+    listed = check.json("manifest.json")["files"]
     for name in sorted({*listed, *check.files} - {"manifest.json"}):
         if name not in check.files:
             check.problems.append(f"{name}: listed in the manifest, missing in the bundle")
@@ -188,7 +218,9 @@ def check_verdicts(check: Check) -> None:
     for line in check.files.get("paper/ledger.jsonl", b"").splitlines():
         for entry in json.loads(line)["entries"]:
             latest[entry["claim"], entry["hypothesis"], entry["source"]] = entry
-    for verdict in check.json("verdicts.json")["verdicts"]:
+    verdicts = check.json("verdicts.json")["verdicts"]
+    note_families(check, verdicts)
+    for verdict in verdicts:
         where = f"verdicts.json: {verdict['claim']}, {verdict['source']}, {verdict['hypothesis']}"
         entry = latest.get((verdict["claim"], verdict["hypothesis"], verdict["source"]))
         if entry is not None and entry["verdict"]:
@@ -234,14 +266,11 @@ def check_sides(check: Check, where: str, verdict: Record) -> None:
     if rescored(check, verdict):
         check.notes.append(f"{where}: scored by labels that are not in the bundle")
         return
-    runs = [run for run in verdict["runs"] if run in check.hits]
-    if sum(side["seeds"] for side in verdict["sides"]) != len(runs):
+    sides = by_side(check, verdict)
+    if not sides:
         check.notes.append(f"{where}: its runs can't be told apart by side")
         return
-    sides, at = [], 0
-    for side in verdict["sides"]:
-        of, at = runs[at : at + side["seeds"]], at + side["seeds"]
-        sides.append(of)
+    for side, of in zip(verdict["sides"], sides, strict=True):
         accuracy = 100 * sum(sum(check.hits[run]) for run in of) / sum(len(check.hits[run]) for run in of)
         check.count("accuracies of sides")
         if abs(accuracy - side["accuracy"]) > CLOSE:
@@ -259,6 +288,32 @@ def check_sides(check: Check, where: str, verdict: Record) -> None:
         check_component(check, where, verdict, part, sides)
 
 
+def by_side(check: Check, verdict: Record) -> list[list[str]]:
+    """Return the runs of each side of a verdict; none where they can't be told apart."""
+    runs = [run for run in verdict["runs"] if run in check.hits]
+    if sum(side["seeds"] for side in verdict["sides"]) != len(runs):
+        return []
+    sides, at = [], 0
+    for side in verdict["sides"]:
+        sides.append(runs[at : at + side["seeds"]])
+        at += side["seeds"]
+    return sides
+
+
+def family_of(verdict: Record) -> tuple[str, ...]:
+    """Return what names the family that a verdict's seed variance is pooled over."""
+    alone = (verdict["hypothesis"],) if " in " not in verdict["family"] else ()
+    return (verdict["claim"], verdict["source"], verdict["family"], *alone)
+
+
+def note_families(check: Check, verdicts: Sequence[Record]) -> None:
+    """Note the sides of each family, each of them once."""
+    for verdict in verdicts:
+        if verdict["runs"] and verdict["sides"]:
+            sides = check.families.setdefault(family_of(verdict), set())
+            sides |= {tuple(side) for side in by_side(check, verdict)}
+
+
 def check_contrast(check: Check, where: str, verdict: Record, sides: Sequence[list[str]]) -> None:
     """Compute a contrast of sides again, with its standard error over test examples."""
     datasets = len(verdict["dataset"].split(", "))
@@ -273,18 +328,75 @@ def check_contrast(check: Check, where: str, verdict: Record, sides: Sequence[li
     check.count("differences")
     if abs(value - verdict["estimate"]) > CLOSE:
         check.problems.append(f"{where}: expected a difference of {value:+.6f}, found {verdict['estimate']:+.6f}")
-    if verdict["se_examples"] is None or any(len(side) < 2 for side in sides):
+    shares = [weight / datasets for weight in weights]
+    check_errors(check, where, verdict, [list(zip(shares, group, strict=True)) for group in groups])
+
+
+def check_errors(
+    check: Check, where: str, verdict: Record, groups: Sequence[Sequence[tuple[float, list[str]]]]
+) -> None:
+    """Compute the standard errors over examples and over seeds again.
+
+    Args:
+        check: of the bundle.
+        where: what the verdict is called.
+        verdict: with its standard errors.
+        groups: of each dataset the sides, each with its weight in the contrast and its runs.
+    """
+    tables = [[(weight, rows(check, side)) for weight, side in group] for group in groups]
+    if verdict["se_examples"] is None or any(len(table) < 2 for group in tables for _, table in group):
         return
-    variance = sum(
-        variance_of(each, group, [weight / datasets for weight in weights])
-        for each, group in zip(contrasts, tables, strict=True)
-    )
-    check.count("standard errors over examples")
-    if abs(100 * variance**0.5 - verdict["se_examples"]) > CLOSE:
-        check.problems.append(
-            f"{where}: expected a standard error over examples of {100 * variance**0.5:.6f}, found"
-            f" {verdict['se_examples']:.6f}"
+    variance = 0.0
+    for group in tables:
+        means = [weighted(weight, table) for weight, table in group]
+        values = [sum(column) for column in zip(*means, strict=True)]
+        variance += variance_of(values, [table for _, table in group], [weight for weight, _ in group])
+    found = {"examples": variance}
+    pooled = re.search(r", seed variance pooled over ([\d,]+) sides", verdict["method"])
+    family = [table for side in check.families.get(family_of(verdict), ()) if len(table := rows(check, side)) > 1]
+    if pooled is None:
+        found["seeds"] = sum(weight**2 * of_seeds(table)[0] / len(table) for group in tables for weight, table in group)
+    elif len(family) == int(pooled[1].replace(",", "")) and "; " not in verdict["family"]:
+        common = pooled_variance([of_seeds(table) for table in family])
+        found["seeds"] = sum(
+            weight**2 * (common + of_seeds(table)[1]) / len(table) for group in tables for weight, table in group
         )
+    else:
+        check.notes.append(
+            f"{where}: the {pooled[1]} sides of its family, as they were when it was judged, aren't known"
+        )
+    for what, each in found.items():
+        check.count(f"standard errors over {what}")
+        recorded = verdict[f"se_{what}"]
+        if recorded is None or abs(100 * each**0.5 - recorded) > CLOSE:
+            check.problems.append(
+                f"{where}: expected a standard error over {what} of {100 * each**0.5:.6f}, found {recorded}"
+            )
+
+
+def weighted(weight: float, table: Sequence[Sequence[float]]) -> list[float]:
+    """Return the weighted mean over a side's rows for each example."""
+    return [weight * sum(column) / len(table) for column in zip(*table, strict=True)]
+
+
+def of_seeds(table: Sequence[Sequence[float]]) -> tuple[float, float, int]:
+    """Return the variance of the rows' means, how much of it is noise of rows and examples together, and rows less one.
+
+    Analysis of variance of rows x examples with one value a cell: MS_S / n and MS_R / n.
+    """
+    k, n = len(table), len(table[0])
+    means = [sum(row) / n for row in table]
+    middle = sum(means) / k
+    between = sum((mean - middle) ** 2 for mean in means) / (k - 1)
+    columns = zip(*table, strict=True)
+    within = sum(sum(x * x for x in column) - sum(column) ** 2 / k for column in columns) / (k - 1) / n
+    return between, max(within - between, 0.0) / (n - 1), k - 1
+
+
+def pooled_variance(sides: Sequence[tuple[float, float, int]]) -> float:
+    """Return the variance of one seed over infinitely many examples, of all sides of a family together."""
+    df = sum(side[2] for side in sides)
+    return max(sum(side[2] * (side[0] - side[1]) for side in sides) / df, 0.0)
 
 
 def check_agreement(check: Check, where: str, verdict: Record, sides: Sequence[list[str]]) -> None:
@@ -355,6 +467,8 @@ def check_component(check: Check, where: str, verdict: Record, part: Record, sid
             f"{where}: {part['hypothesis']}: expected a difference of {100 * (a - b):+.6f}, found"
             f" {part['estimate']:+.6f}"
         )
+    if part["estimate"] == verdict["estimate"]:  # the part that decides: the verdict's errors are its own
+        check_errors(check, where, verdict, [[(1.0, chosen[0]), (-1.0, chosen[1])]])
 
 
 def check_answers(check: Check) -> None:
@@ -392,7 +506,8 @@ def main(arguments: Sequence[str]) -> int:
     check = checked(files)
     if path.is_file():
         print(f"sha256 {sha256(path.read_bytes())}  {path}")
-    print("checked " + ", ".join(f"{number} {what}" for what, number in check.counts.items()))
+    if check.counts:
+        print("checked " + ", ".join(f"{number} {what}" for what, number in check.counts.items()))
     for note in check.notes:
         print(f"note: {note}")
     return ended(check.problems)

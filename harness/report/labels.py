@@ -192,8 +192,11 @@ def interval(low: float | None, high: float | None, signs: bool = False) -> str:
 
 
 def level(fraction: float | None) -> str:
-    """Return a confidence level such as "95 %" or "99.38 %", or ""."""
-    return "" if fraction is None else f"{100 * fraction:.4g} %"
+    """Return a confidence level such as "95 %" or "99.38 %", or ""; one that is not 100 % does not read so."""
+    if fraction is None:
+        return ""
+    text = f"{100 * fraction:.4g} %"
+    return f"{100 * fraction:.12g} %" if text == "100 %" else text
 
 
 def probability(p: float | None) -> str:

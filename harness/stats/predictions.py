@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -191,7 +191,7 @@ def _judged(sides: tuple[SideScores, ...], margin: float | None, level: float) -
     found = crossed([group], level)
     tested = None
     if margin is not None:
-        tested = equivalence(crossed([group], round(2 * level - 1, 12)), margin, round(1 - level, 12))
+        tested = _equivalent(group, margin, round(1 - level, 12))
     permuted = None
     with contextlib.suppress(Undefined):
         permuted = permutation_p(a.seed_means.tolist(), b.seed_means.tolist())
@@ -213,6 +213,21 @@ def _judged(sides: tuple[SideScores, ...], margin: float | None, level: float) -
         equivalence=tested,
         margin=margin,
     )
+
+
+def _equivalent(group: Group, margin: float, alpha: float) -> Equivalence:
+    """Return whether a difference is within a margin, with the p-value that does not depend on alpha.
+
+    With seeds and examples as sources of error an interval's quantile lies between those of two t distributions, at
+    another place for each level. So p is where the interval just reaches the margin, and not the tail of one of them.
+    """
+    at_alpha = crossed([group], round(1 - 2 * alpha, 12))
+    tested = equivalence(at_alpha, margin, alpha)
+    if at_alpha.projection is None:  # one run of each side: one distribution at every level
+        return tested
+    above = crossed([replace(group, target=-margin)]).p_greater
+    below = crossed([replace(group, target=margin)]).p_less
+    return replace(tested, p=max(above, below))
 
 
 def _over_seeds(found: CrossedEstimate, a: SideScores, b: SideScores, level: float) -> Interval | None:

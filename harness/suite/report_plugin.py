@@ -147,7 +147,7 @@ class ReportPlugin:
             with whole_page(self.config):
                 yield
             if not self.config.pluginmanager.has_plugin("html"):
-                write_atomic(self.page, page.document(self.section()).encode())
+                write_atomic(self.page, page.document(self.section(), self.store.sorted()).encode())
         except ClaimsError as error:
             self.written = False
             self._problem(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from harness.core.errors import ClaimsError, nearest
 from harness.core.expected import require_files
 from harness.core.hypotheses import Hypothesis
 from harness.core.paper import folder_of, using
+from harness.evidence.known_names import unknown_contenders
 from harness.evidence.questions import EvidenceRequest, Stated, questions
 from harness.judging.question import AnyQuestion
 
@@ -149,6 +151,8 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
     ]
     with using(folder_of(module.__file__ or "")):
         request.require()  # a malformed table would show as names that nobody knows
+        for line in unknown_contenders(each for function in functions for each in function.hypotheses):
+            warnings.warn(f"{claim.id}: {line}", UserWarning, stacklevel=1)
         return questions(claim, functions, request)
 
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.suite.held_script import held
+from harness.suite.landmarks import with_landmarks
+
 
 @contextlib.contextmanager
 def whole_page(config: pytest.Config) -> Iterator[None]:
-    """Let pytest-html write its page beside the place where it belongs, and rename it at the end.
+    """Let pytest-html write its page beside the place where it belongs, complete it and rename it at the end.
 
     Where that fails the page that was there stays, and pytest-html does not say that it wrote one.
 
@@ -33,6 +36,7 @@ def whole_page(config: pytest.Config) -> Iterator[None]:
     try:
         yield
         if beside.exists():
+            beside.write_bytes(with_landmarks(held(beside.read_bytes().decode())).encode())
             beside.replace(place)
     except OSError:
         config.pluginmanager.unregister(writer)

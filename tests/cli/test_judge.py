@@ -55,6 +55,13 @@ def test_text_says_the_same(files, capsys):
     assert "smallest difference found with 80 % power" in out
 
 
+def test_a_level_close_to_one_keeps_its_digits(files, capsys):
+    _, out, _ = judge(capsys, "A.npz", "B.npz", "--margin", "0.3", "--level", "0.999999999")
+    assert "99.9999999 % interval" in out
+    assert "(99.9999998 % interval" in out
+    assert "100 %" not in out
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -122,3 +122,42 @@ def test_a_reproducibility_report_is_written_once(place, capsys):
     with pytest.raises(ClaimsError, match="expected a new file, found one"):
         command("report", "--reproducibility", "re.md")
     assert (place / "re.md").read_text() == "filled by hand"
+
+
+def shown(folder):
+    """Return the text of a page's first screen."""
+    return (folder / "report.html").read_text().partition('<details class="card"')[0]
+
+
+def session_line(folder, **values):
+    history = VerdictLog(folder / "history.jsonl")
+    history.append(session_record([], [], judged=1, seconds=1, command="pytest", **values))
+    history.close()
+
+
+def test_a_rebuilt_page_says_what_changed_in_the_last_session(place):
+    folder = written(place / "reports", [verdict()])
+    session_line(folder)
+    assert command("report") == 0
+    assert "This is the first report in this folder." in shown(folder)
+    session_line(folder, changed=["verdict of claim1, published, A: OPEN -> REFUTED", "coverage of a: b -> c"])
+    assert command("report") == 0
+    assert "Changed in the session of " in shown(folder)
+    assert "verdict of claim1, published, A: OPEN -&gt; REFUTED" in shown(folder)
+    assert "coverage of a: b -&gt; c" in shown(folder)
+    assert "OPEN -\\> REFUTED" in (folder / "summary.md").read_text()
+    session_line(folder, baseline="last/night")
+    assert command("report") == 0
+    assert "Nothing changed in the session of " in shown(folder)
+    assert "against last/night" in shown(folder)
+
+
+def test_a_rebuilt_page_is_compared_with_a_baseline_or_with_what_was_merged_into(place):
+    folder = written(place / "reports", [verdict(verdict="REPRODUCED", date=DAY_1)])
+    other = written(place / "night", [verdict(verdict="REFUTED", date=DAY_2)])
+    assert command("report", "--baseline", other) == 0
+    assert f"Changed since {other}:" in shown(folder)
+    assert "was REFUTED, is REPRODUCED" in shown(folder)
+    assert command("report", other, "--report-dir", folder) == 0
+    assert "Changed since the last report:" in shown(folder)
+    assert "was REPRODUCED, is REFUTED" in shown(folder)

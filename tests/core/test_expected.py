@@ -139,22 +139,28 @@ FIRST, SECOND = "ViT-tiny (bars) > ViT-tiny (nothing) on digits", "ViT-tiny (not
 RECORD = '= "REFUTED: A 1, B 2"'
 
 
-def asked(tmp_path, known):
-    """Return the questions of a claim file with records beside it, in the folder of the example's paper."""
+def imported(tmp_path, text, known=""):
+    """Return a claim file as a module, with records beside it, in the folder of the example's paper."""
     import importlib.util
     from pathlib import Path
-
-    from harness.evidence.questions import EvidenceRequest
-    from harness.suite.selection import questions_in
 
     bars = Path(__file__).parents[2] / "examples" / "bars"
     folder = tmp_path / "paper"
     shutil.copytree(bars, folder, ignore=shutil.ignore_patterns("test_*.py", "__pycache__"))
-    (folder / "test_mine.py").write_text(CLAIM_FILE)
+    (folder / "test_mine.py").write_text(text)
     (folder / "expected.toml").write_text(known)
     spec = importlib.util.spec_from_file_location("test_mine", folder / "test_mine.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def asked(tmp_path, known):
+    """Return the questions of the claim file with records beside it."""
+    from harness.evidence.questions import EvidenceRequest
+    from harness.suite.selection import questions_in
+
+    module = imported(tmp_path, CLAIM_FILE, known)
     return questions_in(module, module.CLAIM, EvidenceRequest())
 
 
@@ -215,3 +221,13 @@ def test_an_answer_on_record_has_a_source_and_a_name_that_exist(tmp_path, line, 
         expected_answers(path)
     with pytest.raises(ClaimsError, match=message):  # as soon as the claim file is collected
         require_files(expected(str(tmp_path / "test_one.py")))
+
+
+def test_answers_of_a_claim_that_no_file_states_are_one_line_in_a_session(tmp_path):
+    (tmp_path / "test_mine.py").write_text(CLAIM_FILE)
+    records = '[answers.c]\nmicro = "OPEN"\n'
+    (tmp_path / "expected.toml").write_text(records)
+    require_files(expected(str(tmp_path / "test_mine.py")))
+    (tmp_path / "expected.toml").write_text(records + '[answers.cc]\nmicro = "OPEN"\n')
+    with pytest.raises(ClaimsError, match=r"\[answers\.cc\]: expected the id of a claim .*\(did you mean 'c'\?\)"):
+        require_files(expected(str(tmp_path / "test_mine.py")))

@@ -9,14 +9,15 @@ import sys
 import pytest
 
 from harness.core.claim import All, Average, Equivalent, Interaction
-from harness.core.hypotheses import Close, Increasing, terms_of
+from harness.core.errors import ClaimsError
+from harness.core.hypotheses import Better, Close, Increasing, terms_of
 from harness.core.result import digest_of
 from harness.core.source import Source
 from harness.judging.agreement import judge_agreement
 from harness.judging.judge import family_evidence, judge
-from harness.judging.question import AgreementQuestion, Family
+from harness.judging.question import AgreementQuestion, Family, Question
 from harness.report.bundle import verified
-from harness.report.bundle_verify import Check, check_sides, checked
+from harness.report.bundle_verify import Check, check_sides, checked, note_families
 from harness.report.serialise import to_values
 from tests.cli import command
 from tests.judging.making import CLAIM, A, B, C, D, asked, better, drawn, measured, runs_side
@@ -56,7 +57,8 @@ def test_the_script_needs_nothing_but_python_and_computes_the_figures_again(bund
             "39 runs in evidence",
             "10 accuracies of sides",
             "4 differences",
-            "2 standard errors over examples",
+            "3 standard errors over examples",
+            "3 standard errors over seeds",
             "1 answers",
         ):
             assert what in done.stdout, done.stdout
@@ -170,6 +172,21 @@ TAMPERED = {
         "verdicts.json",
         "expected a standard error over examples of",
     ),
+    "an interval's input of a part that decides": (
+        of_kind("All", up("se_examples", 0.01)),
+        "verdicts.json",
+        "expected a standard error over examples of",
+    ),
+    "an interval's input from seeds": (
+        of_kind("Average", up("se_seeds", 0.01)),
+        "verdicts.json",
+        "expected a standard error over seeds of",
+    ),
+    "an interval's input from seeds, missing": (
+        of_kind("Better", lambda one: one.update(se_seeds=None)),
+        "verdicts.json",
+        "found None",
+    ),
     "an interval's input of a network trained twice": (
         of_kind("Better", up("se_examples", 0.01)),
         "verdicts.json",
@@ -248,6 +265,35 @@ def test_a_file_that_is_no_whole_bundle_is_one_problem(bundle, tmp_path, damage,
     assert (last, done.stderr, done.returncode) == ("1 problem", "", 1)
 
 
+@pytest.mark.parametrize("manifest, message", [
+    (b"{", "expected JSON, found something else"), (b"\xff", "expected JSON, found something else"),
+    (b"[]", "expected an object with 'files' and 'ledger', found another JSON value"),
+    (b'{"ledger": {}}', "found no object 'files' in it"), (b'{"files": [1], "ledger": {}}', "found no object 'files'"),
+    (b'{"files": {}}', "found no object 'ledger' in it"),
+])  # fmt: skip
+def test_a_manifest_that_is_none_is_one_problem(bundle, tmp_path, manifest, message):
+    path = rezipped(tmp_path / "bad.zip", {**unzipped(bundle), "manifest.json": manifest}, new_manifest=False)
+    (tmp_path / "verify.py").write_bytes(unzipped(bundle)["verify.py"])
+    done = scripted(tmp_path / "verify.py", path)
+    digest, problem, last = done.stdout.splitlines()
+    assert digest.startswith("sha256 ")
+    assert problem.startswith("PROBLEM: manifest.json: ")
+    assert message in problem
+    assert (last, done.stderr, done.returncode) == ("1 problem", "", 1)
+    with pytest.raises(ClaimsError, match="manifest.json: expected") as caught:
+        verified(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_one_problem_of_each_that_needs_it(bundle):
+    files = without(unzipped(bundle), "verdicts.json")
+    found = [problem for problem in checked(files).problems if "verdicts.json" in problem]
+    assert found == [
+        "verdicts.json: listed in the manifest, missing in the bundle",
+        "verdicts.json: expected in the bundle, found no such file",
+    ]
+
+
 def test_files_that_are_missing_or_were_added_are_named(bundle):
     files = unzipped(bundle)
     gone = checked(without(files, first_run(files))).problems
@@ -273,40 +319,46 @@ def scores_of(*sides):
     return check
 
 
-def sides_of(stated, networks=0):
+def sides_of(stated, networks=0, offset=0):
     """Return drawn runs of every side that a hypothesis needs, in the order in which they are gathered."""
     made = {}
     for k, (contender, on) in enumerate(terms_of(stated)):
         upstream = ("n0", "n1", "n0", "n1")[:networks]
-        side = runs_side(f"run{k}-", drawn(k, 0.85 - 0.05 * k, n=300), labels=on, upstream=upstream)
+        side = runs_side(f"run{k + offset}-", drawn(k + offset, 0.85 - 0.05 * k, n=300), labels=on, upstream=upstream)
         made[contender, on] = dataclasses.replace(side, title=f"{contender} as net{k}")
     return made
 
 
 STATED = {
-    "Better": (better(), 1, 1),
-    "Average": (Average((better("d"), better("e"))), 1, 1),
-    "Interaction": (Interaction((B, A), (D, C), on="d"), 1, 1),
-    "Close": (Close(A, to=81, on="d", within={"q": 5}), 1, 1),
-    "Equivalent": (Equivalent(A, B, on="d", within=30), 1, 1),
-    "Increasing": (Increasing((C, B, A), on="d"), 2, 0),
-    "All": (All((better("d"), better("e"))), 2, 0),
+    "Better": (better(), 1),
+    "Average": (Average((better("d"), better("e"))), 1),
+    "Interaction": (Interaction((B, A), (D, C), on="d"), 1),
+    "Close": (Close(A, to=81, on="d", within={"q": 5}), 1),
+    "Equivalent": (Equivalent(A, B, on="d", within=30), 1),
+    "Increasing": (Increasing((C, B, A), on="d"), 2),
+    "All": (All((better("d"), better("e"))), 2),
 }
 
 
 @pytest.mark.parametrize("networks", [0, 4], ids=["one network", "two networks a side"])
-@pytest.mark.parametrize("stated, differences, errors", STATED.values(), ids=STATED)
-def test_every_kind_of_verdict_is_computed_again_and_a_changed_figure_is_found(stated, differences, errors, networks):
+@pytest.mark.parametrize("stated, differences", STATED.values(), ids=STATED)
+def test_every_kind_of_verdict_is_computed_again_and_a_changed_figure_is_found(stated, differences, networks):
     sides = sides_of(stated, networks)
     tolerance = {"tolerance": 5.0} if isinstance(stated, Close) else {}
     found = judge(asked(stated, "gpu/paper"), found=measured(sides, **tolerance))
     verdict = to_values(found)
     check = scores_of(*sides.values())
+    note_families(check, [verdict])
     check_sides(check, "here", verdict)
-    assert check.problems == []
+    assert (check.problems, check.notes) == ([], [])
     assert check.counts["accuracies of sides"] == len(sides)
     assert check.counts["differences"] == differences
-    assert check.counts.get("standard errors over examples", 0) == errors
+    assert check.counts["standard errors over examples"] == check.counts["standard errors over seeds"] == 1
+    for what in ("examples", "seeds"):
+        check_sides(check, "here", verdict | {f"se_{what}": verdict[f"se_{what}"] + 0.001})
+        (problem,) = check.problems
+        assert f"expected a standard error over {what} of" in problem
+        check.problems.clear()
     if differences == 1:
         check_sides(check, "here", verdict | {"estimate": verdict["estimate"] + 0.1})
     else:
@@ -314,6 +366,42 @@ def test_every_kind_of_verdict_is_computed_again_and_a_changed_figure_is_found(s
         check_sides(check, "here", verdict)
     assert len(check.problems) == 1
     assert "expected a difference of" in check.problems[0]
+
+
+def family_of_two():
+    """Return the two hypotheses of a family whose seeds are pooled, as judged, with the check that knows their runs."""
+    first, second = better(), Better(C, than=D, on="d")
+    both = Family("test_f", (first, second))
+    found = {}
+    for number, hypothesis in enumerate(both.hypotheses):
+        found[hypothesis] = measured(sides_of(hypothesis, offset=10 * number))
+    evidence = family_evidence(found)
+    verdicts = [
+        to_values(judge(Question(CLAIM, hypothesis, Source.parse("gpu/paper"), both, ""), evidence))
+        for hypothesis in both.hypotheses
+    ]
+    return verdicts, scores_of(*(side for each in found.values() for side in each.sides.values()))
+
+
+def test_seed_variance_of_a_family_is_pooled_again_and_one_changed_figure_is_found():
+    verdicts, check = family_of_two()
+    assert all("seed variance pooled over 4 sides" in verdict["method"] for verdict in verdicts)
+    note_families(check, verdicts)
+    for verdict in verdicts:
+        check_sides(check, "here", verdict)
+    assert (check.problems, check.notes) == ([], [])
+    assert check.counts["standard errors over seeds"] == 2
+    check_sides(check, "here", verdicts[1] | {"se_seeds": verdicts[1]["se_seeds"] + 0.001})
+    assert "expected a standard error over seeds of" in check.problems[0]
+
+
+def test_a_family_that_is_not_whole_is_noted_and_not_called_wrong():
+    verdicts, check = family_of_two()
+    note_families(check, verdicts[:1])
+    check_sides(check, "here", verdicts[0])
+    assert check.problems == []
+    assert check.notes == ["here: the 4 sides of its family, as they were when it was judged, aren't known"]
+    assert "standard errors over seeds" not in check.counts
 
 
 def test_the_difference_of_two_frameworks_is_computed_again():

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.report.labels import backends, base, by_backend, group, order, source_name, stated
+from harness.report.labels import backends, base, by_backend, group, level, order, source_name, stated
 from tests.report.samples import store, verdict
 
 
@@ -16,6 +16,13 @@ from tests.report.samples import store, verdict
 )
 def test_a_source_is_a_kind_a_detail_and_a_backend(source, expected_group, expected_base):
     assert (group(source), base(source)) == (expected_group, expected_base)
+
+
+@pytest.mark.parametrize("fraction, text", [
+    (0.95, "95 %"), (0.99375, "99.38 %"), (0.99999, "99.999 %"), (0.999999999, "99.9999999 %"), (None, ""),
+])  # fmt: skip
+def test_a_level_below_one_does_not_read_as_100(fraction, text):
+    assert level(fraction) == text
 
 
 def test_a_source_is_named_with_what_computed_it():

@@ -118,3 +118,16 @@ def test_what_are_no_scores_is_one_line(a, b, options, words):
         judge_scores(a, b, **options)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_the_p_of_equivalence_does_not_depend_on_the_level_and_is_where_the_interval_reaches_the_margin(seeds):
+    a, b = A[:seeds], B[:seeds]
+    margin = abs(float(a.mean() - b.mean())) + 0.05
+    found = [judge_scores(a, b, margin, level) for level in (0.8, 0.95, 0.99, 0.9999)]
+    p = found[0].equivalence.p
+    assert [one.equivalence.p for one in found] == pytest.approx([p] * 4, rel=1e-9)
+    assert 0 < p < 0.5
+    for alpha, inside in ((p * 1.001, True), (p * 0.999, False)):
+        tested = judge_scores(a, b, margin, 1 - alpha).equivalence
+        assert tested.inside == (-margin < tested.interval.low and tested.interval.high < margin) == inside

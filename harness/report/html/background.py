@@ -26,7 +26,7 @@ class Background:
     about: About | None = None
     """Where the report comes from."""
     changed: tuple[Change, ...] | None = None
-    """Since another report; None for a page rebuilt from its record."""
+    """Since another report; None where the page is not compared with one: then the last session's line says it."""
     since: str = ""
     """Which report that is; "": there is none, and this is the first."""
     sessions: tuple[SessionRecord, ...] = ()
@@ -55,7 +55,7 @@ def background(
         runs: the records of runs, by id.
         results: the store of runs; None: none is at hand.
         took: what the session took; None for a page rebuilt from its record.
-        changed: since another report; None for a page rebuilt from its record.
+        changed: since another report; None where the page is not compared with one.
         since: which report that is; "": there is none.
         sessions: those of the report's folder, the oldest first.
     """

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.claim import Claim, StatementRecord
+from harness.core.paper import paper
 from harness.core.source import MICRO, Source
 from harness.core.verdict import Answer, AnswerName, Verdict
 from harness.judging.answer import FAILS, HOLDS, UNDECIDED, carried
 from harness.report.html.answer_history import AnswerHistory
-from harness.report.html.intervals import IntervalPlot, Scale, plot
-from harness.report.labels import ANSWER_LOOKS, Look, interval, level, signed
+from harness.report.html.intervals import IntervalPlot, Scale, effects_range, plot
+from harness.report.labels import ANSWER_LOOKS, Look, interval, level, plural, signed
 from harness.report.verdict_store import VerdictStore
 
 NAMED = 2
@@ -180,6 +181,27 @@ def figures(verdict: Verdict) -> str:
     if verdict.kind == "Ratio":
         return f"{verdict.estimate:.3g} of the cost"
     if verdict.kind == "Robust":
-        return f"{signed(verdict.estimate)} pp, median of {len(verdict.components)} specifications"
+        ends = effects_range(verdict)
+        said = f"{signed(verdict.estimate)} pp, median of {plural(len(verdict.components), 'specification')}"
+        return said + (f" from {signed(ends[0])} to {signed(ends[1])}" if ends else "")
     bounds = interval(verdict.low, verdict.high, signs=True)
-    return f"{signed(verdict.estimate)} pp {bounds}" + (f" ({level(verdict.level)})" if bounds else "")
+    text = f"{signed(verdict.estimate)} pp {bounds}" + (f" ({level(verdict.level)})" if bounds else "")
+    return text + (f", {part}" if (part := deciding_part(verdict)) else "")
+
+
+def deciding_part(verdict: Verdict) -> str:
+    """Return which part of a compound hypothesis its figures are those of; "" where it can't be told, or has none.
+
+    A part that differs from the others only by its dataset is called by that, any other by its sides.
+    """
+    figure = (verdict.estimate, verdict.low, verdict.high)
+    at = [k for k, part in enumerate(verdict.components) if (part.estimate, part.low, part.high) == figure]
+    names = [part.hypothesis for part in verdict.components]
+    if Source.parse(verdict.source).kind == MICRO:  # in its own names, where it has one for each part
+        names = verdict.about.removeprefix("all of: ").split("; ")
+    if len(at) != 1 or len(names) != len(verdict.components) or len(names) < 2:
+        return ""
+    sides, _, on = names[at[0]].partition(" on ")
+    if all(name.partition(" on ")[0] == sides for name in names):
+        return f"on {dict(paper().titles).get(on, on)}"
+    return sides

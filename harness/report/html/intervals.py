@@ -104,12 +104,11 @@ def plot(verdict: Verdict, scale: Scale) -> IntervalPlot | None:
         return IntervalPlot(f"ratio {verdict.estimate:.3g}", look.slug, scale.at(1.0), scale.at(verdict.estimate))
     low, high = verdict.low, verdict.high
     if verdict.kind == "Robust":
-        effects = [part.estimate for part in verdict.components if part.estimate is not None]
-        low, high = (min(effects), max(effects)) if effects else (None, None)
+        low, high = effects_range(verdict) or (None, None)
         ends = [value for value in (0.0, verdict.estimate, low, high) if value is not None]
         scale = Scale(min(ends), max(ends)) if max(ends) > min(ends) else scale
     return IntervalPlot(
-        label=words(verdict.estimate, low, high, verdict.level),
+        label=described(verdict, low, high),
         slug=look.slug,
         zero=scale.at(0.0),
         estimate=scale.at(verdict.estimate),
@@ -119,6 +118,21 @@ def plot(verdict: Verdict, scale: Scale) -> IntervalPlot | None:
         tolerance=None if verdict.tolerance is None else (scale.at(-verdict.tolerance), scale.at(verdict.tolerance)),
         prediction=None if verdict.prediction is None else ends_at(verdict.prediction, scale),
     )
+
+
+def effects_range(verdict: Verdict) -> tuple[float, float] | None:
+    """Return the least and the largest effect of a specification curve, percentage points; None without any."""
+    effects = [part.estimate for part in verdict.components if part.estimate is not None]
+    return (min(effects), max(effects)) if effects else None
+
+
+def described(verdict: Verdict, low: float | None, high: float | None) -> str:
+    """Return what a plot shows of a verdict, as a screen reader says it; of a specification curve the range."""
+    assert verdict.estimate is not None
+    if verdict.kind != "Robust":
+        return words(verdict.estimate, low, high, verdict.level)
+    bounds = f", specifications from {signed(low)} to {signed(high)}" if low is not None and high is not None else ""
+    return f"median {signed(verdict.estimate)} points{bounds}"
 
 
 def ends_at(bounds: tuple[float, float], scale: Scale) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from harness.report.html.headline import headlines
 from harness.report.html.page_rows import Context
 from harness.report.html.rendering import render
 from harness.report.html.summary import Summary, summarise
+from harness.report.html.verdict_table import verdict_table
 from harness.report.html.whole import Part, whole
 from harness.report.labels import group
 from harness.report.verdict_store import Key, VerdictStore
@@ -87,9 +88,15 @@ def script() -> Markup:
     return render("script", script=Markup(resource("report.js")))
 
 
-def document(content: Markup) -> str:
-    """Return a whole page that holds only the claims section, for a report rebuilt without a test session."""
-    return render("document", title=TITLE, viewport=VIEWPORT, content=content, script=script())
+def document(content: Markup, verdicts: Sequence[Verdict] = ()) -> str:
+    """Return a whole page of a report without pytest-html's table of tests, e.g. one that is rebuilt.
+
+    Args:
+        content: the claims section.
+        verdicts: those that a table lists; none: there is no table.
+    """
+    table = verdict_table(verdicts, packed=len(verdicts) > UNPACKED) if verdicts else Markup()
+    return render("document", title=TITLE, viewport=VIEWPORT, content=content, table=table, script=script())
 
 
 def resource(name: str) -> str:

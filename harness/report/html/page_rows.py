@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from harness.core.source import Source
 from harness.core.verdict import Side, Verdict
-from harness.report.html.intervals import IntervalPlot, Scale, drawable, plot, scale_of
+from harness.report.html.intervals import IntervalPlot, Scale, drawable, effects_range, plot, scale_of
 from harness.report.html.row_details import Parts, Publications, how_sure, parts, publications
 from harness.report.html.settings import MadeBy, made_by, recipe_blocks
 from harness.report.html.verdict_counts import BackendChips, chips_by_backend
@@ -293,6 +293,9 @@ def difference(verdict: Verdict) -> Difference | None:
         return None
     if verdict.kind == "Ratio":
         return Difference(f"{verdict.estimate:.3g}", "", "", "a ratio of costs")
+    if verdict.kind == "Robust" and (ends := effects_range(verdict)):
+        many = f"range of {plural(len(verdict.components), 'specification')}"
+        return Difference(signed(verdict.estimate), f"{signed(ends[0])} to {signed(ends[1])}", many, "the median")
     bounds = interval(verdict.low, verdict.high, signs=True)
     tolerance = "" if verdict.tolerance is None else f"within ±{verdict.tolerance:g}?"
     return Difference(signed(verdict.estimate), bounds, level(verdict.level) if bounds else "", tolerance)

@@ -1,30 +1,50 @@
-/* What the page needs a script for: links open what they lead to, and the rows of pytest-html's table are filtered by
-   claim, source and verdict and open, by mouse or keyboard, to their figure and record among the claims. Text reaches
-   the page as text only (textContent, cloned nodes). */
+/* What the page needs a script for: folded parts are made when they are opened, links open what they lead to, and the
+   rows of the table of tests are filtered by claim, source and verdict and open, by mouse or keyboard, to their figure
+   and record among the claims. Text reaches the page as text only (textContent, cloned nodes), or escaped as it was
+   written. */
 (() => {
   "use strict";
   const COLUMNS = ["claim", "source", "verdict"];
   const SHOWN = 1000;  // rows at a time: a browser needs many seconds to lay out 10,000
+  const PAUSE = 1000;  // ms after the page has loaded, before work that nobody waits for
+  const IDLE = { timeout: 1000 };  // ms, after which such work is done in a busy browser, too
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const table = () => document.getElementById("results-table");
 
-  // The claims of a large page are compressed until they are opened.
-  const unpack = async (fold) => {
+  const make = (place, markup) => {
+    const content = document.createElement("template");
+    content.innerHTML = markup;  // escaped as it was written, as all of the page
+    place.replaceWith(content.content);
+  };
+
+  // What is folded is text to a browser that runs scripts, and costs nothing until it is opened. That of a large page is
+  // compressed, too.
+  const unfold = async (fold) => {
+    const text = fold?.querySelector("noscript");
+    if (text) make(text, text.textContent);
     const packed = fold?.querySelector("[data-packed]");
     if (!packed) return;
     const bytes = Uint8Array.from(atob(packed.dataset.packed), (letter) => letter.charCodeAt(0));
     delete packed.dataset.packed;
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const content = document.createElement("template");
-    content.innerHTML = await new Response(stream).text();  // escaped as it was written, as all of the page
-    packed.replaceWith(content.content);
+    make(packed, await new Response(stream).text());
   };
   document.addEventListener("toggle", (event) => {
-    if (event.target.matches("details.card") && event.target.open) unpack(event.target);
+    if (event.target.matches("details.card, details.panels") && event.target.open) unfold(event.target);
   }, true);
 
+  // So that a browser finds words in what is folded. What is compressed stays so.
+  const unfoldAll = (idle) => {
+    const text = document.querySelector("details noscript");
+    if (!text) return;
+    if (idle.didTimeout || idle.timeRemaining() > 10) make(text, text.textContent);
+    requestIdleCallback(unfoldAll, IDLE);
+  };
+
   const reveal = async (id) => {
-    if (id.startsWith("claim-")) await unpack(document.getElementById(id));
+    if (id.startsWith("claim-")) await unfold(document.getElementById(id));
+    const holds = (text) => text.textContent.includes(`id="${id}"`);
+    if (!document.getElementById(id)) await unfold(all("details noscript").find(holds)?.closest("details"));
     const target = document.getElementById(id);
     if (!target) return;
     for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
@@ -38,7 +58,7 @@
 
   const record = async (row) => {
     const claim = row.querySelector(".col-claim")?.textContent;
-    if (claim) await unpack(document.getElementById(`claim-${claim}`));
+    if (claim) await unfold(document.getElementById(`claim-${claim}`));
     const place = row.querySelector("[data-row]")?.dataset.row;
     const original = place && document.getElementById(place);
     if (!original) return null;
@@ -66,8 +86,21 @@
     if (found && !place.childElementCount) place.append(found);
   };
 
+  // A row of the table of verdicts gets its place for the record when it is opened.
+  const extrasOf = (body) => {
+    const there = body.querySelector(".extras-row");
+    if (there) return there;
+    const made = document.createElement("tr");
+    made.className = "extras-row hidden";
+    const cell = made.insertCell();
+    cell.colSpan = body.rows[0].cells.length;
+    cell.className = "extraHTML";
+    body.append(made);
+    return made;
+  };
+
   const toggle = (body) => {
-    const extras = body.querySelector(".extras-row");
+    const extras = extrasOf(body);
     const shown = extras.classList.toggle("hidden");
     if (!shown) fill(body);
     body.querySelector(".collapsible button")?.setAttribute("aria-expanded", String(!shown));
@@ -84,12 +117,13 @@
     const cell = body.querySelector(".collapsible > .col-result");
     if (!cell || cell.firstElementChild) return;
     const extras = body.querySelector(".extras-row");
+    const open = Boolean(extras && !extras.classList.contains("hidden"));
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = cell.textContent;
-    button.setAttribute("aria-expanded", String(!extras.classList.contains("hidden")));
+    button.setAttribute("aria-expanded", String(open));
     cell.replaceChildren(button);
-    if (!extras.classList.contains("hidden")) fill(body);
+    if (open) fill(body);
   };
 
   let limit = SHOWN;
@@ -103,7 +137,7 @@
     }
     const more = document.getElementById("more-tests");
     more.hidden = matching <= limit;
-    more.querySelector("span").textContent = `The first ${limit} of ${matching} tests are shown. `;
+    more.querySelector("span").textContent = `The first ${limit} of ${matching} rows are shown. `;
   };
   const restart = () => {
     limit = SHOWN;
@@ -112,7 +146,6 @@
 
   // What pytest-html leaves out for screen readers and the keyboard.
   const describe = () => {
-    document.documentElement.lang = "en";
     all("input[data-test-result]").forEach((box) => box.setAttribute("aria-label", box.nextElementSibling.textContent));
     all("#environment ul > ul:empty").forEach((one) => one.remove());
     const header = document.getElementById("environment-header");
@@ -125,8 +158,6 @@
   };
 
   const start = () => {
-    if (!table()) return;
-    describe();
     for (const name of COLUMNS) {
       const select = document.getElementById(`filter-${name}`);
       const values = new Set(all(`td.col-${name}`, table()).map((cell) => cell.textContent));
@@ -149,9 +180,44 @@
     new MutationObserver(restart).observe(table().parentElement, { childList: true });
   };
 
-  // Before the page is first laid out.
-  window.addEventListener("DOMContentLoaded", () => {
+  // pytest-html's script was held back (harness/suite/held_script.py): its table takes longer than all else on the page.
+  const runHeld = (held) => {
+    const { jsonblob } = document.getElementById("data-container").dataset;
+    if (!/"format_type": "(image|video)"/.test(jsonblob)) {
+      // A player and an image without a source in each row, which only a test that attached one needs.
+      document.getElementById("template_results-table__tbody").content.querySelector(".media").replaceChildren();
+    }
+    const script = document.createElement("script");
+    script.textContent = held.textContent;
+    held.replaceWith(script);  // runs it
+  };
+
+  // The table of tests; on a page without a test session that of verdicts.
+  let drawn = false;
+  const draw = async () => {
+    if (drawn) return;
+    drawn = true;
+    const held = document.getElementById("held-script");
+    const verdicts = document.getElementById("all-verdicts");
+    if (verdicts) await unfold(verdicts);
+    if (held) runHeld(held);
+    if (!verdicts) describe();
     start();
+  };
+
+  window.addEventListener("DOMContentLoaded", () => {
     if (location.hash) reveal(location.hash.slice(1));
+    const place = table() || document.getElementById("all-verdicts");
+    if (!place) return;
+    window.addEventListener("beforeprint", draw);
+    new IntersectionObserver((seen, observer) => {
+      if (!seen.some((one) => one.isIntersecting)) return;
+      observer.disconnect();
+      draw();
+    }, { rootMargin: "100%" }).observe(place);
   });
+  window.addEventListener("load", () => setTimeout(() => {
+    requestIdleCallback(draw, IDLE);
+    requestIdleCallback(unfoldAll, IDLE);
+  }, PAUSE));
 })();

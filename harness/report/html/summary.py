@@ -21,6 +21,7 @@ from harness.report.labels import (
     stated,
     surprising,
 )
+from harness.report.session_record import SessionRecord
 from harness.report.verdict_store import Key, VerdictStore, moment
 
 FIRST_LOOK = 3
@@ -120,7 +121,11 @@ def summarise(
         oldest = min((store.verdicts[key] for key in kept), key=moment).date[:10]
         age = f"{plural(len(kept), 'verdict')} kept from earlier sessions, the oldest of {oldest or 'unknown date'}."
     answers, micro = claim_answers(store, said)
-    changed = None if background.changed is None else what_changed(background.changed, background.since)
+    changed: Changed | None = None
+    if background.changed is not None:
+        changed = what_changed(background.changed, background.since)
+    elif background.sessions:
+        changed = changed_last(background.sessions)
     return Summary(*first, answers, micro, "", age, changed, first_look(verdicts))
 
 
@@ -170,6 +175,29 @@ def what_changed(changed: Sequence[Change], since: str) -> Changed:
     decisive = any(each.decisive for each in changed)
     lead = f"Changed since {since}:" if decisive else f"No answer and no verdict changed since {since}:"
     return Changed(lead, listed, "; ".join(rest[:CHANGED]))
+
+
+def changed_last(sessions: Sequence[SessionRecord]) -> Changed:
+    """Return what changed in a report's last session, as its line of the history says it.
+
+    Args:
+        sessions: of the report, the oldest first.
+    """
+    session = sessions[-1]
+    if len(sessions) == 1 and not (session.changed or session.baseline):
+        return what_changed((), "")
+    against = f", against {session.baseline}" if session.baseline else ""
+    when = f"in the session of {session.date[:10]}, the last in this folder{against}"
+    if not session.changed:
+        return Changed(f"Nothing changed {when}.")
+    kinds = [line.partition(" of ")[0] for line in session.changed]
+    told = [line for kind, line in zip(kinds, session.changed, strict=True) if kind != "coverage"]
+    rest = [line for kind, line in zip(kinds, session.changed, strict=True) if kind == "coverage"]
+    listed = tuple(ChangeLine("", line) for line in told[:CHANGED])
+    more = [f"{plural(len(told) - CHANGED, 'more change')}"] if len(told) > CHANGED else []
+    decisive = {"answer", "verdict"} & set(kinds)
+    lead = f"Changed {when}:" if decisive else f"No answer and no verdict changed {when}:"
+    return Changed(lead, listed, "; ".join([*more, *rest][:CHANGED]))
 
 
 def moved(change: Change) -> str:

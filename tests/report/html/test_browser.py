@@ -42,6 +42,7 @@ window.addEventListener("load", () => setTimeout(async () => {
   const all = (selector) => [...document.querySelectorAll(selector)];
   const one = (selector) => document.querySelector(selector);
   const settle = () => new Promise((done) => setTimeout(done, 50));
+  const until = async (holds) => { for (let tries = 0; tries < 200 && !holds(); tries++) await settle(); };
   const box = (one) => {
     const { left, top, width, height, bottom } = one.getBoundingClientRect();
     return { left, top, width, height, bottom };
@@ -53,6 +54,8 @@ window.addEventListener("load", () => setTimeout(async () => {
   // As it opens.
   found.answers = all(".answer").map((one) => [one.innerText, box(one).bottom]);
   found.folded = all("details.card").every((one) => !one.open);
+  found.inert = one(".card table") === null;
+  await until(() => one("#results-table .collapsible") && !one("details noscript"));
   found.extras = shown("#results-table .extras-row").map((one) => one.textContent.trim());
   found.colors = ["html", "body", ".card"].map((name) => getComputedStyle(one(name)).backgroundColor);
   found.ink = getComputedStyle(document.body).color;
@@ -247,6 +250,11 @@ def test_a_row_opens_to_its_figure_and_record_and_the_keyboard_reaches_it(seen, 
 
 
 @WIDTHS
+def test_a_folded_claim_costs_nothing_until_the_page_has_loaded(seen, width):
+    assert seen[width]["inert"]
+
+
+@WIDTHS
 def test_a_link_opens_the_claim_that_it_leads_to(seen, width):
     assert seen[width]["opened"]
 
@@ -281,19 +289,15 @@ def test_a_dark_system_gets_a_dark_page(seen, dark):
     assert dark["faults"] == []
 
 
-def grave(violations):
-    return [one for one in violations if one[0] in ("serious", "critical")]
-
-
 @needs_axe
 @WIDTHS
-def test_axe_finds_nothing_serious(seen, width):
-    assert grave(seen[width]["axe"]) == []
+def test_axe_finds_nothing(seen, width):
+    assert seen[width]["axe"] == []
 
 
 @needs_axe
-def test_axe_finds_nothing_serious_in_the_dark(dark):
-    assert grave(dark["axe"]) == []
+def test_axe_finds_nothing_in_the_dark(dark):
+    assert dark["axe"] == []
 
 
 def test_it_prints_on_a_few_pages(page, tmp_path):

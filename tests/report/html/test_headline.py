@@ -3,6 +3,7 @@
 import pytest
 
 from harness.core.claim import Claim, StatementRecord
+from harness.core.verdict import Component
 from harness.report.html.headline import figures, headlines, in_words, shortened
 from harness.report.verdict_store import VerdictStore
 from tests.report.samples import verdict, without_figures
@@ -115,3 +116,21 @@ def test_the_deciding_figures_stand_beside_the_sentence():
     assert figures(without_figures()) == ""
     assert figures(verdict(kind="Ratio", estimate=0.0687, low=None, high=None)) == "0.0687 of the cost"
     assert figures(verdict(kind="Robust", low=None, high=None)) == "+1.09 pp, median of 0 specifications"
+    effects = tuple(Component("s", value, None, None, None, None) for value in (-2.0, 1.09, 3.5))
+    curve = verdict(kind="Robust", low=None, high=None, components=effects)
+    assert figures(curve) == "+1.09 pp, median of 3 specifications from −2.00 to +3.50"
+
+
+@pytest.mark.parametrize("names, text", [
+    (("A > B on cifar10", "A > B on vtab1k"), ", on VTAB-1k"),
+    (("A > B on average over x, y", "C > A on average over x, y"), ", C > A"),
+    (("A > B on cifar10",) * 3, ""),
+])  # fmt: skip
+def test_the_figures_of_a_compound_hypothesis_say_of_which_part_they_are(names, text):
+    parts = [Component(name, 5.0 + at, 4.0, 6.0, None, None) for at, name in enumerate(names)]
+    parts[1:] = [Component(part.hypothesis, 1.09, 0.61, 1.57, None, None) for part in parts[1:]]
+    assert figures(verdict(kind="All", components=tuple(parts))) == f"+1.09 pp [+0.61, +1.57] (99.5 %){text}"
+    about = "all of: " + "; ".join(f"micro {name}" for name in names)
+    of_micro = verdict(kind="All", source="micro", about=about, components=tuple(parts))
+    expected = text if "VTAB" in text or not text else ", micro C > A"
+    assert figures(of_micro).removeprefix("+1.09 pp [+0.61, +1.57] (99.5 %)") == expected

@@ -108,6 +108,7 @@ def test_a_curve_reaches_over_all_its_effects():
     assert [value_at(place, own) for place in (found.low, found.estimate, found.high)] == pytest.approx(
         [-4, 3, 9], abs=0.01
     )
+    assert found.label == "median +3.00 points, specifications from −4.00 to +9.00"
 
 
 def test_a_verdict_without_an_estimate_has_no_plot():

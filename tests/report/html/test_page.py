@@ -225,7 +225,7 @@ def test_problems_and_notes_come_first():
     made = store()
     made.notes.append("a line was cut off")
     text = text_of(page.section(made, problems=["the disk is full"]))
-    assert text.startswith(f"the disk is fulla line was cut off{CLAIM_1.title}? open")
+    assert text.startswith(f"the disk is fulla line was cut offAnswers{CLAIM_1.title}? open")
 
 
 def test_nasty_text_is_escaped_wherever_it_stands():
@@ -423,6 +423,8 @@ def test_the_curve_of_an_ordering_is_its_figure():
         for mark in ("estimate-0", "estimate-1", "median", "choice-learning-rate-x0.5", "choice-learning-rate-x2"):
             assert f'id="claim1-curve-{number}-{mark}"' in shown
     assert "choice-backend" not in shown  # one level: nothing was chosen
+    assert "+1.00 to +6.00" in text_of(shown)
+    assert "range of 2 specifications" in text_of(shown)
     assert "2 specifications: 1 for it, 0 against it, 1 open" in text_of(shown)
     # Without effects there is none: every specification has a run that diverged.
     assert "<figure" not in page.section(store_of(curve(estimate=None, components=())))
