@@ -43,6 +43,7 @@ from harness.suite.selection import (
     questions_of,
     report_folder,
     selection_of,
+    selects_gpu,
 )
 from harness.suite.session import SESSION, Session, SessionConfig
 from harness.training import accelerators
@@ -54,12 +55,14 @@ STOPPED = pytest.StashKey[bool]()
 """Whether a session was stopped before its end, as by Ctrl-C."""
 HANDOVER = pytest.StashKey[Path]()
 """On xdist's controller: the folder in which workers leave what they selected."""
+CARDS = pytest.StashKey[tuple[str, ...]]()
+"""On xdist's controller: the accelerators that there are."""
 PROGRESS = pytest.StashKey[RunProgress]()
 """On xdist's controller: what tells how far the runs are."""
 REPORT = "vit-claims-report"
 """The name of the plugin that writes the report."""
-FOLDER = "vit_claims_folder"
-"""The key under which a worker is told the folder."""
+FOLDER, ACCELERATORS = "vit_claims_folder", "vit_claims_accelerators"
+"""The keys under which a worker is told the folder, and which accelerators there are."""
 pytest_plugins = ["harness.suite.verdict_fixtures", "harness.suite.plan", "harness.suite.collecting"]
 
 MEANING = {
@@ -95,11 +98,17 @@ def usage_errors() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Send each worker of pytest-xdist the path at which it leaves what it selects."""
-    stash = node.config.stash
+    """Send each worker of pytest-xdist the path at which it leaves what it selects, and which accelerators there are.
+
+    A worker can't look for them itself: that may start CUDA, before the worker has one of its own.
+    """
+    config, stash = node.config, node.config.stash
     if HANDOVER not in stash:
         stash[HANDOVER] = Path(tempfile.mkdtemp(prefix="vit-claims-"))
+        looks = selects_gpu(config) and not computes_nothing(config) and option(config, "--device") == "auto"
+        stash[CARDS] = accelerators.visible() if looks else ()
     node.workerinput[FOLDER] = str(stash[HANDOVER])
+    node.workerinput[ACCELERATORS] = list(stash[CARDS])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -224,7 +233,8 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
     if not asked:
         refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
     elif device == "auto":
-        chosen = accelerators.visible(choosing=on_worker)
+        handed: tuple[str, ...] = tuple(config.workerinput[ACCELERATORS]) if on_worker else ()  # type: ignore[attr-defined]
+        chosen = handed if on_worker else accelerators.visible()
         if not chosen and "torch" in wanted:
             refuses["torch"] = "PyTorch finds no accelerator here"
         if "jax" in wanted and not accelerators.jax_has_one():

@@ -9,19 +9,21 @@ import sys
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
-def visible(choosing: bool = False) -> tuple[str, ...]:
+def visible() -> tuple[str, ...]:
     """Return the CUDA devices that PyTorch can use, each as CUDA_VISIBLE_DEVICES calls it.
 
-    A list that the caller has set is kept to: a worker gets one of its entries, not a number of its own.
+    This may start CUDA, and a started CUDA reads CUDA_VISIBLE_DEVICES no more: a process that is to be given one of
+    them must not ask, but be told (`confine`).
 
-    Args:
-        choosing: this process will then be given one of them. Only their number is asked for, of NVML: to ask CUDA
-            whether it works starts it, and a started CUDA reads CUDA_VISIBLE_DEVICES no more.
+    A list that the caller has set is kept to: a worker gets one of its entries, not a number of its own. Of MIG's parts
+    of a card CUDA shows a process one, however many are listed; each can be the one of a process.
     """
     import torch
 
-    count = torch.cuda.device_count() if choosing or torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     listed = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+    if count and any(name.startswith("MIG-") for name in listed):
+        return tuple(listed)
     return tuple((listed or [str(index) for index in range(count)])[:count])
 
 

@@ -17,20 +17,25 @@ def two_cards(monkeypatch):
     return started
 
 
-def test_a_process_that_will_be_given_a_card_does_not_start_cuda(two_cards):
-    assert accelerators.visible(choosing=True) == ("0", "1")
-    assert not two_cards
+def test_cards_have_numbers_where_nothing_is_listed(two_cards):
     assert accelerators.visible() == ("0", "1")
-    assert two_cards
 
 
-@pytest.mark.parametrize("listed", ["3,5", "GPU-8932f937,MIG-1a2b", " 7 , 6 , 4"])
+@pytest.mark.parametrize("listed", ["3,5", "GPU-8932f937,GPU-1a2b", " 7 , 6 , 4"])
 def test_a_list_that_is_set_is_kept_to(two_cards, monkeypatch, listed):
     monkeypatch.setenv(accelerators.VARIABLE, listed)
     assert accelerators.visible() == tuple(name.strip() for name in listed.split(","))[:2]
 
 
-def test_without_cuda_there_is_none():
+def test_each_part_of_a_card_can_be_the_one_of_a_process(two_cards, monkeypatch):
+    monkeypatch.setenv(accelerators.VARIABLE, "MIG-1,MIG-2,MIG-3")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)  # CUDA shows a process one
+    assert accelerators.visible() == ("MIG-1", "MIG-2", "MIG-3")
+
+
+def test_without_cuda_there_is_none(monkeypatch):
     if torch.cuda.is_available():
         pytest.skip("there is one here")
-    assert accelerators.visible() == accelerators.visible(choosing=True) == ()
+    assert accelerators.visible() == ()
+    monkeypatch.setenv(accelerators.VARIABLE, "MIG-1")
+    assert accelerators.visible() == ()

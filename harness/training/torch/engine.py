@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from harness.core.errors import TooLittleMemory
+from harness.core.errors import ClaimsError, TooLittleMemory
 from harness.core.run import Run
 from harness.data.splits import Data, Split
 from harness.training.api import Execution, OnImages, Outcome, Weights
@@ -18,7 +18,7 @@ from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate, features
 from harness.training.torch.fused.path import able
 from harness.training.torch.loop import Loop
-from harness.training.torch.memory import free
+from harness.training.torch.memory import free, out_of_memory
 from harness.training.torch.network import at_side, faster_format, network
 
 
@@ -38,7 +38,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
 
     Raises:
         harness.training.resume.Interrupted: a signal came; the state is saved, the same run continues from it.
-        ClaimsError: the device is missing, or too small for one example; weights or images do not fit the recipe.
+        ClaimsError: the device is missing, fails, or is too small for one example; weights or images do not fit.
     """
     here = device_context(execution.device, run.recipe)
     if here.device.type == "cuda":
@@ -47,9 +47,17 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         return _fine_tune(run, weights, data, execution, here)
     except torch.OutOfMemoryError as error:
         lacking = str(error).splitlines()[0]
+    except torch.AcceleratorError as error:
+        lacking = str(error).splitlines()[0]
+        if not out_of_memory(error):  # no call of this process to the card will work again
+            raise ClaimsError(
+                f"{run.label}: expected {execution.device} to compute, found it failing ({lacking}); look at it with"
+                " nvidia-smi and start again, the run goes on from its last saved state"
+            ) from None
     finally:
         if here.accelerated:
-            free()  # for JAX, and other processes: PyTorch would keep it
+            with contextlib.suppress(torch.AcceleratorError):
+                free()  # for JAX, and other processes: PyTorch would keep it
     # Outside the handler: the error's traceback holds the network.
     raise TooLittleMemory(
         f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"

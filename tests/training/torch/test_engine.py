@@ -11,7 +11,7 @@ from harness.catalog.checkpoint_files import file_of
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
-from harness.core.errors import ClaimsError
+from harness.core.errors import ClaimsError, TooLittleMemory
 from harness.core.run import Run
 from harness.data.readers import synthetic
 from harness.data.splits import Data, Split, select
@@ -258,6 +258,25 @@ def test_what_does_not_fit_is_one_line_that_holds_no_memory(monkeypatch):
     with pytest.raises(ClaimsError, match=r"on cpu, found too little \(CUDA out of memory. .* GiB.\); choose") as found:
         fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution())
     assert found.value.__context__ is None  # its traceback would hold the network for as long as the line is kept
+
+
+def test_a_card_that_fails_is_one_line_and_one_that_lacks_memory_another(monkeypatch):
+    a_run = run(steps=1)
+    said = ["CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later"]
+
+    def failing(*args):
+        raise torch.AcceleratorError(said[0])
+
+    monkeypatch.setattr("harness.training.torch.engine.network", failing)
+    with pytest.raises(ClaimsError) as found:
+        fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution())
+    assert str(found.value) == (
+        f"{a_run.label}: expected cpu to compute, found it failing (CUDA error: unspecified launch failure); look at it"
+        " with nvidia-smi and start again, the run goes on from its last saved state"
+    )
+    said[0] = "CUDA error: out of memory"
+    with pytest.raises(TooLittleMemory, match=r"found too little \(CUDA error: out of memory\)"):
+        fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution())
 
 
 def test_what_is_only_tried_is_not_compiled():
