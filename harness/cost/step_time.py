@@ -7,7 +7,6 @@ takes less; the largest of the three. A step takes as long as its kernels, or as
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.specs import Recipe
@@ -121,8 +120,3 @@ def update(recipe: Recipe, parameters: int, tensors: int, parts: int = 1) -> tup
     if recipe.polyak is not None:
         found.append(kernels(lists, 3 * GRADIENT))
     return tuple(found)
-
-
-def launches(of: Iterable[Kernels]) -> int:
-    """Return the number of kernels that are launched."""
-    return sum(each.count * each.launches for each in of)
