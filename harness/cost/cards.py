@@ -13,15 +13,17 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import unknown
-from harness.core.specs import STRICT, Count, Positive
+from harness.core.specs import STRICT, Count, Positive, Share
 from harness.core.toml import read_specs
 
 Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+Kind = Literal["matrix product", "convolution", "attention", "other"]
+"""Of a kernel: which of a card's rates it goes by."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Card:
-    """A graphics card: its memory and the peak rates of its arithmetic."""
+    """A graphics card: its memory, the peak rates of its arithmetic, and how much of them is reached."""
 
     id: str
     title: str
@@ -33,6 +35,17 @@ class Card:
     """FLOP/s of float32 products rounded to TF32 (dense, as all of these)."""
     float16: Positive | None = None
     bfloat16: Positive | None = None
+    bandwidth: Positive | None = None
+    """Of the memory, bytes/s."""
+    matrix_product_share: Share = 0.657
+    """Of the peak rate that matrix products reach, the others likewise: 650 of an H100's 989 TFLOP/s in bfloat16. An
+    assumption, for every card that the table says no other of."""
+    convolution_share: Share = 0.485
+    """480 of 989 TFLOP/s."""
+    attention_share: Share = 0.404
+    """400 of 989 TFLOP/s, fused."""
+    bandwidth_share: Share = 0.836
+    """2.8 of 3.35 TB/s."""
     device: str = ""
     """A pattern of the name that the driver reports."""
     aliases: tuple[str, ...] = ()
@@ -41,7 +54,22 @@ class Card:
     @property
     def known(self) -> bool:
         """Whether its rates are in the table."""
-        return self.float32 is not None
+        return self.float32 is not None and self.bandwidth is not None
+
+    def share(self, kind: Kind) -> float:
+        """Return the share of the peak rate that kernels of a kind reach.
+
+        Raises:
+            ValueError: they compute no products.
+        """
+        shares = {
+            "matrix product": self.matrix_product_share,
+            "convolution": self.convolution_share,
+            "attention": self.attention_share,
+        }
+        if kind not in shares:
+            raise ValueError(f"expected a kind of product ({', '.join(shares)}), found {kind!r}")
+        return shares[kind]
 
     def rate(self, precision: Precision) -> tuple[float | None, str]:
         """Return the peak in FLOP/s for a precision, and a note on it ("" for none).

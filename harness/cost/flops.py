@@ -1,4 +1,4 @@
-"""The cost of one image for a network: FLOPs by torch's counter, and memory by tracing a step, on the meta device.
+"""The FLOPs of one image for a network, by torch's counter on the meta device.
 
 Counted are matrix products and convolutions, forward and backward, attention included (2 FLOPs per multiply and add).
 Not counted is elementwise work: norms, weight standardisation, GELU, softmax, the optimiser, and what fused attention
@@ -16,12 +16,9 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import STRICT, Count, Natural
+from harness.core.specs import STRICT, Count
 from harness.cost import cache
 from harness.cost.networks import Network, module
-
-MANY = 64
-"""Images of the second measurement of memory, of a straight line in the number of images."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -49,15 +46,6 @@ class Work:
         return self.training + 3 * 2 * self.features * classes
 
 
-@dataclass(frozen=True, config=STRICT)
-class Activations:
-    """Bytes that a step takes in addition to weights, gradients and the optimiser's state."""
-
-    fixed: Natural
-    """For any number of images: standardised and converted weights."""
-    per_image: Natural
-
-
 def work(of: Network, resolution: int, home: Path | None = None) -> Work:
     """Return a network's FLOPs at a resolution, counted once and kept.
 
@@ -71,49 +59,6 @@ def work(of: Network, resolution: int, home: Path | None = None) -> Work:
     """
     key = json.dumps(["work", of.key, resolution])
     return cache.get(key, Work, home) or cache.put(key, _count(of, resolution), home)
-
-
-def activations(
-    of: Network,
-    resolution: int,
-    *,
-    training: bool,
-    lower: bool,
-    checkpointing: bool = False,
-    dropout: float = 0.0,
-    home: Path | None = None,
-) -> Activations:
-    """Return the memory of a step, followed once and kept.
-
-    Args:
-        of: the network.
-        resolution: side of the input in pixels.
-        training: forward and backward; otherwise inference.
-        lower: in bfloat16 or float16 by autocast; otherwise all float32.
-        checkpointing: each block's activations are computed again in the backward pass.
-        dropout: of the transformer, if any.
-        home: as of `work`.
-
-    Raises:
-        ClaimsError: the network does not take the resolution.
-    """
-    key = json.dumps(["memory", of.key, resolution, training, lower, checkpointing, dropout > 0])
-    found = cache.get(key, Activations, home)
-    if found is not None:
-        return found
-    import torch
-
-    from harness.cost.step_memory import peak
-
-    model = module(of, resolution)
-    kind = {"training": training, "checkpointing": checkpointing, "dropout": dropout}
-    one, many = (
-        peak(model, resolution, n, lower=torch.bfloat16 if lower else None, **kind)  # type: ignore[arg-type]
-        for n in (1, MANY)
-    )
-    # The peak is convex in the number of images, so between the two this is never too little.
-    per_image = -(-(many - one) // (MANY - 1))
-    return cache.put(key, Activations(max(0, one - per_image), per_image), home)
 
 
 def convolution_backward(
@@ -138,6 +83,8 @@ def _count(of: Network, resolution: int) -> Work:
     from torch import nn
     from torch.utils.flop_counter import FlopCounterMode
 
+    from harness.cost.known_shapes import KnownShapes
+
     model = module(of, resolution)
     model.train()
     head: nn.Module = model.get_classifier()  # type: ignore[operator]
@@ -150,7 +97,7 @@ def _count(of: Network, resolution: int) -> Work:
     images = torch.empty(1, 3, resolution, resolution, device="meta")
     backward = {torch.ops.aten.convolution_backward: convolution_backward}
     counter = FlopCounterMode(display=False, custom_mapping=backward)
-    with counter:
+    with KnownShapes(), counter:
         logits = model(images)
         forward = counter.get_total_flops()
         nn.functional.cross_entropy(logits, torch.empty(1, dtype=torch.long, device="meta")).backward()

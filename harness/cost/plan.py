@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,10 @@ from harness.core.specs import Backend, Checkpoint, Recipe
 from harness.cost.cards import Card
 from harness.cost.cpu_time import CpuTime
 from harness.cost.downloads import Download, downloads
-from harness.cost.run_cost import UTILISATION, Cost, Job, cost
+from harness.cost.measured_rates import Rates, rates_on
+from harness.cost.run_cost import Cost, Job, cost
+from harness.cost.step_time import CALL, LEAST
+from harness.runs.store import Store
 
 TOO_LARGE = "does not fit the card"
 """The state of a row whose runs nothing else keeps from being computed."""
@@ -160,6 +163,8 @@ def plan(
     cache: Path | None = None,
     offline: bool = True,
     price_per_hour: float | None = None,
+    store: Store | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Plan:
     """Return what runs cost on a card. Nothing is downloaded or computed.
 
@@ -170,6 +175,9 @@ def plan(
         cache: where downloads lie; None: downloads are left out.
         offline: ask no server for sizes.
         price_per_hour: of the card, in any currency.
+        store: results, by whose speed on the card the same work is planned; None: all is planned by the model.
+        progress: called with the number of rows that are priced, of all, and what the next one is of: counting the
+            work of a network for the first time takes seconds.
 
     Raises:
         ClaimsError: the home folder can't be written.
@@ -195,8 +203,13 @@ def plan(
     groups: dict[tuple[tuple[object, ...], tuple[str, ...]], list[PlannedRun]] = {}
     for identity, run in first.items():
         groups.setdefault((run.group, tuple(also[identity])), []).append(run)
-    found_rows = (_row(of, other, card, home, cache) for (_, other), of in groups.items())
-    rows = tuple(sorted(found_rows, key=lambda row: row.claim))  # otherwise in the order they are asked for
+    rates = None if card is None or store is None else rates_on(card, store, cache)
+    unsorted = []
+    for number, ((_, other), of) in enumerate(groups.items()):
+        if progress is not None:
+            progress(number, len(groups), of[0].checkpoint.id)
+        unsorted.append(_row(of, other, card, home, cache, rates))
+    rows = tuple(sorted(unsorted, key=lambda row: row.claim))  # otherwise in the order they are asked for
     lacking = [run for run in first.values() if not run.stored]
     found: list[Download] = []
     if cache is not None:
@@ -207,10 +220,16 @@ def plan(
 
 
 def _row(
-    of: Sequence[PlannedRun], also: tuple[str, ...], card: Card | None, home: Path | None, cache: Path | None
+    of: Sequence[PlannedRun],
+    also: tuple[str, ...],
+    card: Card | None,
+    home: Path | None,
+    cache: Path | None,
+    rates: Rates | None,
 ) -> Row:
     run = of[0]
-    each = cost(Job(run.checkpoint, run.recipe, run.test, run.classes), card, home=home, cache=cache)
+    job = Job(run.checkpoint, run.recipe, run.test, run.classes, run.backend)
+    each = cost(job, card, home=home, cache=cache, rates=rates)
     stored = sum(one.stored for one in of)
     if stored == len(of):
         state = "stored"
@@ -271,7 +290,7 @@ def to_json(found: Plan, micro: Sequence[CpuTime] = ()) -> str:
     rows = [dataclasses.asdict(row) | {"left": row.left, "hours": row.hours} for row in found.rows]
     content = {
         "card": None if found.card is None else dataclasses.asdict(found.card),
-        "assumed_utilisation": dict(UTILISATION),
+        "model": {"least_seconds_a_kernel": LEAST, "host_seconds_an_operation": CALL},
         "rows": rows,
         "downloads": [dataclasses.asdict(each) for each in found.downloads],
         "totals": {

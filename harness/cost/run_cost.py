@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from typing import Literal
 
 from harness.core.errors import ClaimsError
-from harness.core.specs import Checkpoint, Family, Recipe
+from harness.core.specs import Backend, Checkpoint, Recipe
 from harness.cost.cards import Card, cards
-from harness.cost.flops import activations, work
+from harness.cost.dead_time import before, saving
+from harness.cost.flops import work
+from harness.cost.measured_rates import Rate, Rates, same_work
 from harness.cost.networks import Network, network
+from harness.cost.step_time import StepTime, step_time
+from harness.cost.steps import Step, step
 
-UTILISATION: Mapping[Family, float] = MappingProxyType(
-    {"vit": 0.45, "hybrid": 0.30, "bit": 0.30, "convnext": 0.30, "other": 0.30}
-)
-"""Share of a card's peak that a run is assumed to reach, until measured: the project's goal for ViT-L/16, and two
-thirds of it for networks with convolutions, whose norms and small products keep a card waiting."""
-RECOMPUTING = 4 / 3
-"""Time of a training step with activation checkpointing: the forward pass, a third of the work, is done twice."""
 CONTEXT = 1_000_000_000
 """Bytes assumed for the driver's context and the libraries' workspaces."""
 RESERVE = 0.1
@@ -29,6 +26,8 @@ EVALUATION_BATCH = 256
 SMALL = 4
 """Where not even so many images fit, the backend computes activations twice (harness/training/torch/memory.py)."""
 HOUR = 3600
+
+Basis = Literal["modelled", "measured"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Job:
     test: int
     """Scored examples."""
     classes: int
+    backend: Backend = "torch"
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,34 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True)
+class Seconds:
+    """What a run's time is spent on."""
+
+    training: float
+    evaluation: float
+    dead: float
+    """Starting, loading weights, saving states: the card has nothing to do."""
+    basis: Basis
+    """Whether the time of training (or of an evaluation alone) is a model's, or goes by stored runs on the card."""
+    step: StepTime | None
+    """Of the model: of training, or of an evaluation alone; None: measured."""
+
+    @property
+    def total(self) -> float:
+        """Seconds of the run."""
+        return self.training + self.evaluation + self.dead
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a run costs; None: unknown, and the notes say why."""
 
     train_flops: int | None = None
     test_flops: int | None = None
     hours: float | None = None
-    """Of computing, at the assumed utilisation; loading and starting are not in it."""
+    """Of the whole run; None on a card whose rates are not known."""
+    seconds: Seconds | None = None
+    """What the hours are spent on."""
     least_memory: int | None = None
     """Bytes that the run takes with one image in memory at once."""
     micro_batch: int | None = None
@@ -91,7 +112,14 @@ class Cost:
         return None if self.train_flops is None or self.test_flops is None else self.train_flops + self.test_flops
 
 
-def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path | None = None) -> Cost:
+def cost(
+    job: Job,
+    card: Card | None,
+    *,
+    home: Path | None = None,
+    cache: Path | None = None,
+    rates: Rates | None = None,
+) -> Cost:
     """Return what a run costs on a card. Nothing is fetched or computed.
 
     Args:
@@ -99,6 +127,7 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
         card: the card; None: FLOPs and memory only.
         home: the home folder, where counts are kept; None: counted in this process.
         cache: where downloads lie, for a checkpoint whose architecture only its file tells.
+        rates: how fast stored runs were on the card; the same work is planned at that speed.
     """
     try:
         if job.recipe.steps is None:
@@ -117,30 +146,126 @@ def cost(job: Job, card: Card | None, *, home: Path | None = None, cache: Path |
     if job.recipe.method == "least squares" and job.recipe.shots is None:
         notes.append("without the features of the training images")
     if not job.recipe.frozen and (micro_batch or 0) < min(SMALL, images):
-        saving = memory_estimate(job, of, checkpointing=True, home=home)
-        if (found := saving.largest(card.memory, images)) is not None:
-            need, micro_batch, checkpointing = saving, found, True
-            notes.append("fits with activation checkpointing: each step takes a third longer")
+        less = memory_estimate(job, of, checkpointing=True, home=home)
+        if (found := less.largest(card.memory, images)) is not None:
+            need, micro_batch, checkpointing = less, found, True
+            notes.append("fits with activation checkpointing: each step computes the forward pass twice")
     if micro_batch is None:
         notes.append(would_fit(job, of, card, need, home))
-    rate, said = card.rate(job.recipe.precision)
-    notes += [said] if said else []
-    if rate is None:
+    measured = (rates or {}).get(same_work(of, job.recipe, job.backend))
+    seconds = run_seconds(
+        job, of, card, micro_batch=micro_batch, checkpointing=checkpointing, measured=measured, home=home
+    )
+    _, said = card.rate(job.recipe.precision)
+    if said and measured is None:
+        notes.append(said)
+    if seconds is None:
         notes.append(f"unknown hours: the table of cards has no rates of {card.title}")
-        hours = None
-    else:
-        slower = RECOMPUTING if checkpointing else 1.0
-        hours = (slower * train_flops + test_flops) / (rate * UTILISATION[job.checkpoint.family]) / HOUR
+    elif measured is not None:
+        stored = f"{measured.runs} stored run{'s' * (measured.runs != 1)}"
+        notes.append(f"measured: hours by the speed of {stored} on this card")
     return Cost(
         train_flops,
         test_flops,
-        hours,
+        None if seconds is None else seconds.total / HOUR,
+        seconds,
         least_memory=need.at(1),
         micro_batch=micro_batch,
         memory=need.at(micro_batch or 1),
         checkpointing=checkpointing,
         fits=micro_batch is not None,
         notes=tuple(notes),
+    )
+
+
+def run_seconds(
+    job: Job,
+    of: Network,
+    card: Card,
+    *,
+    micro_batch: int | None,
+    checkpointing: bool = False,
+    measured: Rate | None = None,
+    home: Path | None = None,
+) -> Seconds | None:
+    """Return how long a run takes on a card; None if its rates are not known.
+
+    Args:
+        job: what would be computed; its recipe has steps.
+        of: its network.
+        card: where.
+        micro_batch: images in memory at once; None: as if the whole batch were.
+        checkpointing: each block's activations are computed twice.
+        measured: the speed of stored runs with the same work.
+        home: where counts are kept.
+
+    Raises:
+        ClaimsError: the network does not take the resolution.
+    """
+    recipe = job.recipe
+    parameters = work(of, recipe.resolution, home).with_head(job.classes)
+    tested = step_of(job, of, training=False, home=home)
+    seen = job.test + (recipe.shots or 0) * job.classes  # least squares sees training images as test images
+    at_once = evaluation_memory(parameters, tested).largest(card.memory, min(seen, EVALUATION_BATCH)) or 1
+    batches = math.ceil(seen / at_once)
+    evaluated = step_time(tested, seen / batches, card, recipe)
+    evaluation = None if evaluated is None else batches * evaluated.seconds
+    starting = before(parameters)
+    if recipe.frozen:
+        if measured is not None:
+            return Seconds(0.0, seen / measured.images_per_second, starting, "measured", None)
+        return None if evaluation is None else Seconds(0.0, evaluation, starting, "modelled", evaluated)
+    if evaluation is None:
+        return None
+    images = (recipe.steps or 0) * recipe.batch_size
+    if measured is not None:  # saving is part of it
+        return Seconds(images / measured.images_per_second, evaluation, starting, "measured", None)
+    parts = math.ceil(recipe.batch_size / (micro_batch or recipe.batch_size))
+    trained = step_time(
+        step_of(job, of, training=True, checkpointing=checkpointing, home=home),
+        recipe.batch_size / parts,
+        card,
+        recipe,
+        parts=parts,
+        parameters=parameters,
+    )
+    if trained is None:
+        return None
+    training = (recipe.steps or 0) * trained.seconds
+    return Seconds(training, evaluation, starting + saving(recipe, parameters, training), "modelled", trained)
+
+
+def step_of(
+    job: Job,
+    of: Network,
+    *,
+    training: bool,
+    lower: bool | None = None,
+    checkpointing: bool = False,
+    home: Path | None = None,
+) -> Step:
+    """Return a step of a run, or of its evaluation.
+
+    Args:
+        job: what would be computed.
+        of: its network.
+        training: or else the evaluation.
+        lower: in half precision; None: as the recipe says.
+        checkpointing: with activation checkpointing.
+        home: where counts are kept.
+
+    Raises:
+        ClaimsError: the network does not take the resolution.
+    """
+    recipe = job.recipe
+    return step(
+        of,
+        recipe.resolution if training else recipe.side,
+        training=training,
+        lower=recipe.precision != "float32" if lower is None else lower,
+        checkpointing=checkpointing,
+        dropout=recipe.dropout if training else 0.0,
+        home=home,
     )
 
 
@@ -180,25 +305,26 @@ def memory_estimate(
         ClaimsError: the network does not take the resolution.
     """
     recipe = job.recipe
-    low = recipe.precision != "float32" if lower is None else lower
     held = work(of, recipe.resolution, home).with_head(job.classes)
-    test = activations(of, recipe.side, training=False, lower=low, home=home)
+    test = step_of(job, of, training=False, lower=lower, home=home)
     if recipe.frozen:
-        return MemoryEstimate(CONTEXT + 4 * held + test.fixed, test.per_image)
-    step = activations(
-        of,
-        recipe.resolution,
-        training=True,
-        lower=low,
-        checkpointing=checkpointing,
-        dropout=recipe.dropout,
-        home=home,
-    )
+        return evaluation_memory(held, test)
+    trained = step_of(job, of, training=True, lower=lower, checkpointing=checkpointing, home=home)
     momentum = {"float32": 4, "bfloat16": 2}[recipe.momentum_dtype] if recipe.momentum else 0
     state = held * (4 + 4 + momentum + (4 if recipe.polyak else 0))
     # The evaluation after it finds its own number of images; one must fit.
-    evaluation = test.fixed + test.per_image - step.per_image
-    return MemoryEstimate(CONTEXT + state + max(step.fixed, evaluation), step.per_image)
+    evaluation = test.fixed + test.per_image - trained.per_image
+    return MemoryEstimate(CONTEXT + state + max(trained.fixed, evaluation), trained.per_image)
+
+
+def evaluation_memory(parameters: int, of: Step) -> MemoryEstimate:
+    """Return the memory that an evaluation takes.
+
+    Args:
+        parameters: number of weights.
+        of: a forward pass.
+    """
+    return MemoryEstimate(CONTEXT + 4 * parameters + of.fixed, of.per_image)
 
 
 def would_fit(job: Job, of: Network, card: Card, need: MemoryEstimate, home: Path | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The memory that a step would take on a CUDA card, traced on the meta device: shapes and types, no values.
+"""The memory that tensors take while a step is traced: each storage once, for as long as it is alive.
 
 Importing this module imports torch: import it where it is used.
 """
@@ -6,26 +6,13 @@ Importing this module imports torch: import it where it is used.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-
-from harness.models.torch.folding import folded
-from harness.training.torch.network import set_dropout
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-LOWERED = frozenset({functional.linear, functional.conv2d, torch.conv2d, torch.matmul, torch.bmm, Tensor.matmul})
-RAISED = frozenset({functional.layer_norm, functional.group_norm, functional.cross_entropy, functional.softmax})
-"""What autocast computes in the lower precision and in float32 on CUDA, as far as our networks use it.
-Source: PyTorch, "Automatic Mixed Precision package", CUDA op-specific behaviour."""
 
 
 class LiveBytes(TorchDispatchMode):
@@ -59,109 +46,3 @@ class LiveBytes(TorchDispatchMode):
 
     def _free(self, key: int) -> None:
         self.now -= self._alive.pop(key)
-
-
-class CudaRules(TorchFunctionMode):
-    """Makes operations keep on the meta device what they keep on a CUDA card.
-
-    Attention is fused (the matrix of weights is never held), dropout keeps one byte per element, and under
-    autocast matrix products take the lower precision and norms float32. None of autocast's own rules hold for
-    meta tensors.
-
-    Args:
-        lower: autocast's type; None: all is float32.
-    """
-
-    def __init__(self, lower: torch.dtype | None):
-        super().__init__()
-        self.lower = lower
-        self._weights: dict[int, Tensor] = {}
-        self._active = False
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Compute by the card's rules."""
-        kwargs = kwargs or {}
-        if func is functional.scaled_dot_product_attention:
-            query, key, value = (self._cast(tensor, self.lower) for tensor in args[:3])
-            return torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, None, True)[0]
-        if func is functional.dropout and kwargs.get("training", True):
-            share = kwargs["p"] if "p" in kwargs else args[1]
-            return torch.native_dropout(args[0], share, True)[0] if share else args[0]
-        if func in LOWERED:
-            args = tuple(self._cast(value, self.lower) for value in args)
-        elif func in RAISED and self.lower:
-            args = tuple(self._cast(value, torch.float32) for value in args)
-        return func(*args, **kwargs)
-
-    def _cast(self, value: Any, to: torch.dtype | None) -> Any:
-        if to is None or not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == to:
-            return value
-        if not (value.is_leaf and value.requires_grad):
-            return value.to(to)
-        # Autocast keeps the converted weights until the step is over.
-        if id(value) not in self._weights:
-            self._weights[id(value)] = value.to(to)
-        return self._weights[id(value)]
-
-    def inside(self, forward: Callable[P, T]) -> Callable[P, T]:
-        """Return a function that keeps to the rules while it runs, also when checkpointing calls it again."""
-
-        def ruled(*args: P.args, **kwargs: P.kwargs) -> T:
-            if self._active:
-                return forward(*args, **kwargs)
-            self._active = True
-            try:
-                with self:
-                    return forward(*args, **kwargs)
-            finally:
-                self._active = False
-
-        return ruled
-
-
-def peak(
-    model: nn.Module,
-    resolution: int,
-    batch: int,
-    *,
-    training: bool,
-    lower: torch.dtype | None,
-    checkpointing: bool = False,
-    dropout: float = 0.0,
-) -> int:
-    """Return the most bytes that a step takes in addition to weights, gradients and the optimiser's state.
-
-    Args:
-        model: on the meta device; timm's, for checkpointing.
-        resolution: side of the input in pixels.
-        batch: images at once.
-        training: forward and backward; otherwise inference.
-        lower: autocast's type; None: all is float32.
-        checkpointing: each block's activations are computed again in the backward pass.
-        dropout: of the transformer.
-    """
-    model.train(training)
-    model.set_grad_checkpointing(checkpointing)  # type: ignore[operator]
-    set_dropout(model, dropout)
-    weights = list(model.parameters())
-    for weight in weights:
-        weight.grad = torch.empty_like(weight) if training else None
-    images = torch.empty(batch, 3, resolution, resolution, device="meta")
-    labels = torch.empty(batch, dtype=torch.long, device="meta")
-    rules = CudaRules(lower)
-    # Checkpointing computes blocks again in the backward pass, where no mode is active.
-    blocks = [part for name, part in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
-    for block in blocks:
-        block.forward = rules.inside(block.forward)
-    try:
-        with LiveBytes([*weights, *(weight.grad for weight in weights if weight.grad is not None)]) as live:
-            if training:
-                loss = functional.cross_entropy(rules.inside(model)(images), labels)
-                loss.backward()
-            else:
-                with torch.inference_mode(), folded(model):
-                    rules.inside(model)(images)
-    finally:
-        for block in blocks:
-            del block.forward
-    return int(live.peak + images.nbytes + labels.nbytes)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.cost.downloads import Download
 from harness.cost.plan import TOO_LARGE, Plan, Row
-from harness.cost.run_cost import UTILISATION
 
 SHORT = {"pipeline check": "check", "learning-rate search": "search", "final": "final"}
 HEAD = ("", "runs", "state", "PFLOP", "hours", "memory", "at once", "notes")
@@ -118,10 +117,13 @@ def of_card(plan: Plan) -> str:
     names = ("bfloat16", "float16", "tf32", "float32")
     rates = [(name, rate) for name in names if (rate := getattr(card, name)) is not None]
     peaks = ", ".join(f"{name} {rate / 1e12:.4g}" for name, rate in rates)
-    shares = ", ".join(f"{family} {share:.0%}" for family, share in UTILISATION.items())
+    shares = f"matrix products {card.matrix_product_share:.0%}, convolutions {card.convolution_share:.0%}"
+    shares += f", attention {card.attention_share:.0%} of the peak, memory {card.bandwidth_share:.0%}"
+    bandwidth = (card.bandwidth or 0.0) / 1e12
     return (
-        f"{card.title}, {gigabytes(card.memory)}; dense peak TFLOP/s: {peaks}. Source: {card.citation}."
-        f" Assumed, until measured: {shares} of the peak."
+        f"{card.title}, {gigabytes(card.memory)} at {bandwidth:.4g} TB/s; dense peak TFLOP/s: {peaks}. Source:"
+        f" {card.citation}. Hours follow from counted FLOPs, bytes and launches, unless a note says that they were"
+        f" measured; assumed: {shares}."
     )
 
 

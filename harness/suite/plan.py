@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +17,7 @@ from harness.evidence.questions import runs_of
 from harness.judging.question import AnyQuestion
 from harness.suite.options import asks_for_gpu, given, option
 from harness.suite.selection import Selected, questions_of, report_folder
-from harness.suite.session import SESSION
+from harness.suite.session import SESSION, Session
 
 if TYPE_CHECKING:
     from harness.cost.cpu_time import CpuTime
@@ -138,10 +140,34 @@ def plan_of(config: pytest.Config, questions: Sequence[AnyQuestion], seeds: int 
         for part in session.by_paper(questions)
         for row in planned(part, seeds or session.seeds, session.executor.store)
     ]
-    return plan(
-        rows,
-        card(name) if name else card_at_hand(),
-        home=session.config.home,
-        cache=settings().cache,
-        price_per_hour=option(config, "--price-per-hour"),
-    )
+    with counting(session) as progress:
+        return plan(
+            rows,
+            card(name) if name else card_at_hand(),
+            home=session.config.home,
+            cache=settings().cache,
+            price_per_hour=option(config, "--price-per-hour"),
+            store=session.executor.store,
+            progress=progress,
+        )
+
+
+@contextlib.contextmanager
+def counting(session: Session) -> Iterator[Callable[[int, int, str], None]]:
+    """Show on a terminal how far a plan is: the work of all networks of a paper takes minutes to count at first.
+
+    Args:
+        session: whose terminal.
+    """
+    from tqdm import tqdm
+
+    with (
+        session.outside_capture(),
+        tqdm(desc="plan", unit="row", disable=None, leave=False, file=sys.__stderr__) as bar,
+    ):
+
+        def progress(done: int, total: int, label: str) -> None:
+            bar.total, bar.n = total, done
+            bar.set_postfix_str(label)
+
+        yield progress

@@ -53,4 +53,23 @@ def test_rates_are_dense():
     # The datasheets print with sparsity 1,979 (H100, H200), 1,513 (H100 PCIe) and 242 (L4); without, 312 (A100).
     printed = {"h100": 1979 / 2, "h200": 1979 / 2, "h100-pcie": 1513 / 2, "l4": 242 / 2, "a100-40": 312, "a100-80": 312}
     assert {name: cards()[name].bfloat16 / 1e12 for name in printed} == printed
-    assert all(each.citation and each.float32 and each.float16 for each in cards().values())
+    assert all(each.citation and each.float32 and each.float16 and each.bandwidth for each in cards().values())
+
+
+def test_a_bandwidth_is_that_of_the_memory():
+    # Bits of the bus x bits per second of a pin, from the architectures' whitepapers: 5,120 at 5.2 Gbit/s (H100 SXM),
+    # 5,120 at 2.43 (A100 40 GB), 384 at 21 and 19.5 (RTX 4090 and 3090), 4,096 at 1.75 (V100).
+    buses = {"h100": (5120, 5.23), "a100-40": (5120, 2.43), "rtx4090": (384, 21), "rtx3090": (384, 19.5)}
+    for name, (bits, rate) in (buses | {"v100-16": (4096, 1.75)}).items():
+        assert cards()[name].bandwidth == pytest.approx(bits * rate * 1e9 / 8, rel=0.01)
+
+
+def test_each_kind_of_product_reaches_a_share_of_the_peak():
+    found = card("h100")
+    reached = {
+        kind: found.share(kind) * found.bfloat16 / 1e12 for kind in ("matrix product", "convolution", "attention")
+    }
+    assert reached == pytest.approx({"matrix product": 650, "convolution": 480, "attention": 400}, rel=0.002)
+    assert found.bandwidth_share * found.bandwidth == pytest.approx(2.8e12, rel=0.002)
+    with pytest.raises(ValueError, match="expected a kind of product .* found 'other'"):
+        found.share("other")

@@ -11,7 +11,7 @@ from harness.cost.plan import PlannedRun, plan, require_within, to_json
 from harness.cost.run_cost import Job, cost
 from harness.cost.table import text
 
-CARD = Card(id="c", title="Card", memory=10**12, float32=1e7, citation="a datasheet")
+CARD = Card(id="c", title="Card", memory=10**12, float32=1e7, bandwidth=1e12, citation="a datasheet")
 RECIPE = Recipe(id="short", batch_size=32, resolution=32, steps=40, learning_rate=0.1)
 GRID = replace(RECIPE, learning_rate=None, learning_rate_grid=(0.1, 0.3, 1.0))
 VIT, BIT = checkpoint("micro-vit-l"), checkpoint("micro-bit-m")
@@ -88,7 +88,11 @@ def test_json_holds_the_rows_and_the_sums():
     assert read["rows"][0]["each"]["train_flops"] == EACH.train_flops
     assert read["rows"][1]["state"] == "needs data: x"
     assert read["card"]["citation"] == "a datasheet"
-    assert read["assumed_utilisation"]["vit"] == 0.45
+    assert read["card"]["matrix_product_share"] == 0.657
+    assert read["model"]["least_seconds_a_kernel"] == 2.5e-6
+    seconds = read["rows"][0]["each"]["seconds"]
+    assert seconds["basis"] == "modelled"
+    assert sum(seconds[part] for part in ("training", "evaluation", "dead")) == pytest.approx(3600 * EACH.hours)
 
 
 def test_text_groups_by_claim_and_says_what_is_left_to_pay(tmp_path):
@@ -105,7 +109,7 @@ def test_text_groups_by_claim_and_says_what_is_left_to_pay(tmp_path):
     assert "already here: micro-vit-l\n" in shown  # weights are not fetched before the images are there
     assert "4 runs: 0 stored, 3 to compute, 1 that can't run now." in shown
     assert f"About {3 * EACH.hours:.2f} GPU hours still to pay, {6 * EACH.hours:.2f} at 2.00 per hour;" in shown
-    assert "vit 45%" in shown
+    assert "assumed: matrix products 66%" in " ".join(shown.split())
     assert "a datasheet" in shown
 
 
@@ -165,3 +169,9 @@ def test_released_runs_of_one_fine_tuning_are_one_row_and_are_paid_each():
     assert found.hours == pytest.approx(4 * one.hours)
     assert any("tuned-run0 and 2 more on digits" in line for line in text(found, width=200).splitlines())
     assert json.loads(to_json(found))["rows"][0]["others"] == ["tuned-run1", "tuned-run2"]
+
+
+def test_a_plan_says_how_far_it_is():
+    told = []
+    plan([*seeds(FINAL), replace(FINAL, checkpoint=BIT)], CARD, progress=lambda *each: told.append(each))
+    assert told == [(0, 2, "micro-vit-l"), (1, 2, "micro-bit-m")]
