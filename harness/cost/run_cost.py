@@ -16,6 +16,8 @@ from harness.cost.measured_rates import Rate, Rates, same_work
 from harness.cost.networks import Network, network
 from harness.cost.step_time import StepTime, step_time
 from harness.cost.steps import Step, step
+from harness.models.architectures import BitArchitecture
+from harness.training.torch.fused import suits
 
 CONTEXT = 1_000_000_000
 """Bytes assumed for the driver's context and the libraries' workspaces."""
@@ -228,6 +230,7 @@ def run_seconds(
         recipe,
         parts=parts,
         parameters=parameters,
+        fused=fused(job, of),
     )
     if trained is None:
         return None
@@ -265,8 +268,14 @@ def step_of(
         lower=recipe.precision != "float32" if lower is None else lower,
         checkpointing=checkpointing,
         dropout=recipe.dropout if training else 0.0,
+        fused=training and fused(job, of),
         home=home,
     )
+
+
+def fused(job: Job, of: Network) -> bool:
+    """Return whether a run is trained by fused kernels: BiT by a recipe that suits them (training/torch/fused)."""
+    return isinstance(of.architecture, BitArchitecture) and of.semantics == "reference" and suits(job.recipe)
 
 
 def flops(job: Job, of: Network, home: Path | None = None) -> tuple[int, int]:

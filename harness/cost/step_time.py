@@ -48,7 +48,14 @@ class StepTime:
 
 
 def step_time(
-    of: Step, images: float, card: Card, recipe: Recipe, *, parts: int = 1, parameters: int = 0
+    of: Step,
+    images: float,
+    card: Card,
+    recipe: Recipe,
+    *,
+    parts: int = 1,
+    parameters: int = 0,
+    fused: bool = False,
 ) -> StepTime | None:
     """Return how long a step takes; None on a card whose rates are not known.
 
@@ -59,11 +66,14 @@ def step_time(
         recipe: for its precision and the update.
         parts: into which the batch is split.
         parameters: number of weights that are updated; 0: an evaluation, which updates none.
+        fused: the update of BiT's convolutions, nearly all of its weights, is one with their standardisation.
     """
     peak, _ = card.rate(recipe.precision)
     if peak is None or card.bandwidth is None:
         return None
-    updating = update(recipe, parameters, of.tensors, parts) if parameters else ()
+    updating: tuple[Kernels, ...] = ()
+    if parameters:
+        updating = (fused_update if fused else update)(recipe, parameters, of.tensors, parts)
     products = sum(on_card(each, images, card, peak) for each in of.kernels if each.kind != "other")
     rest = sum(on_card(each, images, card, peak) for each in of.kernels if each.kind == "other")
     return StepTime(
@@ -119,4 +129,24 @@ def update(recipe: Recipe, parameters: int, tensors: int, parts: int = 1) -> tup
         found.append(kernels(lists, 5 * GRADIENT if recipe.momentum else 3 * GRADIENT))
     if recipe.polyak is not None:
         found.append(kernels(lists, 3 * GRADIENT))
+    return tuple(found)
+
+
+def fused_update(recipe: Recipe, parameters: int, tensors: int, parts: int = 1) -> tuple[Kernels, ...]:
+    """Return the same of a BiT that is trained by fused kernels, as if all its weights were those of convolutions.
+
+    One kernel reads weight, momentum and the gradient of the standardised weight, and writes all three; a gradient is
+    of two bytes, or of four where those of several parts were added up.
+    """
+    found = []
+    each = 2
+    if parts > 1:
+        each = GRADIENT
+        found.append(
+            Kernels("other", (parts - 1) * tensors, 1, 0.0, 0.0, (2 + 2 * GRADIENT) * parameters / tensors, 0.0)
+        )
+    found.append(Kernels("other", 1, 1, 0.0, 0.0, (4 * GRADIENT + each + 2) * parameters, 0.0))
+    if recipe.polyak is not None:
+        lists = max(-(-tensors // TENSORS), -(-parameters // (BLOCKS * CHUNK)))
+        found.append(Kernels("other", lists, 1, 0.0, 0.0, 3 * GRADIENT * parameters / lists, 0.0))
     return tuple(found)

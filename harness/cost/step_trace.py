@@ -17,6 +17,7 @@ from harness.cost.known_shapes import KnownShapes
 from harness.cost.step_kernels import KernelCounter
 from harness.cost.step_memory import LiveBytes
 from harness.models.torch.folding import folded
+from harness.training.torch.fused.path import FusedPath
 from harness.training.torch.inputs import laid_out, normalised, sample
 from harness.training.torch.network import set_dropout
 
@@ -96,6 +97,7 @@ def traced(
     lower: torch.dtype | None,
     checkpointing: bool = False,
     dropout: float = 0.0,
+    fused: bool = False,
     shapes: KnownShapes | None = None,
 ) -> tuple[int, KernelCounter]:
     """Return the most bytes that a step takes in addition to weights, gradients and momentum, and its kernels.
@@ -111,16 +113,25 @@ def traced(
         lower: autocast's type; None: all is float32.
         checkpointing: each block's activations are computed again in the backward pass.
         dropout: of the transformer.
+        fused: BiT's norms and convolutions are computed by fused kernels.
         shapes: known from an earlier trace.
     """
     model.train(training)
     model.set_grad_checkpointing(checkpointing)  # type: ignore[operator]
     set_dropout(model, dropout)
-    weights = list(model.parameters())
+    weights: list[Tensor] = list(model.parameters())
     for weight in weights:
         weight.grad = torch.empty_like(weight) if training else None
-    gradients = [weight.grad for weight in weights if weight.grad is not None]
     images = torch.empty(batch, 3, resolution, resolution, device="meta")
+    path = None
+    if fused:
+        path = FusedPath(model.to(memory_format=torch.channels_last), None, None)
+        images = images.contiguous(memory_format=torch.channels_last)
+        for weight, kernel in zip(path.weights.weights, path.weights.kernels, strict=True):
+            weight.grad, kernel.grad = None, torch.empty_like(kernel)
+        weights += path.weights.kernels
+        path.start()
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
     labels = torch.empty(batch, dtype=torch.long, device="meta")
     rules = CudaRules(lower)
     kernels = KernelCounter(gradients)
@@ -143,6 +154,8 @@ def traced(
     finally:
         for block in blocks:
             del block.forward
+        if path is not None:
+            path.stop()
     return int(live.peak + images.nbytes + labels.nbytes), kernels
 
 

@@ -85,6 +85,7 @@ def step(
     lower: bool,
     checkpointing: bool = False,
     dropout: float = 0.0,
+    fused: bool = False,
     home: Path | None = None,
 ) -> Step:
     """Return what a step takes, traced once and kept.
@@ -96,12 +97,13 @@ def step(
         lower: in bfloat16 or float16 by autocast; otherwise all float32.
         checkpointing: each block's activations are computed again in the backward pass.
         dropout: of the transformer, if any.
+        fused: BiT's norms and convolutions are computed by fused kernels.
         home: the home folder, where counts are kept between sessions; None: in memory only.
 
     Raises:
         ClaimsError: the network does not take the resolution.
     """
-    key = json.dumps(["step", of.key, resolution, training, lower, checkpointing, dropout > 0])
+    key = json.dumps(["step", of.key, resolution, training, lower, checkpointing, dropout > 0, *(["fused"] * fused)])
     found = cache.get(key, Step, home)
     if found is not None:
         return found
@@ -122,6 +124,7 @@ def step(
             lower=low,
             checkpointing=checkpointing,
             dropout=dropout,
+            fused=fused,
             shapes=shapes,
         )
 

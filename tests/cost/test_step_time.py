@@ -10,7 +10,7 @@ from harness.core.specs import Recipe
 from harness.cost.cards import Card, card
 from harness.cost.flops import work
 from harness.cost.networks import network
-from harness.cost.step_time import CALL, LEAST, on_card, step_time, update
+from harness.cost.step_time import CALL, LEAST, fused_update, on_card, step_time, update
 from harness.cost.steps import Kernels, Step, step
 
 CARD = Card(
@@ -134,10 +134,11 @@ def test_the_page_shows_what_is_counted():
     page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
     shown = {tuple(row[0].split(", ")): row[1:] for row in rows if row[0].split(",")[0] in NAMES}
-    assert len(shown) == len(COUNTED)
-    for (name, side, batch, *dropout), (launched, tflop, gigabytes, card_ms, host, seconds) in shown.items():
-        share = float(dropout[0].removeprefix("dropout ")) if dropout else 0.0
-        found, time, updating = one_step(NAMES[name], int(side), int(batch), share)
+    assert len(shown) == len(COUNTED) + 3
+    for (name, side, batch, *more), (launched, tflop, gigabytes, card_ms, host, seconds) in shown.items():
+        fused = more == ["fused"]
+        share = float(more[0].removeprefix("dropout ")) if more and not fused else 0.0
+        found, time, updating = one_step(NAMES[name], int(side), int(batch), share, fused)
         products = sum(each.count * each.launches for each in found.kernels if each.kind != "other")
         rest = found.launches - products + sum(each.count for each in updating)
         assert launched == f"{products:,} + {rest:,}"
@@ -150,11 +151,23 @@ def test_the_page_shows_what_is_counted():
         assert float(seconds) == pytest.approx(1000 * time.seconds, abs=0.51)
 
 
-def one_step(name, side, batch, dropout):
+def test_fused_kernels_take_half_of_the_time_of_a_small_batch():
+    plain, fused = (one_step("bit-m-r152x4", 128, 16, 0.0, each) for each in (False, True))
+    assert fused[0].flops(16) == plain[0].flops(16)
+    assert fused[1].products == pytest.approx(plain[1].products, rel=0.01)
+    assert fused[1].seconds <= 0.025 < plain[1].seconds
+    # Each weight and its momentum are read and written once, its gradient is read, its standardised weight written.
+    (updated,) = fused[2]
+    assert updated.bytes == pytest.approx(20 * work(network(checkpoint("bit-m-r152x4")), 128).with_head(10))
+    of, time, (added, updated) = one_step("bit-m-r152x4", 128, 16, 0.0, True, parts=2)
+    assert (added.count, updated.bytes) == (of.tensors, pytest.approx(22 / 20 * fused[2][0].bytes))
+
+
+def one_step(name, side, batch, dropout, fused=False, parts=1):
     """Return a step of a released network, its time on an H100, and the update of its weights."""
     of = network(checkpoint(name))
-    found = step(of, side, training=True, lower=True, dropout=dropout)
+    found = step(of, side, training=True, lower=True, dropout=dropout, fused=fused)
     parameters = work(of, side).with_head(10)
     recipe = replace(RECIPE, precision="bfloat16", batch_size=batch, dropout=dropout)
-    time = step_time(found, batch, card("h100"), recipe, parameters=parameters)
-    return found, time, update(recipe, parameters, found.tensors)
+    time = step_time(found, batch, card("h100"), recipe, parts=parts, parameters=parameters, fused=fused)
+    return found, time, (fused_update if fused else update)(recipe, parameters, found.tensors, parts)

@@ -71,7 +71,7 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
     model = network(run, weights).to(here.device)
     side = recipe.side if recipe.frozen else recipe.resolution
     notes = Notes(None if execution.folder is None else execution.folder / "kernels.json")
-    fused = execution.fused and not recipe.frozen and able(model, recipe, here)
+    fused = execution.fused and able(model, recipe, here)
     if fused:
         memory_format = torch.channels_last
         model.to(memory_format=memory_format)

@@ -23,6 +23,7 @@ from torch.nn import functional
 from harness.core.run import Run
 from harness.core.specs import Recipe
 from harness.training.torch.device import DeviceContext
+from harness.training.torch.fused import suits
 from harness.training.torch.memory import free, out_of_memory
 from harness.training.torch.optimiser import BUFFER
 
@@ -36,19 +37,12 @@ PLAIN = "PyTorch's"
 
 
 def able(model: nn.Module, recipe: Recipe, context: DeviceContext) -> bool:
-    """Return whether there are fused kernels for a run.
-
-    They train BiT on one CUDA device, in bfloat16 with the momentum in float32, and without clipping: no gradient of
-    the weights is ever in memory to be clipped or added up over processes.
-    """
+    """Return whether there are fused kernels for a run: of BiT, by one process on a CUDA device."""
     return (
         context.device.type == "cuda"
         and context.world == 1
         and isinstance(model, ResNetV2)
-        and recipe.precision == "bfloat16"
-        and recipe.momentum_dtype == "float32"
-        and recipe.momentum > 0
-        and recipe.clip_norm is None
+        and suits(recipe)
         and len({conv.eps for conv in convolutions(model)}) == 1
     )
 
@@ -69,11 +63,12 @@ class FusedPath:
 
     Args:
         model: on a CUDA device, with channels last.
-        optimiser: holds the momenta of the convolutions' weights; it updates the other parameters itself.
+        optimiser: holds the momenta of the convolutions' weights; it updates the other parameters itself. None, as the
+            recipe: nothing is updated.
         recipe: for the momentum and weight decay.
     """
 
-    def __init__(self, model: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe):
+    def __init__(self, model: nn.Module, optimiser: torch.optim.Optimizer | None, recipe: Recipe | None):
         from harness.training.torch.fused.convolutions import StandardisedWeights
 
         self.model, self.optimiser, self.recipe = model, optimiser, recipe
@@ -109,6 +104,8 @@ class FusedPath:
 
     def update(self, rate: float) -> None:
         """Update the convolutions' weights."""
+        assert self.optimiser is not None
+        assert self.recipe is not None
         momenta = [self.optimiser.state[weight][BUFFER] for weight in self.weights.weights]
         self.weights.update(momenta, rate, self.recipe.momentum, self.recipe.weight_decay)
 
