@@ -56,11 +56,11 @@ def stored_digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
 
 def digits() -> Data:
     """Return the handwritten digits, grey 0 ... 255: 1,000 training and 797 test images by a fixed rule."""
-    images, labels = stored_digits()
-    images = (images.reshape(-1, 8, 8) * 255 // 16).astype(np.uint8)
+    levels, classes = stored_digits()
+    images = (levels.reshape(-1, 8, 8) * 255 // 16).astype(np.uint8)
+    labels = classes.astype(np.int64)
     order = permutation(len(labels), SEED)
     train, test = np.sort(order[:1000]), np.sort(order[1000:])
-    labels = labels.astype(np.int64)
     return Data(Split(images[train], labels[train]), Split(images[test], labels[test]))
 
 
