@@ -218,7 +218,7 @@ def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
             with contextlib.suppress(ProcessLookupError):  # already killed in the round before
                 os.kill(process.pid, signal.SIGKILL)
 
-    monkeypatch.setattr("harness.runs.executor.time.sleep", kill_when_started)
+    monkeypatch.setattr(executor._finished, "wait", kill_when_started)
     with pytest.raises(ClaimsError, match="a worker process was killed .* finished runs are kept"):
         executor.results(wanted)
     monkeypatch.undo()
