@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.05
 """Seconds between looks at runs that other processes compute."""
+LOOK = 1.0
+"""Seconds after which the session looks for results of others although none of its workers has finished a run."""
 GRACE = 120.0
 """Seconds that a worker whose parent is gone has to save the state of its run."""
 
@@ -94,6 +96,8 @@ class Executor:
         self.problems: list[str] = []
         """What went wrong and lost no verdict, one line each: results that could not be stored."""
         self._futures: dict[str, Future[bool | NotStored]] = {}
+        self._finished = threading.Event()
+        """Set when a worker has finished a run: looking for that all the time would take the workers' cores."""
 
     def pool_spec(self, run: Run) -> WorkerPoolSpec:
         """Return where a run is computed: what ships with the project on the CPU, all else on an accelerator."""
@@ -200,7 +204,9 @@ class Executor:
 
     def _compute_in_pools(self, needed: Sequence[Run]) -> None:
         while missing := [run for run in needed if not self._collect(run)]:
+            self._finished.clear()
             self._submit()
+            busy = False
             for run in missing:
                 future = self._futures.get(run.id)
                 if future is not None and future.done():
@@ -218,16 +224,21 @@ class Executor:
                         self._take(computed, run)
                     elif not computed:
                         del self._futures[run.id]  # busy elsewhere: ask again
+                        busy = True
             for run_id, run in list(self.pending.items()):
                 if (future := self._futures.get(run_id)) is not None and future.done() and not future.exception():
                     self._collect(run)
-            time.sleep(PAUSE)
+            if busy:
+                time.sleep(PAUSE)
+            elif any(run.id in self.pending for run in missing):
+                self._finished.wait(LOOK)
 
     def _submit(self) -> None:
         """Hand every pending run that has no future to its pool, in the session's order."""
         for run_id, run in list(self.pending.items()):
             if run_id not in self._futures and not self._collect(run):
-                self._futures[run_id] = self._handed_over(run)
+                future = self._futures[run_id] = self._handed_over(run)
+                future.add_done_callback(lambda _: self._finished.set())
 
     def _handed_over(self, run: Run) -> Future[bool | NotStored]:
         spec = self.pool_spec(run)

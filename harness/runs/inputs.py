@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from harness.catalog.checkpoint_files import file_of
 from harness.catalog.checkpoints import is_released
 from harness.core.run import Run
+from harness.core.specs import Checkpoint
 from harness.data.load import load
 from harness.data.splits import Data
 from harness.models.load import weights_of
 from harness.models.npz import Array
+from harness.training.kept import Kept
+
+_WEIGHTS: Kept[dict[str, Array]] = Kept(lambda arrays: sum(array.nbytes for array in arrays.values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,5 +34,16 @@ def inputs_of(run: Run) -> Inputs:
         ClaimsError: a file is not here and can't be fetched, is not the pinned bytes, or holds another network than
             the checkpoint's entry says.
     """
-    weights = weights_of(run.checkpoint, file_of(run.checkpoint), is_released(run.checkpoint))
-    return Inputs(weights, load(run))
+    return Inputs(_weights(run.checkpoint), load(run))
+
+
+def _weights(found: Checkpoint) -> dict[str, Array]:
+    """Return a checkpoint's weights; those of a shipped one are read once for all of a process' runs.
+
+    Its file is checked for each of them all the same, and each gets arrays of its own.
+    """
+    path, released = file_of(found), is_released(found)
+    if not found.shipped:
+        return weights_of(found, path, released)
+    kept = _WEIGHTS.get((found, path, released), lambda: weights_of(found, path, released))
+    return {key: array.copy() for key, array in kept.items()}

@@ -7,9 +7,10 @@ examples that are fitted, and a large constant feature takes the place of a bias
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,7 +18,9 @@ import numpy.typing as npt
 
 from harness.core.errors import ClaimsError
 from harness.core.run import Run
-from harness.training.api import OnImages, Outcome
+from harness.models.load import digest
+from harness.training.api import OnImages, Outcome, Weights
+from harness.training.kept import Kept
 
 if TYPE_CHECKING:
     from harness.data.splits import Data, Split
@@ -29,6 +32,7 @@ BIAS = 100.0
 """The constant feature (BIAS_CONSTANT in fewshot_lsr.py)."""
 LEAST_DEVIATION = 1e-5
 """Added to each feature's deviation (fewshot_lsr.py)."""
+_SCORED: Kept[Features] = Kept(lambda features: features.nbytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,17 +84,24 @@ def fit(features: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], class
 
 def classified(
     run: Run,
+    weights: Weights,
     data: Data,
     features: Callable[[Split, OnImages | None], Features],
+    device: str,
     memory: Callable[[], int],
     on_images: OnImages | None = None,
 ) -> Outcome:
     """Return the outcome of a run by least squares: fitted on its train part, its scored part classified.
 
+    Seeds and numbers of shots draw the fitted examples, not the scored ones: for a shipped checkpoint the features of
+    these are computed once for all of a process' runs.
+
     Args:
         run: its recipe has `l2`.
+        weights: of the frozen network.
         data: the train part holds the drawn examples alone.
         features: of a split, by either framework; called with the split and what to tell of its progress.
+        device: where they are computed.
         memory: returns the largest memory allocated on the accelerator so far, bytes.
         on_images: called with the images done, of both parts.
 
@@ -103,15 +114,36 @@ def classified(
     def told(before: int) -> OnImages | None:
         return None if on_images is None else lambda done, _: on_images(before + done, total)
 
-    found = []
-    for split, before in ((data.train, 0), (data.test, len(data.train))):
-        found.append(features(split, told(before)))
-        bad = int((~np.isfinite(found[-1]).all(axis=1)).sum())
-        if bad:
-            raise ClaimsError(
-                f"{run.label}: expected finite features, found others for {bad:,} of {len(split):,} images in"
-                f" {run.recipe.precision}; use another checkpoint or precision"
-            )
-    classifier = fit(found[0], data.train.labels, run.dataset.classes, run.recipe.l2)
-    predictions = classifier.scores(found[1]).argmax(axis=1).astype(np.int64)
-    return Outcome(predictions, (), total / (time.perf_counter() - start), device_memory=memory())
+    computed = [len(data.train)]
+
+    def of_scored() -> Features:
+        computed.append(len(data.test))
+        return features(data.test, told(len(data.train)))
+
+    fitted = _finite(run, features(data.train, told(0)))
+    shipped = run.checkpoint.shipped
+    found = _SCORED.get(_depends_on(run, weights, data.test, device), of_scored) if shipped else of_scored()
+    scored = _finite(run, found)
+    if on_images is not None:
+        on_images(total, total)
+    classifier = fit(fitted, data.train.labels, run.dataset.classes, run.recipe.l2)
+    predictions = classifier.scores(scored).argmax(axis=1).astype(np.int64)
+    return Outcome(predictions, (), sum(computed) / (time.perf_counter() - start), device_memory=memory())
+
+
+def _finite(run: Run, features: Features) -> Features:
+    bad = int((~np.isfinite(features).all(axis=1)).sum())
+    if bad:
+        raise ClaimsError(
+            f"{run.label}: expected finite features, found others for {bad:,} of {len(features):,} images in"
+            f" {run.recipe.precision}; use another checkpoint or precision"
+        )
+    return features
+
+
+def _depends_on(run: Run, weights: Weights, scored: Split, device: str) -> Hashable:
+    """Return everything that the features of the scored images depend on."""
+    images = scored.array()
+    pixels = hashlib.sha256(f"{images.shape}".encode() + np.ascontiguousarray(images).tobytes()).hexdigest()
+    recipe = replace(run.recipe, id="features", sources=(), shots=1, l2=1.0)
+    return run.backend, device, run.checkpoint, recipe, digest(weights), pixels

@@ -50,6 +50,20 @@ def test_results_are_computed_stored_and_then_looked_up(tmp_path, jobs):
     assert again.results(wanted) == results
 
 
+def test_a_session_waits_until_a_worker_has_finished_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.runs.executor.LOOK", 3600)
+    executor, wanted, waits = Executor(Store(tmp_path), 1), runs(3), []
+    wait = executor._finished.wait
+    monkeypatch.setattr(executor._finished, "wait", lambda seconds: waits.append(seconds) or wait(seconds))
+    try:
+        assert len(executor.results(wanted)) == 3
+    finally:
+        executor.close()
+    # Once for each run, and at most once more where it was finished while the others were looked at.
+    assert 1 <= len(waits) <= 6
+    assert set(waits) == {3600}
+
+
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_failure_is_told_to_who_needs_the_run_and_to_nobody_else(tmp_path, jobs):
     good, bad = runs(1), broken_run()
@@ -218,7 +232,7 @@ def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
             with contextlib.suppress(ProcessLookupError):  # already killed in the round before
                 os.kill(process.pid, signal.SIGKILL)
 
-    monkeypatch.setattr("harness.runs.executor.time.sleep", kill_when_started)
+    monkeypatch.setattr(executor._finished, "wait", kill_when_started)
     with pytest.raises(ClaimsError, match="a worker process was killed .* finished runs are kept"):
         executor.results(wanted)
     monkeypatch.undo()

@@ -7,9 +7,11 @@ import pytest
 from harness.catalog.checkpoint_files import file_of
 from harness.catalog.checkpoints import checkpoint
 from harness.core.errors import ClaimsError
+from harness.runs import inputs
 from harness.runs.run import measure
 from harness.runs.store import Store
 from harness.training.api import Execution
+from harness.training.kept import Kept
 from tests.runs.test_executor import broken_run, runs
 
 
@@ -37,6 +39,18 @@ def test_other_weights_than_pinned_are_refused(tmp_path):
     with pytest.raises(ClaimsError, match="expected .* with sha256 0000000000000000..., found .* restore the file"):
         measure(broken_run(), Store(tmp_path))
     assert not (tmp_path / "runs").exists()
+
+
+def test_seeds_read_a_shipped_checkpoint_once_and_each_has_arrays_of_its_own(monkeypatch):
+    read, count = inputs.weights_of, []
+    monkeypatch.setattr(inputs, "_WEIGHTS", Kept(lambda arrays: sum(array.nbytes for array in arrays.values())))
+    monkeypatch.setattr(inputs, "weights_of", lambda *given: count.append(given) or read(*given))
+    first, second = (inputs.inputs_of(run).weights for run in runs(2))
+    assert len(count) == 1
+    whole = second["head/kernel"].copy()
+    first["head/kernel"][:] = 7
+    assert (second["head/kernel"] == whole).all()
+    assert (inputs.inputs_of(runs(1)[0]).weights["head/kernel"] == whole).all()
 
 
 def test_a_missing_file_is_one_line():

@@ -13,6 +13,7 @@ from harness.catalog.recipes import resolve
 from harness.core.errors import ClaimsError
 from harness.core.run import Run
 from harness.core.specs import Recipe
+from harness.data.splits import Split
 from harness.models.initialise import initial_arrays
 from harness.runs.run import measure
 from harness.runs.store import Store
@@ -20,7 +21,9 @@ from harness.training.api import Execution, backend
 from harness.training.jax import engine as jax_engine
 from harness.training.jax import evaluation as jax_evaluation
 from harness.training.jax.device import device_context as jax_context
+from harness.training.kept import Kept
 from harness.training.least_squares import BIAS, fit, standardised
+from harness.training.torch import engine as torch_engine
 from harness.training.torch import evaluation as torch_evaluation
 from harness.training.torch.device import device_context
 from harness.training.torch.network import head_of, network
@@ -172,3 +175,42 @@ def test_runs_by_gradient_keep_their_head_rule():
     assert network(run(on="count"), weights_of(run(on="count"))).head.weight.abs().sum() > 0
     trained = fine_tuning(framework="torch")
     assert network(trained, weights_of(trained)).head.weight.abs().sum() == 0
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_seeds_and_shots_share_the_features_of_the_scored_images(framework, monkeypatch):
+    engine = jax_engine if framework == "jax" else torch_engine
+    computed, compute = [], engine.features
+
+    def counted(*given):
+        split = next(each for each in given if isinstance(each, Split))
+        computed.append(len(split))
+        return compute(*given)
+
+    monkeypatch.setattr(engine, "features", counted)
+    monkeypatch.setattr("harness.training.least_squares._SCORED", Kept(lambda features: features.nbytes))
+    asked = [run(framework=framework), run(framework=framework, seed=4), run(framework=framework, shots=2)]
+    told, shared = [], []
+    for each in asked:
+        data, execution = data_of(each), Execution(on_images=lambda *done: told.append(done))
+        shared.append(backend(framework)(each, weights_of(each), data, execution).predictions)
+        assert told[-1] == (len(data.train) + 797,) * 2
+    assert computed == [50, 797, 50, 20]
+    for each, predictions in zip(asked, shared, strict=True):
+        monkeypatch.setattr("harness.training.least_squares._SCORED", Kept(lambda features: features.nbytes))
+        alone = backend(framework)(each, weights_of(each), data_of(each), Execution())
+        assert (alone.predictions == predictions).all()
+
+
+def test_features_of_other_weights_and_images_are_not_shared():
+    a_run = run()
+    weights, data = weights_of(a_run), data_of(a_run)
+    torch_engine.fine_tune(a_run, weights, data, Execution())
+    turned = dataclasses.replace(data, test=dataclasses.replace(data.test, images=data.test.images[:, ::-1].copy()))
+    other = {key: array * 1.5 if key == "embedding/kernel" else array for key, array in weights.items()}
+    found = [
+        torch_engine.fine_tune(a_run, *given, Execution()).predictions
+        for given in ((weights, data), (weights, turned), (other, data))
+    ]
+    assert (found[0] != found[1]).sum() > 50
+    assert (found[0] != found[2]).sum() > 10

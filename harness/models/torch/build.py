@@ -17,6 +17,7 @@ from harness.models.architectures import REFERENCE, Architecture, BitArchitectur
 from harness.models.initialise import initial_arrays
 from harness.models.npz import Array
 from harness.models.torch.bit import bit_module, bit_names
+from harness.models.torch.pool import with_faster_pools
 from harness.models.torch.vit import ReferenceViT, vit_names
 
 __all__ = ["create", "export", "load"]
@@ -91,6 +92,7 @@ def _build(arrays: Mapping[str, Array], architecture: Architecture) -> nn.Module
     with torch.device("meta"):
         model: nn.Module
         model = bit_module(architecture) if isinstance(architecture, BitArchitecture) else ReferenceViT(architecture)
+    model = with_faster_pools(model)
     names = _names(architecture)
     state = {
         name: _parameter([arrays[key] for key in names[name]], to.shape) for name, to in model.state_dict().items()

@@ -63,7 +63,7 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
         def of_split(split: Split, on_images: OnImages | None) -> Features:
             return features(placed, architecture, split, recipe, here, run.checkpoint.id, on_images)
 
-        return classified(run, data, of_split, here.memory, execution.on_images)
+        return classified(run, weights, data, of_split, str(here.devices[0]), here.memory, execution.on_images)
     trained = None
     if not recipe.frozen:
         trained = Loop(params, architecture, data.train, run, execution, here).train()

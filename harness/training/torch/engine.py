@@ -82,7 +82,7 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
         def of_split(split: Split, on_images: OnImages | None) -> Features:
             return features(model, split, recipe, here, run.checkpoint.id, memory_format, on_images)
 
-        return classified(run, data, of_split, here.memory, execution.on_images)
+        return classified(run, weights, data, of_split, str(here.device), here.memory, execution.on_images)
     trained = None
     with contextlib.ExitStack() as stack:
         if not recipe.frozen:

@@ -1,5 +1,7 @@
 """The downstream tasks: pinned bytes, and labels that mean what they say."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,8 @@ import scipy.ndimage
 
 from harness.catalog.datasets import dataset, datasets
 from harness.core.errors import ClaimsError
-from harness.data.readers.synthetic import load, read
+from harness.data.readers import synthetic
+from harness.data.readers.synthetic import load, read, stored_digits
 
 
 @pytest.mark.parametrize("name", datasets())
@@ -37,6 +40,19 @@ def test_digits_are_those_of_scikit_learn_and_no_test_image_trains():
     data = read("digits")
     ours = sorted(image.tobytes() for image in np.concatenate([data.train.array(), data.test.array()]))
     assert ours == sorted((image * 255 // 16).astype(np.uint8).tobytes() for image in load_digits().images)
+
+
+def test_digits_are_read_without_the_library_and_by_it_where_its_file_is_elsewhere(monkeypatch):
+    images, labels = stored_digits()
+    code = "import sys; from harness.data.readers.synthetic import digits; digits(); print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    asked = []
+    monkeypatch.setattr(synthetic, "find_spec", lambda name: asked.append(name))  # None: found nowhere
+    theirs = stored_digits()
+    assert asked == ["sklearn"]
+    assert (images == theirs[0]).all()
+    assert (labels == theirs[1]).all()
 
 
 def test_count_is_the_number_of_bright_blobs():
