@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test axe coverage check bench calibrate clean
+.PHONY: help setup verify test axe coverage check bench gpu calibrate clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -39,8 +39,11 @@ check: $(READY) ## ruff (format and lint), mypy, import direction
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_imports.py -q
 
-bench: $(READY) ## measure speeds: a table, and JSON in bench/results/
+bench: $(READY) ## measure speeds: a table, and lines of JSON in bench/results/
 	$(BIN)/python -m bench
+
+gpu: $(READY) ## on a GPU, in ten minutes: its tests, the largest networks' speed, claim 1 on random weights
+	$(BIN)/python -m bench --only gpu --minutes 10 --rounds 2
 
 calibrate: $(READY) ## check by simulation what intervals keep to: the table in docs/statistics.md
 	$(BIN)/python -m bench.calibrate

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from bench.weights import random_weights
 from harness.core.run import Run
 from harness.core.specs import Checkpoint, Dataset, Recipe
 from harness.data.splits import Data, Split
 from harness.models.architectures import Architecture, BitArchitecture, ViTArchitecture
-from harness.models.initialise import initial_arrays
 from harness.training.api import Weights
 
 CLASSES = 10
@@ -96,12 +96,6 @@ def synthetic(
     dataset = Dataset("noise", CLASSES, n, tests, "noise", NOWHERE, 0.02)
     data = Data(noise(n, stored), noise(tests, stored))
     return Case(name, Run(checkpoint, dataset, plan, seed=0), random_weights(architecture), data, device)
-
-
-@cache
-def random_weights(architecture: Architecture) -> Weights:
-    """Return initial weights; the largest networks take a minute, so they are kept."""
-    return initial_arrays(architecture, 0)
 
 
 def noise(n: int, side: int) -> Split:

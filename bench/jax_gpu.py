@@ -1,35 +1,35 @@
-"""The JAX backend on a GPU: ViT-L/16 through our own loop."""
+"""The JAX backend on a GPU: the paper's largest networks through our own loop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from bench import cases
-from bench.gpu import DEVICE, LARGE, SKIPPED, STEPS, architecture
+from bench.large import DEVICE, LARGE, Large
+from bench.parts import Part
 from bench.rows import Row, single
-from harness.core.errors import ClaimsError
 from harness.training.accelerators import jax_has_one
 
 
-def rows(n: int) -> Iterator[Row]:
-    """Yield the rows of the first accelerator, each measured once; one row says so where JAX sees none."""
+def parts(n: int) -> list[Part]:
+    """Return the parts, each measured once, in a process in which PyTorch takes no memory."""
+    return [
+        Part(f"{large.title} in JAX", partial(rows, large), 60 + large.seconds, alone=True)
+        for large in LARGE
+        if large.level < 2
+    ]
+
+
+def rows(large: Large) -> Iterator[Row]:
+    """Yield the rows of a network; one row says so where JAX sees no accelerator."""
+    title = f"{large.title} in JAX"
     if not jax_has_one():
-        yield Row("JAX on a GPU", note="not measured: JAX sees no accelerator here")
+        yield Row(title, note="not measured: JAX sees no accelerator here")
         return
     from bench import jax_loops
 
-    for name, resolution, batch, _ in LARGE:
-        if not name.startswith("ViT"):
-            continue
-        plan = cases.recipe(resolution, STEPS, batch, crop="inception", flip=True, precision="bfloat16", head="zero")
-        title = f"{name} at {resolution} in JAX"
-        network = architecture(name, resolution)
-        case = cases.synthetic(title, network, plan, stored=32, n=4096, device=f"{DEVICE}:0")
-        try:
-            lap, trained, memory = jax_loops.ours(case, SKIPPED)
-        except ClaimsError as error:
-            yield Row(title, note=f"not measured: {error}")
-            continue
-        fits = trained.micro_batch or batch
-        yield single(title, [lap], note=f"batch {batch}, {fits} in memory at once, compiling not counted")
-        yield Row(f"{title}, memory", "GiB", memory / 2**30)
+    lap, trained, memory = jax_loops.ours(large.case(f"{DEVICE}:0"), large.skipped)
+    fits = trained.micro_batch or large.batch
+    yield single(title, [lap], note=f"{fits} in memory at once, compiling not counted")
+    yield Row(f"{title}, a step", "ms", 1000 * large.batch * lap.wall / lap.images)
+    yield Row(f"{title}, memory", "GiB", memory / 2**30)

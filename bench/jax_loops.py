@@ -18,12 +18,13 @@ from bench.cases import Case
 from bench.evaluation import Classes
 from bench.loops import SKIPPED
 from bench.rows import Clock, Lap
+from bench.step_clock import StepClock
 from harness.models.flax import build
 from harness.training.api import EVALUATION_BATCH, Execution, Progress
 from harness.training.jax import engine
 from harness.training.jax.device import device_context
 from harness.training.jax.evaluation import evaluate
-from harness.training.jax.loop import Loop, TrainedParams
+from harness.training.jax.loop import LAG, Loop, TrainedParams
 from harness.training.lr_schedule import learning_rate
 
 
@@ -32,29 +33,26 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> tuple[Lap, Traine
 
     Args:
         case: what to train.
-        skip: first steps that do not count: the program is compiled in the first one.
+        skip: first steps that do not count, at least one: the program is compiled in it.
         execution: fields of an Execution.
     """
     here = device_context(case.device, case.run.recipe)
-    clock = Clock()
 
     def on_step(progress: Progress) -> None:
-        if progress.step + 1 == skip:
-            clock.start()
+        clock.report(progress.step)
 
     with tempfile.TemporaryDirectory() as folder, jax.default_device(here.devices[0]):
         run = replace(case.run, backend="jax")
         params, architecture = engine.network(run, case.weights)
         asked = Execution(case.device, folder=Path(folder), on_step=on_step, **execution)
         loop = Loop(params, architecture, case.data.train, run, asked, here)
-        clock.start()
+        # On a CPU all steps are done with the last one, which is reported at its end.
+        lag = LAG if here.accelerated else 0
+        clock = StepClock(case, skip, lag, lambda: jax.block_until_ready(loop.training.state))
         trained = loop.train()
-        jax.block_until_ready(trained.params)
-        recipe = run.recipe
-        lap = clock.lap(((recipe.steps or 0) - skip) * recipe.batch_size, trained.losses)
     if trained.diverged is not None:
         raise RuntimeError(f"{case.name}: expected finite losses, found: {trained.diverged}")
-    return lap, trained, here.memory()
+    return replace(clock.lap, losses=trained.losses), trained, here.memory()
 
 
 def bare(case: Case, batches: Sequence[tuple[Any, Any]], skip: int = SKIPPED) -> Lap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from torch.nn import functional
 
 from bench.cases import Case
 from bench.rows import Clock, Lap
+from bench.step_clock import StepClock
 from harness.training.api import Execution, Progress
 from harness.training.lr_schedule import learning_rate
 from harness.training.outcome import Trained
 from harness.training.torch.device import device_context
 from harness.training.torch.inputs import laid_out
-from harness.training.torch.loop import Loop
+from harness.training.torch.loop import LAG, Loop
 from harness.training.torch.network import faster_format, network
 
 SKIPPED = 2
@@ -34,7 +35,7 @@ class Ours:
     lap: Lap
     trained: Trained
     memory: int
-    """Largest memory allocated on the device, bytes."""
+    """Largest memory allocated on the device in the steps that count, bytes."""
     memory_format: torch.memory_format
 
 
@@ -54,21 +55,21 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> Ours:
     here = device_context(case.device, case.run.recipe)
     model = network(case.run, case.weights).to(here.device)
     memory_format = faster_format(model, 3, case.run.recipe.resolution, here)
-    clock = Clock(wait(case.device))
+    clock = StepClock(case, skip, LAG if here.accelerated else 0, wait(case.device))
 
     def on_step(progress: Progress) -> None:
-        if progress.step + 1 == skip:
-            clock.start(wait=False)  # the device has done this step, and is busy with the next ones
+        clock.report(progress.step)
+        if here.accelerated and progress.step + 1 == skip:
+            torch.cuda.reset_peak_memory_stats(here.device)  # parts that did not fit were tried
 
     with tempfile.TemporaryDirectory() as folder:
         asked = Execution(case.device, folder=Path(folder), on_step=on_step, **execution)
         loop = Loop(model, case.data.train, case.run, asked, here, memory_format)
         clock.start()
         trained = loop.train()
-        lap = clock.lap(_images(case, skip), trained.losses)
     if trained.diverged is not None:
         raise RuntimeError(f"{case.name}: expected finite losses, found: {trained.diverged}")
-    return Ours(lap, trained, here.memory(), memory_format)
+    return Ours(replace(clock.lap, losses=trained.losses), trained, here.memory(), memory_format)
 
 
 def bare(

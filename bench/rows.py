@@ -87,9 +87,10 @@ class Clock:
             self.wait()
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
-    def lap(self, images: int, losses: Sequence[float] = ()) -> Lap:
+    def lap(self, images: int, losses: Sequence[float] = (), wait: bool = True) -> Lap:
         """End."""
-        self.wait()
+        if wait:
+            self.wait()
         return Lap(time.perf_counter() - self.wall, time.process_time() - self.cpu, images, tuple(losses))
 
 
@@ -121,8 +122,8 @@ def compared(name: str, ours: Sequence[Lap], theirs: Sequence[Lap], against: str
         _rate(ours),
         against,
         _rate(theirs),
-        spread([b.wall / a.wall for a, b in zip(ours, theirs, strict=True)]),
-        spread([b.cpu / a.cpu for a, b in zip(ours, theirs, strict=True)]),
+        spread([(b.wall / b.images) / (a.wall / a.images) for a, b in zip(ours, theirs, strict=True)]),
+        spread([(b.cpu / b.images) / (a.cpu / a.images) for a, b in zip(ours, theirs, strict=True)]),
         goal,
     )
 

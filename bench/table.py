@@ -1,12 +1,8 @@
-"""Rows as a table on the terminal and as JSON in a file."""
+"""Rows as a table on the terminal, and as JSON has them."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from bench.rows import Row
@@ -42,15 +38,3 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: rounded(each) for key, each in value.items()}
     return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def write(path: Path, described: dict[str, str], name: str, group: dict[str, Any], order: Iterable[str]) -> None:
-    """Write a group's figures beside those of the other groups that this machine has measured."""
-    groups: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["machine"] == described:
-            groups = stored["groups"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    groups = {key: (groups | {name: group})[key] for key in order if key in groups or key == name}
-    path.write_text(json.dumps({"machine": described, "groups": groups}, indent=1) + "\n", encoding="utf-8")

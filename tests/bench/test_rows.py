@@ -1,11 +1,9 @@
-"""The figures of a comparison, and how they are written down."""
-
-import json
+"""The figures of a comparison, and how they are shown."""
 
 import pytest
 
 from bench.rows import Goal, Lap, Row, compared, rounds, same_work
-from bench.table import line, plain, write
+from bench.table import line, plain
 
 
 def laps(*seconds):
@@ -48,12 +46,5 @@ def test_sides_that_compute_something_else_are_not_compared():
             same_work("x", (1.0, 2.0), other, 1e-4)
 
 
-def test_groups_are_kept_beside_each_other_for_one_machine(tmp_path):
-    path, here = tmp_path / "results.json", {"cpu": "here"}
-    write(path, here, "b", {"rows": [plain(Row("x", "s", 1.234567))]}, "abc")
-    write(path, here, "a", {"rows": []}, "abc")
-    stored = json.loads(path.read_text())
-    assert list(stored["groups"]) == ["a", "b"]
-    assert stored["groups"]["b"]["rows"] == [{"name": "x", "unit": "s", "value": 1.2346}]
-    write(path, {"cpu": "elsewhere"}, "c", {"rows": []}, "abc")
-    assert list(json.loads(path.read_text())["groups"]) == ["c"]
+def test_json_has_what_is_not_empty_to_five_digits():
+    assert plain(Row("x", "s", 1.234567)) == {"name": "x", "unit": "s", "value": 1.2346}

@@ -159,7 +159,7 @@ def test_fused_kernels_take_half_of_the_time_of_a_small_batch():
     # Each weight and its momentum are read and written once, its gradient is read, its standardised weight written.
     (updated,) = fused[2]
     assert updated.bytes == pytest.approx(20 * work(network(checkpoint("bit-m-r152x4")), 128).with_head(10))
-    of, time, (added, updated) = one_step("bit-m-r152x4", 128, 16, 0.0, True, parts=2)
+    of, _, (added, updated) = one_step("bit-m-r152x4", 128, 16, 0.0, True, parts=2)
     assert (added.count, updated.bytes) == (of.tensors, pytest.approx(22 / 20 * fused[2][0].bytes))
 
 

@@ -20,6 +20,7 @@ from harness.core.errors import ClaimsError
 from harness.models import npz_layout
 from harness.models.architectures import REFERENCE, Architecture, BitArchitecture, Numerics, expected_shapes
 from harness.models.flax import bit, vit
+from harness.models.flax.attention import Attention
 from harness.models.initialise import initial_arrays
 from harness.models.npz import Array
 
@@ -95,6 +96,7 @@ def network(
     remat: bool = False,
     folded: bool = False,
     features: bool = False,
+    attention: Attention = "flax",
 ) -> nn.Module:
     """Return the function of parameters and images that an architecture is; it is hashable and holds no weights.
 
@@ -106,6 +108,7 @@ def network(
         remat: compute the features of each block or unit again in the backward pass: less memory, more time.
         folded: the parameters come from `fold`.
         features: without its head: what `apply` returns is the head's input (N, D), pre_logits included.
+        attention: how a transformer's is computed: see harness.models.flax.attention.
 
     Raises:
         ClaimsError: an unknown type; a rate that is not in [0, 1).
@@ -117,7 +120,13 @@ def network(
     if isinstance(architecture, BitArchitecture):
         return bit.FlaxBiT(architecture, folded=folded, remat=remat, dtype=DTYPES[dtype], features=features)
     return vit.FlaxViT(
-        architecture, dropout=dropout, folded=folded, remat=remat, dtype=DTYPES[dtype], features=features
+        architecture,
+        dropout=dropout,
+        folded=folded,
+        remat=remat,
+        dtype=DTYPES[dtype],
+        features=features,
+        attention=attention,
     )
 
 

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax import Array, lax
 
 from harness.models.architectures import HybridStem, Numerics, ViTArchitecture
+from harness.models.flax.attention import FUNCTIONS, Attention
 from harness.models.flax.resnet import Convolution, Dtype, GroupNorm, Stage, at_least_float32
 
 STANDARDISED = re.compile(r"(conv_root|block\d+/unit\d+/conv(\d|_proj))/kernel")
@@ -120,6 +121,8 @@ class EncoderBlock(nn.Module):
     numerics: Numerics
     dropout: float
     dtype: Dtype
+    attention: Attention = "flax"
+    """How it is computed."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -130,6 +133,7 @@ class EncoderBlock(nn.Module):
             dtype=self.dtype,
             deterministic=True,  # no dropout of attention weights; the reference fine-tunes without, too
             force_fp32_for_softmax=self.dtype == jnp.bfloat16,
+            attention_fn=FUNCTIONS[self.attention],
             name="MultiHeadDotProductAttention_1",
         )(y)
         x = x + nn.Dropout(self.dropout, deterministic=False)(y)
@@ -149,6 +153,7 @@ class Encoder(nn.Module):
     dropout: float
     remat: bool
     dtype: Dtype
+    attention: Attention = "flax"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -158,7 +163,8 @@ class Encoder(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=False)(x)
         block = nn.remat(EncoderBlock) if self.remat else EncoderBlock
         for index in range(a.depth):
-            x = block(a.heads, a.mlp_size, a.numerics, self.dropout, self.dtype, name=f"encoderblock_{index}")(x)
+            name = f"encoderblock_{index}"
+            x = block(a.heads, a.mlp_size, a.numerics, self.dropout, self.dtype, self.attention, name=name)(x)
         # The norm acts on each token alone, and the head sees only the first.
         features: Array = _layer_norm(a.numerics, at_least_float32(self.dtype), "encoder_norm")(x[:, 0])
         return features
@@ -181,6 +187,8 @@ class FlaxViT(nn.Module):
     """Of the computation; parameters are float32."""
     features: bool = False
     """The head is left out."""
+    attention: Attention = "flax"
+    """How it is computed."""
 
     @nn.compact
     def __call__(self, images: Array, train: bool = False) -> Array:
@@ -198,7 +206,8 @@ class FlaxViT(nn.Module):
         x = x.reshape(len(x), -1, a.width)
         token: Array = self.param("cls", nn.initializers.zeros, (1, 1, a.width), jnp.float32)
         x = jnp.concatenate([jnp.broadcast_to(token.astype(self.dtype), (len(x), 1, a.width)), x], axis=1)
-        x = Encoder(a, self.dropout if train else 0.0, self.remat, self.dtype, name="Transformer")(x)
+        dropout = self.dropout if train else 0.0
+        x = Encoder(a, dropout, self.remat, self.dtype, self.attention, name="Transformer")(x)
         if a.representation_size:
             dense = nn.Dense(a.representation_size, dtype=wide, precision=lax.Precision.HIGHEST, name="pre_logits")
             x = jnp.tanh(dense(x))

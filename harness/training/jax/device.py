@@ -16,6 +16,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 from harness.core.specs import Recipe
+from harness.models.architectures import Architecture, ViTArchitecture
+from harness.models.flax.attention import Attention, can_fuse
 from harness.training.devices import JAX_THREADS, card_name, jax_devices, keep_memory, start_jax
 
 AXIS = "batch"
@@ -62,6 +64,14 @@ class DeviceContext:
         """Return the memory of an accelerator that is free, bytes."""
         known = self.devices[0].memory_stats() or {}
         return int(known.get("bytes_limit", 0)) - int(known.get("bytes_in_use", 0))
+
+    def attention(self, architecture: Architecture, dtype: str) -> Attention:
+        """Return how a network's attention is computed here: in float32, and on a CPU, in flax's own way."""
+        if not self.accelerated or dtype == "float32" or not isinstance(architecture, ViTArchitecture):
+            return "flax"
+        tokens = architecture.grid[0] * architecture.grid[1] + 1
+        fits = can_fuse(tokens, architecture.heads, architecture.width // architecture.heads)
+        return "fused" if fits else "rounded"
 
     def card(self) -> str:
         """Return the devices' name."""

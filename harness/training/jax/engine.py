@@ -66,7 +66,9 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
         return classified(run, weights, data, of_split, str(here.devices[0]), here.memory, execution.on_images)
     trained = None
     if not recipe.frozen:
-        trained = Loop(params, architecture, data.train, run, execution, here).train()
+        loop = Loop(params, architecture, data.train, run, execution, here)
+        del params  # on an accelerator the loop needs its memory
+        trained = loop.train()
         if trained.diverged is not None:
             return untested(trained, here.memory())
         with jax.default_device(here.devices[0]):

@@ -84,7 +84,7 @@ def evaluate(
         ClaimsError: memory is too small for one image; images smaller than the crop.
     """
     predictions = np.full(len(split), NOT_YET, np.int64)
-    classify = classifier(build.network(architecture, dtype=dtype_of(recipe), folded=True))
+    classify = classifier(_network(architecture, recipe, context))
     folded = build.fold(params, architecture)
     for start, found in _computed(classify, folded, split, recipe, context, where, on_images):
         predictions[start : start + len(found)] = found
@@ -106,7 +106,7 @@ def features(
 
     Arguments and errors as of `evaluate`; the images are those of a test.
     """
-    compute = featurizer(build.network(architecture, dtype=dtype_of(recipe), folded=True, features=True))
+    compute = featurizer(_network(architecture, recipe, context, features=True))
     folded = build.fold(params, architecture)
     computed = _computed(compute, folded, split, recipe, context, where, on_images)
     return np.concatenate([found for _, found in computed])
@@ -115,6 +115,12 @@ def features(
 def dtype_of(recipe: Recipe) -> build.Dtype:
     """Return what a recipe's evaluation computes in."""
     return "bfloat16" if recipe.precision == "bfloat16" else "float32"
+
+
+def _network(architecture: Architecture, recipe: Recipe, context: DeviceContext, features: bool = False) -> nn.Module:
+    dtype = dtype_of(recipe)
+    attention = context.attention(architecture, dtype)
+    return build.network(architecture, dtype=dtype, folded=True, features=features, attention=attention)
 
 
 def _computed(

@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,7 +24,17 @@ from harness.training.jax.inputs import Batch, Feed
 from harness.training.jax.memory import MicroBatch, estimate, out_of_memory
 from harness.training.jax.optimiser import Rule
 from harness.training.jax.state import Training, restore, save
-from harness.training.jax.step import NO_KEY, Layout, Program, begin, compiled, dropout_key, needed
+from harness.training.jax.step import (
+    NO_KEY,
+    Layout,
+    Program,
+    State,
+    begin,
+    compiled,
+    dropout_key,
+    expected,
+    needed,
+)
 from harness.training.lr_schedule import learning_rate
 from harness.training.metric_log import History, Meter
 from harness.training.micro_batches import Remembered
@@ -74,8 +85,9 @@ class Loop:
         self.architecture = architecture
         self.recipe, self.steps = run.recipe, run.recipe.steps or 0
         self.rule = Rule.of(run.recipe)
-        with jax.default_device(context.devices[0]):
-            self.training = Training(context.put(begin(params, self.rule)))
+        self.training = Training(self._begun(params))
+        # The first step on an accelerator may use up the state's memory in vain.
+        self.origin: Params | None = params if context.accelerated else None
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         self.meter = Meter()
         self.diverged: Divergence | None = None
@@ -94,8 +106,7 @@ class Loop:
             ClaimsError: not even one example fits into memory.
         """
         training = self.training
-        if self.states is not None and restore(self.states, self.run.id, training):
-            training.state = self.context.put(training.state)
+        self._restore()
         self.first = training.step
         self.begun, self.earlier = time.perf_counter(), (training.seconds, training.waiting)
         self.history = History(self.execution.folder, self.run.id, self.first)
@@ -112,6 +123,17 @@ class Loop:
         micro = None if self.micro.size == self.micro.batch else self.micro.size
         done = (tuple(training.losses), training.seconds, share, self.earlier[0], micro, self.diverged)
         return TrainedParams(*done, params=params)
+
+    def _begun(self, params: Params) -> State:
+        """Return the state before the first step, on the devices."""
+        with jax.default_device(self.context.devices[0]):
+            state: State = self.context.put(begin(params, self.rule))
+        return state
+
+    def _restore(self) -> None:
+        """Go on from the newest saved state, if there is one."""
+        if self.states is not None and restore(self.states, self.run.id, self.training):
+            self.training.state = self.context.put(self.training.state)
 
     def _steps(self, asked: Interruption) -> None:
         saved = time.monotonic()
@@ -146,7 +168,13 @@ class Loop:
         """Return the step for a layout of the batch."""
         recipe = self.recipe
         dtype: build.Dtype = "bfloat16" if recipe.precision == "bfloat16" else "float32"
-        network = build.network(self.architecture, dtype=dtype, dropout=recipe.dropout, remat=self.micro.checkpointing)
+        network = build.network(
+            self.architecture,
+            dtype=dtype,
+            dropout=recipe.dropout,
+            remat=self.micro.checkpointing,
+            attention=self.context.attention(self.architecture, dtype),
+        )
         return Program(network, self.rule, layout, bool(recipe.mixup), bool(recipe.dropout))
 
     def _layout(self, examples: int | None = None) -> Layout:
@@ -163,13 +191,17 @@ class Loop:
         self._pending.append((step, loss))
         self._look(LAG if self.context.accelerated else LAG_ON_CPU)
 
+    def _arguments(self, step: int, batch: Batch, layout: Layout) -> tuple[Any, ...]:
+        """Return what the program of a step is called with."""
+        rate = np.float32(learning_rate(self.recipe, step))
+        key = dropout_key(self.run.seed, step) if self.recipe.dropout else NO_KEY
+        return self.training.state, batch.rows(layout), rate, key
+
     def _update(self, step: int, batch: Batch) -> jax.Array:
         layout = self._layout()
         update = compiled(self.program(layout), self.context.mesh)
-        rate = np.float32(learning_rate(self.recipe, step))
-        key = dropout_key(self.run.seed, step) if self.recipe.dropout else NO_KEY
         try:
-            self.training.state, loss = update(self.training.state, batch.rows(layout), rate, key)
+            self.training.state, loss = update(*self._arguments(step, batch, layout))
         except jax.errors.JaxRuntimeError as error:
             if step == self.first or not out_of_memory(error):
                 raise
@@ -183,25 +215,36 @@ class Loop:
     def _first_step(self, step: int, batch: Batch) -> jax.Array:
         """Do a step on an accelerator with the largest micro-batch that fits.
 
-        The step's program takes the state's memory, so a copy is kept until it has succeeded.
+        Its size is estimated without compiling anything, and the program for it is executed if the compiler says that
+        it fits: mostly that is the only one compiled. The program takes the state's memory; if it fails nevertheless,
+        the state is made once more from what it was made of.
         """
-        if not (self.known or self.execution.micro_batch):
-            self.micro.size = estimate(self._needed, self.recipe.batch_size, self.context.room())
-        kept = jax.device_get(self.training.state)
+        known = bool(self.known or self.execution.micro_batch)
+        if not known:
+            self.micro.size = estimate(self._expected, self.recipe.batch_size, self.context.room())
         while True:
             try:
-                loss = self._update(step, batch)
-                loss.block_until_ready()
-                return loss
+                if known or self._fits(step, batch):
+                    loss = self._update(step, batch)
+                    loss.block_until_ready()
+                    self.origin = None
+                    return loss
             except jax.errors.JaxRuntimeError as error:
                 if not out_of_memory(error):
                     raise
             self.micro.reduce()
-            self.training.state = self.context.put(kept)
+            assert self.origin is not None
+            self.training.state = self._begun(self.origin)
+            self._restore()
 
-    def _needed(self, examples: int) -> int:
+    def _fits(self, step: int, batch: Batch) -> bool:
+        layout = self._layout()
+        takes = needed(self.program(layout), self.context, *self._arguments(step, batch, layout))
+        return takes <= self.context.room()
+
+    def _expected(self, examples: int) -> int:
         program = self.program(self._layout(examples))
-        return needed(program, self.context, self.training.state, self.recipe.resolution, self.feed.channels)
+        return expected(program, self.training.state.params, self.recipe.resolution, self.feed.channels)
 
     def _remember(self) -> None:
         found = (self.micro.size, self.micro.checkpointing)

@@ -68,7 +68,7 @@ class MicroBatch:
 
 
 def estimate(needed: Callable[[int], int], batch: int, room: int) -> int:
-    """Return how many examples probably fit into a memory, from what the compiler says of few and of twice as many.
+    """Return how many examples probably fit into a memory, from what few and twice as many take.
 
     Args:
         needed: bytes that a step of so many examples takes.

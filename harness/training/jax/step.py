@@ -170,13 +170,46 @@ def dropout_key(seed: int, number: int) -> npt.NDArray[np.uint32]:
     return np.array([word >> 32, word & 0xFFFFFFFF], np.uint32)
 
 
-def needed(program: Program, context: DeviceContext, state: State, side: int, channels: int) -> int:
-    """Return the memory in bytes that a step of this layout takes beside its state, as the compiler estimates it."""
-    rows = program.layout.parts * program.layout.rows
-    image = jax.ShapeDtypeStruct((rows, side, side, channels), jnp.float32, sharding=context.shared_out)
-    whole = jax.ShapeDtypeStruct((rows,), jnp.int32)
-    examples = Examples(image, whole, whole, jax.ShapeDtypeStruct((), jnp.float32))
-    rate, key = jax.ShapeDtypeStruct((), jnp.float32), jax.ShapeDtypeStruct((2,), jnp.uint32)
-    found = compiled(program, context.mesh).lower(state, examples, rate, key).compile().memory_analysis()
+def needed(program: Program, context: DeviceContext, *arguments: Any) -> int:
+    """Return the memory in bytes that a step takes beside its state and its batch, as the compiler estimates it.
+
+    The program is compiled for that, once: the step that is then made with such arguments is this one.
+
+    Args:
+        program: what is computed.
+        context: the devices.
+        arguments: of the step: state, examples, rate, key. They are not used up.
+    """
+    found = compiled(program, context.mesh).lower(*arguments).compile().memory_analysis()
     new = found.output_size_in_bytes - found.alias_size_in_bytes
-    return int(found.temp_size_in_bytes + new + 4 * rows * side * side * channels // len(context.devices))
+    return int(found.temp_size_in_bytes + new)
+
+
+def expected(program: Program, params: Params, side: int, channels: int) -> int:
+    """Return about how many bytes a step with one part takes beside its state; nothing is compiled or computed.
+
+    What is kept for the backward pass, the batch, and the gradient twice: summed, and that of a part.
+
+    Args:
+        program: with the layout of the examples that are in memory at once.
+        params: the weights, or their shapes.
+        side: of the input, pixels.
+        channels: of the input.
+    """
+    key = jax.ShapeDtypeStruct((2,), jnp.uint32)
+    images = jax.ShapeDtypeStruct((program.layout.rows, side, side, channels), jnp.float32)
+
+    def backward(params: Params, images: Array, key: Array) -> Any:
+        images = jnp.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+        drops = jax.random.wrap_key_data(key) if program.drops else None
+        # What jax.vjp returns is a tree of the arrays that it keeps.
+        return jax.vjp(
+            lambda these: build.apply(program.network, these, images, train=True, dropout_rng=drops), params
+        )[1]
+
+    kept = _bytes(jax.eval_shape(backward, params, images, key))
+    return kept + 4 * int(images.size) + _bytes(params)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))

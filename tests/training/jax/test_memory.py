@@ -9,11 +9,11 @@ import pytest
 
 from harness.core.errors import ClaimsError
 from harness.training.api import Execution
-from harness.training.jax.device import DeviceContext, device_context
+from harness.training.jax.device import DeviceContext
 from harness.training.jax.engine import network
+from harness.training.jax.inputs import Feed
 from harness.training.jax.loop import Loop
 from harness.training.jax.memory import MicroBatch, attempted, estimate, out_of_memory
-from harness.training.jax.step import Layout, needed
 from harness.training.micro_batches import Remembered
 from tests.training.tiny import data_of, run, weights_of
 
@@ -109,20 +109,37 @@ def test_a_size_that_is_asked_for_is_kept_to(tmp_path):
     assert not (tmp_path / "micro_batches.json").exists()
 
 
-def test_the_estimate_is_what_the_compiler_says_of_larger_batches():
+def test_as_many_as_are_expected_to_fit_are_tried_first():
     a_run = run(batch_size=64)
     begun = small(a_run)
-    here = device_context("cpu", a_run.recipe)
+    begun.feed = Feed(begun.split, a_run, begun.context, 0)
+    with begun.feed:
+        room = int(begun._expected(64) / 0.85)
+        chosen = estimate(begun._expected, 64, room)
+        assert 32 <= chosen <= 64
+        assert estimate(begun._expected, 64, room // 2) < chosen
+        assert estimate(begun._expected, 64, 1 << 40) == 64
 
-    def bytes_of(examples):
-        program = begun.program(Layout.of(examples, examples, 1))
-        return needed(program, here, begun.training.state, 32, 1)
 
-    room = int(bytes_of(64) / 0.85)
-    chosen = estimate(bytes_of, 64, room)
-    assert 32 <= chosen <= 64
-    assert estimate(bytes_of, 64, room // 2) < chosen
-    assert estimate(bytes_of, 64, 1 << 40) == 64
+def test_a_resumed_run_that_does_not_fit_goes_on_from_its_state(tmp_path):
+    """The first step uses the state up: it is read once more, not begun anew."""
+    a_run, there = run(steps=6, batch_size=8, warmup_steps=0), Execution(folder=tmp_path, save_every=0)
+    whole = small(a_run).train()
+
+    def stop(progress):
+        if progress.step == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        small(a_run, execution=replace(there, on_step=stop)).train()
+    (tmp_path / "micro_batches.json").unlink()
+    begun = small(a_run, 5, there)
+    done = begun.train()
+    assert begun.first > 0
+    assert begun.sizes[:2] == [8, 4]
+    assert done.micro_batch == 4
+    np.testing.assert_allclose(done.losses, whole.losses, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(flat(done.params), flat(whole.params), rtol=0, atol=2e-6)
 
 
 def test_sizes_end_at_one():
