@@ -20,9 +20,10 @@ from harness.training.api import Execution, Progress
 from harness.training.lr_schedule import learning_rate
 from harness.training.outcome import Trained
 from harness.training.torch.device import device_context
+from harness.training.torch.engine import fastest_layout
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.loop import LAG, Loop
-from harness.training.torch.network import faster_format, network
+from harness.training.torch.network import network
 
 SKIPPED = 2
 """First steps that do not count on any side: there inputs are prepared, memory is allocated, programs are chosen."""
@@ -54,7 +55,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> Ours:
     """
     here = device_context(case.device, case.run.recipe)
     model = network(case.run, case.weights).to(here.device)
-    memory_format = faster_format(model, 3, case.run.recipe.resolution, here)
+    memory_format, fused = fastest_layout(model, case.run, Execution(case.device, **execution), here)
     clock = StepClock(case, skip, LAG if here.accelerated else 0, wait(case.device))
 
     def on_step(progress: Progress) -> None:
@@ -64,7 +65,7 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> Ours:
 
     with tempfile.TemporaryDirectory() as folder:
         asked = Execution(case.device, folder=Path(folder), on_step=on_step, **execution)
-        loop = Loop(model, case.data.train, case.run, asked, here, memory_format)
+        loop = Loop(model, case.data.train, case.run, asked, here, memory_format, fused)
         clock.start()
         trained = loop.train()
     if trained.diverged is not None:

@@ -57,7 +57,7 @@ def model_of(made):
     return here, network(made.run, made.weights).to(here.device)
 
 
-def trained(made, execution=None, memory_format=None):
+def trained(made, execution=None, memory_format=None, fused=False):
     """Train a case; return the outcome and the weights as one float32 vector on the host."""
     import torch
 
@@ -68,7 +68,7 @@ def trained(made, execution=None, memory_format=None):
     memory_format = memory_format or torch.contiguous_format
     model.to(memory_format=memory_format)
     asked = replace(execution or Execution(), device=made.device)
-    done = Loop(model, made.data.train, made.run, asked, here, memory_format).train()
+    done = Loop(model, made.data.train, made.run, asked, here, memory_format, fused).train()
     return done, vector(model.state_dict().values())
 
 

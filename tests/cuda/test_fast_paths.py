@@ -43,3 +43,40 @@ def test_the_attention_of_a_step_is_the_fused_one():
         done, _ = small.trained(made)
     assert len(done.losses) == 2
     assert torch.isfinite(torch.tensor(done.losses)).all()
+
+
+@pytest.mark.parametrize("micro_batch", [None, 6])
+def test_fused_kernels_of_bit_agree_with_pytorch_and_give_its_losses(micro_batch):
+    import torch
+
+    made = small.case("bit", "cuda", precision="bfloat16", steps=5, clip_norm=None)
+    plain, weights = small.trained(made)
+    done, found = small.trained(made, Execution(micro_batch=micro_batch), torch.channels_last, fused=True)
+    assert done.kernels == "fused"
+    small.assert_close(done.losses, plain.losses, WITHIN["bfloat16"])
+    small.assert_close(found, weights, 3 * WITHIN["bfloat16"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("channels, side", [(32, 3), (96, 17), (2048, 8)])
+def test_norm_and_relu_and_their_gradients_are_pytorchs(channels, side, dtype):
+    import torch
+    from torch.nn import functional
+
+    from harness.training.torch.fused.norm import NormRelu
+
+    torch.manual_seed(1)
+    lower = getattr(torch, dtype)
+    images = (3 * torch.randn(4, channels, side, side, device="cuda") + 5).to(lower)
+    images = images.to(memory_format=torch.channels_last)
+    gain, offset = 1 + torch.randn(channels, device="cuda"), torch.randn(channels, device="cuda")
+    target = torch.randn_like(images)
+    found = []
+    for fused in (True, False):
+        x, *affine = (each.detach().clone().requires_grad_() for each in (images, gain, offset))
+        plain = functional.group_norm(x.float(), 32, *affine, 1e-5).relu()
+        made = NormRelu.apply(x, *affine, 32, 1e-5) if fused else plain
+        made.to(lower).backward(target)
+        found.append([each.float().cpu() for each in (made, x.grad, *(one.grad for one in affine))])
+    for mine, theirs in zip(*found, strict=True):
+        small.assert_close(mine, theirs, 1e-4 if dtype == "float32" else 2e-2)

@@ -6,6 +6,7 @@ import contextlib
 import time
 
 import torch
+from torch import nn
 
 from harness.core.errors import ClaimsError, TooLittleMemory
 from harness.core.run import Run
@@ -65,18 +66,31 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
     )
 
 
+def fastest_layout(
+    model: nn.Module, run: Run, execution: Execution, here: DeviceContext
+) -> tuple[torch.memory_format, bool]:
+    """Lay a network's weights out for the fastest way to compute a run; return the layout, and whether it is fused.
+
+    Args:
+        model: on the device.
+        run: what is computed.
+        execution: whether fused kernels are to be used, and where notes on this machine are kept.
+        here: device and precision.
+    """
+    recipe = run.recipe
+    if execution.fused and not execution.compile and able(model, recipe, here):
+        model.to(memory_format=torch.channels_last)
+        return torch.channels_last, True
+    notes = Notes(None if execution.folder is None else execution.folder / "kernels.json")
+    side = recipe.side if recipe.frozen else recipe.resolution
+    return faster_format(model, 3, side, here, training=not recipe.frozen, notes=notes), False
+
+
 def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: DeviceContext) -> Outcome:
     torch.manual_seed(run.seed)
     recipe = run.recipe
     model = network(run, weights).to(here.device)
-    side = recipe.side if recipe.frozen else recipe.resolution
-    notes = Notes(None if execution.folder is None else execution.folder / "kernels.json")
-    fused = execution.fused and able(model, recipe, here)
-    if fused:
-        memory_format = torch.channels_last
-        model.to(memory_format=memory_format)
-    else:
-        memory_format = faster_format(model, 3, side, here, training=not recipe.frozen, notes=notes)
+    memory_format, fused = fastest_layout(model, run, execution, here)
     if recipe.method == "least squares":
 
         def of_split(split: Split, on_images: OnImages | None) -> Features:
