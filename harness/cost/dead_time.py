@@ -10,8 +10,9 @@ algorithms. An assumption."""
 LOADING = 5e-9
 """Seconds a byte of weights, read and rearranged by one thread: 19 s for the 3.7 GB of a ResNet-152 four times as
 wide, on a server."""
-SAVING = 3e-9
-"""Seconds a byte of a state that is saved, weights and momentum: 16 to 30 s for the 7.5 GB of the same network."""
+SAVING = 4e-10
+"""Seconds a byte of a state, weights and momentum, that is copied to the host's memory; a thread writes it while
+training goes on. An assumption: 2.5 GB/s into memory that is not pinned."""
 SAVE_EVERY = 600.0
 """Seconds between states that are saved (harness/training/api.py)."""
 WORTH = 30.0

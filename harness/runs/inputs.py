@@ -14,8 +14,18 @@ from harness.data.splits import Data
 from harness.models.load import weights_of
 from harness.models.npz import Array
 from harness.training.kept import Kept
+from harness.training.micro_batches import available
 
-_WEIGHTS: Kept[dict[str, Array]] = Kept(lambda arrays: sum(array.nbytes for array in arrays.values()))
+COPIES = 4
+"""Times the size of a released checkpoint that must be free to keep it: it, a run's own arrays, and its network."""
+
+
+def _size(arrays: dict[str, Array]) -> int:
+    return sum(array.nbytes for array in arrays.values())
+
+
+_WEIGHTS: Kept[dict[str, Array]] = Kept(_size)
+_RELEASED: Kept[dict[str, Array]] = Kept(_size, room=1 << 33)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +48,21 @@ def inputs_of(run: Run) -> Inputs:
 
 
 def _weights(found: Checkpoint) -> dict[str, Array]:
-    """Return a checkpoint's weights; those of a shipped one are read once for all of a process' runs.
+    """Return a checkpoint's weights, read once for a process' runs that follow each other.
 
-    Its file is checked for each of them all the same, and each gets arrays of its own.
+    Its file is checked for each of them all the same, and each gets arrays of its own. A released checkpoint, of which
+    the seeds of a comparison are computed one after the other, is kept where four times its size is free.
     """
     path, released = file_of(found), is_released(found)
-    if not found.shipped:
+
+    def read() -> dict[str, Array]:
         return weights_of(found, path, released)
-    kept = _WEIGHTS.get((found, path, released), lambda: weights_of(found, path, released))
+
+    if found.shipped:
+        kept = _WEIGHTS.get((found, path, released), read)
+    else:
+        free = available()
+        if free is not None and free < COPIES * path.stat().st_size:
+            return read()
+        kept = _RELEASED.get((found, path, released), read)
     return {key: array.copy() for key, array in kept.items()}

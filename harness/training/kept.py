@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 ROOM = 1 << 26
-"""Bytes: the checkpoints and features of a micro study; a released checkpoint is larger and is not kept."""
+"""Bytes: the checkpoints and features of a micro study."""
 
 T = TypeVar("T")
 

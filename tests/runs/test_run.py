@@ -53,6 +53,24 @@ def test_seeds_read_a_shipped_checkpoint_once_and_each_has_arrays_of_its_own(mon
     assert (inputs.inputs_of(runs(1)[0]).weights["head/kernel"] == whole).all()
 
 
+@pytest.mark.parametrize("room, times", [(None, 1), (1 << 40, 1), (1 << 10, 2)])
+def test_a_released_checkpoint_is_kept_for_the_next_seed_where_there_is_room(room, times, tmp_path, monkeypatch):
+    copied = tmp_path / "w.npz"
+    copied.write_bytes(file_of(checkpoint("micro-vit-s")).read_bytes())
+    released = replace(checkpoint("micro-vit-s"), id="w", file="", sources=(str(copied),))
+    assert not released.shipped
+    read, count = inputs.weights_of, []
+    monkeypatch.setattr(inputs, "_RELEASED", Kept(inputs._size))
+    monkeypatch.setattr(inputs, "weights_of", lambda *given: count.append(given) or read(*given))
+    monkeypatch.setattr(inputs, "file_of", lambda found: copied)
+    monkeypatch.setattr(inputs, "available", lambda: room)
+    first, second = (inputs._weights(released) for _ in range(2))
+    assert len(count) == times
+    assert first.keys() == second.keys()
+    first["head/kernel"][:] = 7
+    assert not (second["head/kernel"] == 7).all()
+
+
 def test_a_missing_file_is_one_line():
     with pytest.raises(ClaimsError, match="expected its weights in .*gone.npz, found: No such file"):
         file_of(replace(checkpoint("micro-vit-l"), file="micro/checkpoints/gone.npz"))
