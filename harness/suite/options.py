@@ -13,7 +13,7 @@ from harness.evidence.questions import EvidenceRequest
 from harness.judging.question import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
 
-MOST_HOURS = 12.0
+MOST_HOURS = 24.0
 AUTO = "auto"
 """Of --seeds: more seeds where a question is open."""
 DEFAULTS: dict[str, Any] = {
@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "--specifications": "reduced",
     "--device": "auto",
     "--compile": False,
+    "--no-fused": False,
     "--strict-verdicts": False,
     "--plan": False,
     "--card": None,
@@ -82,6 +83,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="with -m gpu: auto requires an accelerator; cpu computes without one, very slowly (default: auto)",
     )
     add("--compile", action="store_true", default=None, help="with -m gpu: compile models with torch.compile")
+    add(
+        "--no-fused",
+        action="store_true",
+        default=None,
+        help="with -m gpu: train BiT by PyTorch's own operations, not by fused kernels",
+    )
     add(
         "--strict-verdicts",
         action="store_true",
@@ -184,6 +191,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--seeds": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--compile": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
+        "--no-fused": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
@@ -198,11 +206,12 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
     for name, (used, expected, instead) in rules.items():
         if given(config, name) and not used:
             raise ClaimsError(f"{name} does nothing here: expected {expected}, found {instead}, or leave out {name}")
-    if given(config, "--compile") and option(config, "--backend") == "jax":
-        raise ClaimsError(
-            "--compile does nothing here: expected the backend torch, found jax, which always compiles;"
-            " leave out --compile"
-        )
+    for name in ("--compile", "--no-fused"):
+        if given(config, name) and option(config, "--backend") == "jax":
+            raise ClaimsError(
+                f"{name} does nothing here: expected the backend torch, found jax, which always compiles; leave out"
+                f" {name}"
+            )
 
 
 def asks_for_gpu(config: pytest.Config, selected: Selected) -> bool:

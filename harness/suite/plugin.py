@@ -259,7 +259,7 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
         accelerators=chosen,
         refuses=tuple(refuses.items()),
         fetches=set(refuses) != set(wanted),
-        execution=Execution(compile=option(config, "--compile")),
+        execution=Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused")),
         seeds=None if option(config, "--seeds") == AUTO else option(config, "--seeds"),
         more_seeds=option(config, "--seeds") == AUTO,
     )

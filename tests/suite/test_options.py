@@ -53,6 +53,7 @@ GPU = ("-m", "gpu", "--device", "cpu")
         (("-m", "published", "--device", "cpu"), "--device does nothing here: .* add -m gpu"),
         (("--device", "cpu"), "--device does nothing here"),
         (("-m", "published", "--compile"), "--compile does nothing here"),
+        (("-m", "micro", "--no-fused"), "--no-fused does nothing here"),
         (("-m", "published", "--max-gpu-hours", "3"), "--max-gpu-hours does nothing here"),
         (("-m", "published", "--backend", "jax"), "--backend does nothing here"),
         (("-m", "published", "--jobs", "2"), "--jobs does nothing here"),
@@ -66,6 +67,7 @@ GPU = ("-m", "gpu", "--device", "cpu")
         ((*GPU, "--card", "h100"), "--card does nothing here: expected --plan"),
         (("--price-per-hour", "3"), "--price-per-hour does nothing here: expected --plan"),
         ((*GPU, "--backend", "jax", "--compile"), "--compile does nothing here: expected the backend torch"),
+        ((*GPU, "--backend", "jax", "--no-fused"), "--no-fused does nothing here: expected the backend torch"),
     ],
 )
 def test_an_option_that_does_nothing_is_refused(arguments, line):
@@ -106,7 +108,7 @@ def test_a_value_that_no_session_can_use_is_refused(arguments, line):
         (("-m", "micro", "--specifications", "full"), ("micro",)),
         ((*GPU, "--seeds", "auto"), ("gpu/notebook",)),
         ((*GPU, "--card", "h100", "--max-gpu-hours", "0"), ("gpu/notebook",)),
-        ((*GPU, "--compile", "--max-gpu-hours", "inf"), ("gpu/notebook",)),
+        ((*GPU, "--compile", "--no-fused", "--max-gpu-hours", "inf"), ("gpu/notebook",)),
         # --plan is added to the command that is planned.
         ((*GPU, "--compile", "--max-gpu-hours", "3", "--plan", "--card", "t4", "--price-per-hour", "0"), ALL),
         (("-m", "published", "--strict-verdicts", "--report-dir", "x"), ("published",)),
