@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.catalog.checkpoints import checkpoints
-from harness.core.errors import nearest
+from harness.core.errors import ClaimsError, nearest
 from harness.core.hypotheses import Hypothesis, contenders_of
 from harness.evidence.micro.proxies import proxies
 from harness.evidence.published.costs import load as costs
@@ -27,7 +27,10 @@ def unknown_contenders(hypotheses: Iterable[Hypothesis]) -> list[str]:
 
     It is no fault: a claim may name what was never released, and no publication has. A misspelt name looks the same.
     """
-    architectures, sets = known_names()
+    try:
+        architectures, sets = known_names()
+    except ClaimsError:  # a table that can't be read is told where it is needed
+        return []
     lines: dict[str, None] = {}
     for hypothesis in hypotheses:
         for contender in contenders_of(hypothesis):
