@@ -70,13 +70,14 @@ class Remembered:
         folder: where the file lies; None: nothing is remembered.
         run: the network, its resolution and precision.
         card: the device's name.
+        fused: computed by fused kernels, which take less.
     """
 
-    def __init__(self, folder: Path | None, run: Run, card: str):
+    def __init__(self, folder: Path | None, run: Run, card: str, fused: bool = False):
         self.notes = Notes(None if folder is None else folder / "micro_batches.json")
         recipe, checkpoint = run.recipe, run.checkpoint
-        jax = "" if run.backend == "torch" else f"|{run.backend}"
-        self.key = f"{checkpoint.architecture}|{recipe.resolution}|{recipe.precision}|{card}{jax}"
+        way = "|fused" if fused else "" if run.backend == "torch" else f"|{run.backend}"
+        self.key = f"{checkpoint.architecture}|{recipe.resolution}|{recipe.precision}|{card}{way}"
 
     def get(self, batch: int) -> tuple[int, bool] | None:
         """Return (micro-batch, activation checkpointing) that fitted; None where it is not known for this batch."""

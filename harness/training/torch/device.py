@@ -79,7 +79,11 @@ class DeviceContext:
         """Make tensors the same in all processes: those of the first, in place."""
         if self.world > 1:
             for tensor in tensors:
-                torch.distributed.broadcast(tensor, 0)
+                # Bytes are sent as they lie, and processes may have laid out their weights in several ways.
+                whole = tensor.contiguous()
+                torch.distributed.broadcast(whole, 0)
+                if whole is not tensor:
+                    tensor.copy_(whole)
 
 
 class AsyncReadback:

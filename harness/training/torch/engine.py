@@ -48,7 +48,9 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
         return _fine_tune(run, weights, data, execution, here)
     except torch.OutOfMemoryError as error:
         lacking = str(error).splitlines()[0]
-    except torch.AcceleratorError as error:
+    except RuntimeError as error:
+        if not isinstance(error, torch.AcceleratorError) and not str(error).startswith("Triton Error [CUDA]"):
+            raise
         lacking = str(error).splitlines()[0]
         if not out_of_memory(error):  # no call of this process to the card will work again
             raise ClaimsError(

@@ -21,12 +21,11 @@ from harness.training.api import Execution, Progress
 from harness.training.lr_schedule import learning_rate
 from harness.training.metric_log import History, Meter
 from harness.training.micro_batches import Remembered, available
-from harness.training.notes import Notes
 from harness.training.outcome import Trained, divergence
 from harness.training.resume import Interruption, folder_of, interruption, stopped
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
-from harness.training.torch.fused.path import FUSED, PLAIN, FusedPath, checked, fused_key
+from harness.training.torch.fused.path import FUSED, PLAIN, FusedPath, checked
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
 from harness.training.torch.network import batch_normalised
@@ -39,6 +38,10 @@ LAG = 4
 """Steps after which an accelerator's loss is looked at: it computes on while the loss comes over."""
 WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
+
+_CHECKED: dict[tuple[str, int, str], str] = {}
+"""What this process found of fused kernels, by architecture, resolution and card. Not kept for others: a compiler that
+is missing, or memory that another process has taken, says nothing of the next one."""
 
 
 class Loop:
@@ -93,7 +96,7 @@ class Loop:
                 f" {context.world}; start one"
             )
         own = len(range(context.rank, run.recipe.batch_size, context.world))
-        self.remembered = Remembered(execution.folder, run, context.card())
+        self.remembered = Remembered(execution.folder, run, context.card(), fused)
         self.known = None if execution.micro_batch or whole else self.remembered.get(own)
         size, checkpointing = self.known or (execution.micro_batch, False)
         if whole and size is not None and size < own:
@@ -229,15 +232,12 @@ class Loop:
         """Compute by fused kernels from now on, unless they disagree with PyTorch's operations or fail."""
         fused = self.fused
         assert fused is not None
-        notes = Notes(None if self.execution.folder is None else self.execution.folder / "kernels.json")
-        key = fused_key(self.run, self.context.card())
-        found = notes.get(key)
-        if not isinstance(found, str):
-            found = checked(fused, lambda lower: self._few(batch, lower))
-            notes.put(key, found)
-        if found:
+        key = self.run.checkpoint.architecture, self.recipe.resolution, self.context.card()
+        if key not in _CHECKED:
+            _CHECKED[key] = checked(fused, lambda lower: self._few(batch, lower))
+        if _CHECKED[key]:
             self.fused = None
-            self.kernels = f"{PLAIN}: the fused ones {found}"
+            self.kernels = f"{PLAIN}: the fused ones {_CHECKED[key]}"
             print(f"{self.run.label}: {self.kernels}", file=sys.stderr)
         else:
             fused.start()
@@ -270,8 +270,12 @@ class Loop:
 
     def _tried(self, step: int, batch: Batch, n: int) -> None:
         # Not compiled: numbers of examples that are never trained on would be compiled, too, and for any number.
-        self._gradient(step, batch, n, self.model)
-        self._forget_gradients()
+        try:
+            self._gradient(step, batch, n, self.model)
+            if self.fused is not None and n < len(batch):  # parts are added up
+                self.fused.weights.add_up()
+        finally:
+            self._forget_gradients()
 
     def _remember(self) -> None:
         found = (self.micro.size, self.micro.checkpointing)

@@ -21,6 +21,7 @@ OVERHEAD = 1.3
 
 LACKING = (
     "CUDA error: out of memory",
+    "Triton Error [CUDA]: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "was unable to find an engine to execute this computation",

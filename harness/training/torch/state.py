@@ -104,15 +104,15 @@ def _snapshot(training: Training, copy: bool = False) -> tuple[dict[str, Tensor]
 def _write(states: Path, run_id: str, tensors: dict[str, Tensor], said: dict[str, Any]) -> None:
     path = states / f"{name_of(said['step'])}.safetensors"
     temporary = states / f".{path.name}.{os.getpid()}"
-    said = {"run": run_id, "format": FORMAT, **said, "crc32": checksum(tensors)}
     try:
+        said = {"run": run_id, "format": FORMAT, **said, "crc32": checksum(tensors)}
         make_folder(states)
         save_file(tensors, temporary, {"training": json.dumps(said)})
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         prune(states)
-    except (OSError, SafetensorError, ClaimsError) as error:
+    except (OSError, SafetensorError, ClaimsError, MemoryError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         unsaved(path, error)
@@ -177,5 +177,8 @@ def checksum(tensors: dict[str, Tensor]) -> list[int]:
         content: Any = tensors[name].reshape(-1).view(torch.uint8).numpy()
         return zlib.crc32(content, zlib.crc32(name.encode()))
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(of, sorted(tensors)))
+    try:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            return list(pool.map(of, sorted(tensors)))
+    except RuntimeError:  # no more threads, for the process is ending
+        return [of(name) for name in sorted(tensors)]

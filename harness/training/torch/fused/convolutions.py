@@ -87,10 +87,14 @@ class StandardisedWeights:
 
     @torch.no_grad()
     def weight_gradients(self) -> list[Tensor]:
-        """Return the gradients of the weights, float32: what a step of rate 0 without momentum makes of the momenta."""
+        """Return the gradients of the weights, float32: what a step without momentum makes of momenta of zero.
+
+        The step is taken by copies: gradients that are no numbers must not reach the weights.
+        """
         found = [torch.zeros_like(each) for each in self.weights]
+        copies = [[each.detach().clone() for each in of] for of in (self.weights, self.kernels, self.rows[3:])]
         torch.ops.vit_claims.update_standardised(
-            self.weights, found, self.gradients, self.kernels, self.rows, 0.0, 0.0, 0.0, self.eps
+            copies[0], found, self.gradients, copies[1], [*self.rows[:3], *copies[2]], 0.0, 0.0, 0.0, self.eps
         )
         return found
 

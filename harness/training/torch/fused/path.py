@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -20,8 +21,8 @@ from timm.models.resnetv2 import ResNetV2
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.core.run import Run
 from harness.core.specs import Recipe
+from harness.models.torch.folding import standardised
 from harness.training.torch.device import DeviceContext
 from harness.training.torch.fused import suits
 from harness.training.torch.memory import free, out_of_memory
@@ -32,6 +33,10 @@ WORSE = 2.0
 SLACK = 1e-3
 """Of the norm of a gradient: differences that say nothing, where PyTorch's are smaller still."""
 
+UPDATED = 1e-3
+"""Of the norm of a weight or a momentum: what float32 may make of an update in another order."""
+ROUNDED = 2**-7
+"""Of the norm of standardised weights: bfloat16's rounding, twice."""
 FUSED = "fused"
 PLAIN = "PyTorch's"
 
@@ -115,25 +120,60 @@ class FusedPath:
         return [of_convolutions.get(id(one), one.grad) for one in self.model.parameters()]
 
 
-def fused_key(run: Run, card: str) -> str:
-    """Return what a comparison of fused kernels with PyTorch's is good for: a network on a card, by these versions."""
-    import triton
-
-    return (
-        f"fused|{run.checkpoint.architecture}|{run.recipe.resolution}|{card}|{torch.__version__}|{triton.__version__}"
-    )
-
-
 def checked(path: FusedPath, gradient: Callable[[bool], None]) -> str:
     """Return why fused kernels are not to be used, as `disagreement` or because they failed; "" if they are."""
     try:
-        return disagreement(path, gradient)
+        return wrong_update(path) or disagreement(path, gradient)
     except Exception as error:  # whatever goes wrong in a compiler or on a card, the run goes on
         lines = str(error).strip().splitlines() or [type(error).__name__]
         lacking = out_of_memory(error)
     if lacking:
         free()
     return f"failed ({lines[0][:200]})"
+
+
+def wrong_update(path: FusedPath) -> str:
+    """Return how an update of some convolutions differs from that of PyTorch; "" if it does not.
+
+    Copies of the smallest, the middle and the largest are updated twice: with a gradient in the training precision, and
+    with one that was added up in float32.
+    """
+    from harness.training.torch.fused.convolutions import StandardisedWeights
+
+    by_size = sorted(path.weights.convolutions, key=lambda each: each.weight.numel())
+    copies = [deepcopy(by_size[at]) for at in (0, len(by_size) // 2, -1)]
+    weights = StandardisedWeights(copies, torch.bfloat16)
+    momenta = [torch.full_like(each, 3.0) for each in weights.weights]
+    rate, momentum, decay = 0.1, 0.9, 5.0  # each large enough to be seen
+    weights.standardise()
+    drawn = torch.Generator().manual_seed(0)
+    for added in (False, True):
+        expected = []
+        for conv, kernel, moving in zip(copies, weights.kernels, momenta, strict=True):
+            kernel.grad = torch.empty_like(kernel).copy_(torch.randn(kernel.shape, generator=drawn))
+            weight = conv.weight.detach().clone().requires_grad_()
+            standard = functional.batch_norm(
+                weight.reshape(1, len(weight), -1), None, None, training=True, momentum=0.0, eps=conv.eps
+            )
+            (of_weight,) = torch.autograd.grad(standard, weight, kernel.grad.float().reshape_as(standard))
+            v = momentum * moving + of_weight + decay * weight.detach()
+            expected += [v, weight.detach() - rate * v]
+        if added:
+            weights.add_up()
+        weights.update(momenta, rate=rate, momentum=momentum, decay=decay)
+        weights.zero_grad()
+        found = [each for pair in zip(momenta, weights.weights, strict=True) for each in pair]
+        apart = max(distance([mine.detach()], [theirs]) for mine, theirs in zip(found, expected, strict=True))
+        of_kernels = max(
+            distance([kernel.detach().float()], [standardised(conv).detach()])
+            for conv, kernel in zip(copies, weights.kernels, strict=True)
+        )
+        if not (apart <= UPDATED and of_kernels <= ROUNDED):
+            return (
+                f"disagree (an update was {apart:.2g} of its norm from PyTorch's, the standardised weights"
+                f" {of_kernels:.2g}; expected at most {UPDATED:g} and {ROUNDED:g})"
+            )
+    return ""
 
 
 def disagreement(path: FusedPath, gradient: Callable[[bool], None]) -> str:

@@ -18,13 +18,13 @@ from harness.models.architectures import BitArchitecture
 from harness.models.torch.bit import bit_module
 from harness.models.torch.folding import standardised
 from harness.training.api import Execution
-from harness.training.notes import Notes
+from harness.training.torch import loop as loop_module
 from harness.training.torch.device import device_context
 from harness.training.torch.fused import convolutions as fused_convolutions
 from harness.training.torch.fused import norm
 from harness.training.torch.fused.convolutions import StandardisedWeights
 from harness.training.torch.fused.norm import NormRelu
-from harness.training.torch.fused.path import fused_key
+from harness.training.torch.fused.path import FusedPath, wrong_update
 from harness.training.torch.loop import Loop
 
 
@@ -145,7 +145,7 @@ def bit():
     return model.to(memory_format=torch.channels_last)
 
 
-def test_a_run_by_fused_kernels_is_the_run_by_pytorch(tmp_path):
+def test_a_run_by_fused_kernels_is_the_run_by_pytorch():
     few = replace(recipe("micro"), batch_size=1, warmup_steps=0, steps=1, resolution=16, learning_rate=0.03)
     few = replace(few, clip_norm=None, precision="bfloat16")
     run = Run(checkpoint("micro-bit-s"), dataset("digits-5"), few, 0)
@@ -154,7 +154,7 @@ def test_a_run_by_fused_kernels_is_the_run_by_pytorch(tmp_path):
     for fused in (True, False):
         model = bit()
         context = device_context("cpu", run.recipe)
-        trained = Loop(model, split, run, Execution(folder=tmp_path), context, torch.channels_last, fused).train()
+        trained = Loop(model, split, run, Execution(), context, torch.channels_last, fused).train()
         assert trained.kernels == ("fused" if fused else "")
         assert not any("forward" in vars(module) for module in model.modules())
         losses.append(trained.losses)
@@ -162,5 +162,29 @@ def test_a_run_by_fused_kernels_is_the_run_by_pytorch(tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     for fused, plain, before in zip(*weights, (parameter.detach() for parameter in bit().parameters()), strict=True):
         assert (fused - plain).norm() <= 0.2 * (plain - before).norm() + 1e-6
-    # What was found is noted for the next run.
-    assert Notes(tmp_path / "kernels.json").get(fused_key(run, "cpu")) == ""
+    assert list(loop_module._CHECKED.values()) == [""]  # found once for a process
+
+
+@pytest.mark.parametrize("changed", [{"rate": 1.01}, {"momentum": 1.01}, {"decay": 1.1}], ids=str)
+def test_an_update_that_is_not_pytorchs_is_found(changed, monkeypatch):
+    update = StandardisedWeights.update
+
+    def wrong(self, momenta, **given):
+        update(self, momenta, **{name: value * changed.get(name, 1) for name, value in given.items()})
+
+    monkeypatch.setattr(StandardisedWeights, "update", wrong)
+    path = FusedPath(bit(), None, None)
+    before = [weight.detach().clone() for weight in path.weights.weights]
+    assert wrong_update(path).startswith("disagree (an update was ")
+    for weight, kept in zip(path.weights.weights, before, strict=True):
+        assert torch.equal(weight, kept)
+
+
+def test_gradients_that_are_no_numbers_do_not_reach_the_weights():
+    weights = StandardisedWeights(convolutions(torch.channels_last)[1:2], torch.bfloat16)
+    weights.standardise()
+    before = [each.detach().clone() for each in (*weights.weights, *weights.kernels, *weights.rows)]
+    weights.kernels[0].grad = torch.full_like(weights.kernels[0], float("nan"))
+    assert all(each.isnan().all() for each in weights.weight_gradients())
+    for each, kept in zip((*weights.weights, *weights.kernels, *weights.rows), before, strict=True):
+        assert torch.equal(each.detach(), kept)

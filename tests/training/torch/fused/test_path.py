@@ -11,7 +11,8 @@ from harness.models.architectures import BitArchitecture, ViTArchitecture
 from harness.models.torch.bit import bit_module
 from harness.models.torch.vit import ReferenceViT
 from harness.training.torch.device import DeviceContext
-from harness.training.torch.fused.path import FusedPath, able, checked, distance
+from harness.training.torch.fused import path as fused_path
+from harness.training.torch.fused.path import FusedPath, able, checked, disagreement, distance
 
 BIT = BitArchitecture(stem_width=32, stages=((1, 128),), classes=10)
 VIT = ViTArchitecture(width=32, depth=1, heads=2, mlp_size=48, patch=(8, 8), grid=(4, 4), classes=10)
@@ -61,7 +62,7 @@ def test_a_gradient_far_from_pytorchs_is_found_and_the_weights_stay_as_they_were
     path = Scaled(model, factor)
     assert len(path.norms) == 3
     assert len(path.weights.weights) == 5
-    found = checked(path, gradient_of(model))
+    found = disagreement(path, gradient_of(model))
     if agrees:
         assert found == ""
     else:
@@ -75,12 +76,19 @@ def test_a_gradient_far_from_pytorchs_is_found_and_the_weights_stay_as_they_were
 
 def test_kernels_that_fail_are_given_up_in_one_line(monkeypatch):
     path = Scaled(bit(), 1.0)
+    monkeypatch.setattr(fused_path, "wrong_update", lambda path: "")
+    assert checked(path, gradient_of(path.model)) == ""
 
     def failing():
         raise RuntimeError("no such instruction\non this card")
 
     monkeypatch.setattr(path, "start", failing)
     assert checked(path, gradient_of(path.model)) == "failed (no such instruction)"
+
+
+def test_a_wrong_update_is_found_before_any_gradient_is_computed(monkeypatch):
+    monkeypatch.setattr(fused_path, "wrong_update", lambda path: "disagree (an update)")
+    assert checked(Scaled(bit(), 1.0), None) == "disagree (an update)"
 
 
 def test_distances_are_in_units_of_the_norm():
