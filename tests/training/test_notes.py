@@ -27,5 +27,8 @@ def test_a_damaged_file_is_no_notes_and_is_written_anew(content, tmp_path):
 
 
 def test_notes_that_can_t_be_written_stop_nothing(tmp_path):
-    (tmp_path / "file").write_text("")
-    Notes(tmp_path / "file" / "notes.json").put("a", 1)
+    (tmp_path / "file").write_text("not a folder")
+    notes = Notes(tmp_path / "file" / "notes.json")
+    notes.put("a", 1)
+    assert notes.get("a") is None
+    assert (tmp_path / "file").read_text() == "not a folder"

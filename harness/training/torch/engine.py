@@ -83,7 +83,7 @@ def fastest_layout(
     if execution.fused and not execution.compile and able(model, recipe, here):
         model.to(memory_format=torch.channels_last)
         return torch.channels_last, True
-    notes = Notes(None if execution.folder is None else execution.folder / "kernels.json")
+    notes = Notes(None if execution.folder is None else execution.folder / "memory_formats.json")
     side = recipe.side if recipe.frozen else recipe.resolution
     return faster_format(model, 3, side, here, training=not recipe.frozen, notes=notes), False
 

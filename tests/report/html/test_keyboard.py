@@ -40,9 +40,11 @@ def tab_until(page, selector, most=200):
 
 def test_a_claim_is_opened_with_tab_and_enter(page):
     tab_until(page, "#claim-claim1 > summary")
+    assert not page.value("document.querySelector('#claim-claim1').open")
     page.press(*ENTER)
     page.until("document.querySelector('#claim-claim1').open")
     page.until("document.querySelector('#claim-claim1 .sources')")
+    assert page.value("document.activeElement.matches('#claim-claim1 > summary')")  # Tab goes on from there
 
 
 def test_the_table_is_filtered_and_a_row_opened_with_keys_alone(page):

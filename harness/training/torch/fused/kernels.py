@@ -13,6 +13,33 @@ import triton.language as tl
 
 
 @triton.jit
+def standardise_row(weight, kernel, mean, length, eps, KERNEL: tl.constexpr, BLOCK: tl.constexpr):
+    """Write (w - mean) / sqrt(var + eps) of one row, and return 1 / sqrt(var + eps).
+
+    Args:
+        weight: address of `length` float32 weights.
+        kernel: address of what is written.
+        mean: of the weights.
+        length: of the row.
+        eps: added to the variance.
+        KERNEL: type of what is written.
+        BLOCK: numbers at a time.
+    """
+    places = tl.arange(0, BLOCK)
+    squares = tl.zeros([BLOCK], tl.float32)
+    for at in range(0, length, BLOCK):
+        there = at + places < length
+        apart = tl.where(there, tl.load(weight + at + places, mask=there, other=0.0) - mean, 0.0)
+        squares += apart * apart
+    scale = 1.0 / tl.sqrt(tl.sum(squares, axis=0) / length + eps)
+    for at in range(0, length, BLOCK):
+        there = at + places < length
+        value = (tl.load(weight + at + places, mask=there, other=0.0) - mean) * scale
+        tl.store(kernel + at + places, value.to(KERNEL), mask=there)
+    return scale
+
+
+@triton.jit
 def standardise_rows(
     weights, kernels, tensor_of, row_of, lengths, means, scales, eps, KERNEL: tl.constexpr, BLOCK: tl.constexpr
 ):
@@ -41,16 +68,7 @@ def standardise_rows(
     for at in range(0, length, BLOCK):
         total += tl.load(weight + at + places, mask=at + places < length, other=0.0)
     mean = tl.sum(total, axis=0) / length
-    squares = tl.zeros([BLOCK], tl.float32)
-    for at in range(0, length, BLOCK):
-        there = at + places < length
-        apart = tl.where(there, tl.load(weight + at + places, mask=there, other=0.0) - mean, 0.0)
-        squares += apart * apart
-    scale = 1.0 / tl.sqrt(tl.sum(squares, axis=0) / length + eps)
-    for at in range(0, length, BLOCK):
-        there = at + places < length
-        value = (tl.load(weight + at + places, mask=there, other=0.0) - mean) * scale
-        tl.store(kernel + at + places, value.to(KERNEL), mask=there)
+    scale = standardise_row(weight, kernel, mean, length, eps, KERNEL, BLOCK)
     tl.store(means + program, mean)
     tl.store(scales + program, scale)
 
@@ -131,16 +149,7 @@ def update_rows(
         total += tl.where(there, w, 0.0)
     tl.debug_barrier()  # what other threads of the program wrote is read below
     mean = tl.sum(total, axis=0) / length
-    squares = tl.zeros([BLOCK], tl.float32)
-    for at in range(0, length, BLOCK):
-        there = at + places < length
-        apart = tl.where(there, tl.load(weight + at + places, mask=there, other=0.0) - mean, 0.0)
-        squares += apart * apart
-    scale = 1.0 / tl.sqrt(tl.sum(squares, axis=0) / length + eps)
-    for at in range(0, length, BLOCK):
-        there = at + places < length
-        value = (tl.load(weight + at + places, mask=there, other=0.0) - mean) * scale
-        tl.store(kernel + at + places, value.to(KERNEL), mask=there)
+    scale = standardise_row(weight, kernel, mean, length, eps, KERNEL, BLOCK)
     tl.store(means + program, mean)
     tl.store(scales + program, scale)
 
