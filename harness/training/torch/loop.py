@@ -175,7 +175,7 @@ class Loop:
 
     def _step(self, step: int, batch: Batch, asked: Interruption) -> None:
         if step == self.first and self.fused is not None:
-            self._check_fused(step, batch)
+            self._check_fused(batch)
         free = not (self.known or self.execution.micro_batch or self.micro.whole)
         if step == self.first and self.context.accelerated and free:
             self.micro.size = estimate(lambda n: self._tried(step, batch, n), len(batch), self.context.device)
@@ -228,7 +228,7 @@ class Loop:
         if self.fused is not None:
             self.fused.weights.zero_grad()
 
-    def _check_fused(self, step: int, batch: Batch) -> None:
+    def _check_fused(self, batch: Batch) -> None:
         """Compute by fused kernels from now on, unless they disagree with PyTorch's operations or fail."""
         fused = self.fused
         assert fused is not None

@@ -151,13 +151,10 @@ def wrong_update(path: FusedPath) -> str:
         expected = []
         for conv, kernel, moving in zip(copies, weights.kernels, momenta, strict=True):
             kernel.grad = torch.empty_like(kernel).copy_(torch.randn(kernel.shape, generator=drawn))
-            weight = conv.weight.detach().clone().requires_grad_()
-            standard = functional.batch_norm(
-                weight.reshape(1, len(weight), -1), None, None, training=True, momentum=0.0, eps=conv.eps
-            )
-            (of_weight,) = torch.autograd.grad(standard, weight, kernel.grad.float().reshape_as(standard))
-            v = momentum * moving + of_weight + decay * weight.detach()
-            expected += [v, weight.detach() - rate * v]
+            (of_weight,) = torch.autograd.grad(standardised(conv), conv.weight, kernel.grad.float())
+            weight = conv.weight.detach()
+            v = momentum * moving + of_weight + decay * weight
+            expected += [v, weight - rate * v]
         if added:
             weights.add_up()
         weights.update(momenta, rate=rate, momentum=momentum, decay=decay)
