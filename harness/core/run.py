@@ -102,6 +102,11 @@ class Run:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
+    def lane(self) -> Literal["cpu", "accelerator"]:
+        """Where it is computed: what ships with the project on the CPU, all else on an accelerator."""
+        return "cpu" if self.checkpoint.shipped else "accelerator"
+
+    @property
     def label(self) -> str:
         """One readable line for progress bars and messages."""
         rate = "" if self.recipe.learning_rate is None else f", lr {self.recipe.learning_rate:g}"

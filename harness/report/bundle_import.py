@@ -13,8 +13,9 @@ from harness.core.run import Run
 from harness.core.specs import build
 from harness.report.bundle import verified
 from harness.report.bundle_pins import PINS_FILE, take_pins
+from harness.runs.entry import decode
 from harness.runs.imports import note
-from harness.runs.store import Store, decode
+from harness.runs.store import Store
 
 
 @dataclass(frozen=True)

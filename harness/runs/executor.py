@@ -11,7 +11,6 @@ import contextlib
 import os
 import platform
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,26 +24,23 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from harness.core.config import Config, config, use
+from harness.core.config import config
 from harness.core.errors import ClaimsError, NotStored
 from harness.core.paper import paper, using
 from harness.core.paths import held
 from harness.core.result import Result
 from harness.core.run import Run
 from harness.runs.store import Busy, Store
+from harness.runs.worker import compute_and_store, start_worker
 from harness.training.api import Execution
-from harness.training.devices import confine
-from harness.training.resume import Interrupted
 
 if TYPE_CHECKING:
-    from multiprocessing.queues import SimpleQueue
+    pass
 
 PAUSE = 0.05
 """Seconds between looks at runs that other processes compute."""
 LOOK = 1.0
 """Seconds after which the session looks for results of others although none of its workers has finished a run."""
-GRACE = 120.0
-"""Seconds that a worker whose parent is gone has to save the state of its run."""
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, all, label of the run that was just done)."""
@@ -101,7 +97,7 @@ class Executor:
 
     def pool_spec(self, run: Run) -> WorkerPoolSpec:
         """Return where a run is computed: what ships with the project on the CPU, all else on an accelerator."""
-        return self.pool_specs["cpu" if run.checkpoint.shipped else "accelerator"]
+        return self.pool_specs[run.lane]
 
     def plan(self, runs: Iterable[Run]) -> None:
         """Add runs that the session will need, in order; those stored already cost nothing."""
@@ -242,7 +238,7 @@ class Executor:
 
     def _handed_over(self, run: Run) -> Future[bool | NotStored]:
         spec = self.pool_spec(run)
-        compute = partial(_compute, run, self.store.home, self.execution, self.papers[run.id])
+        compute = partial(compute_and_store, run, self.store.home, self.execution, self.papers[run.id])
         try:
             return self._pool(spec).submit(compute)
         except BrokenProcessPool:  # the other workers ended with the one that was killed
@@ -270,86 +266,9 @@ class Executor:
             for position, device in enumerate(spec.devices, 1):
                 devices.put((position, device))
             self._pools[spec] = ProcessPoolExecutor(
-                len(spec.devices), mp_context=context, initializer=_start_worker, initargs=(devices, config())
+                len(spec.devices), mp_context=context, initializer=start_worker, initargs=(devices, config())
             )
         return self._pools[spec]
-
-
-class Worker:
-    """What a worker process computes with.
-
-    Args:
-        device: "cpu" or "cuda".
-        position: the line of its progress bar below the session's.
-    """
-
-    def __init__(self, device: str, position: int):
-        self.device, self.position = device, position
-        self.computing = False
-        self.interrupted = False
-        """Whether a signal ended a run, and with it the session."""
-
-    def compute(self, run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
-        """Compute and store one run of a paper.
-
-        Returns:
-            Whether it was free to, or the result that can't be stored.
-
-        Raises:
-            Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
-        """
-        from harness.runs.run import measure
-        from harness.training.metric_log import bar
-
-        if self.interrupted:
-            raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
-        self.computing = True
-        # The micro study's runs take seconds each; the session's bar counts them.
-        drawn = contextlib.nullcontext() if run.checkpoint.shipped else bar(run, self.position)
-        try:
-            with drawn as on_step, using(folder):
-                measure(run, Store(home), replace(execution, device=self.device, on_step=on_step))
-        except Busy:
-            return False
-        except NotStored as fault:
-            return fault
-        except Interrupted:
-            self.interrupted = True
-            raise
-        finally:
-            self.computing = False
-        return True
-
-    def follow(self, parent: int) -> None:
-        """Exit as soon as the parent process is gone, as by SIGTERM: a run that can is saved, to be gone on from."""
-        while os.getppid() == parent:
-            time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)  # ends all but a training loop at once
-        end = time.monotonic() + GRACE
-        while self.computing and time.monotonic() < end:
-            time.sleep(PAUSE)
-        os._exit(1)
-
-
-_workers: list[Worker] = []
-"""In a worker process: its one worker. A pool has no other place for what its initializer makes."""
-
-
-def _start_worker(devices: SimpleQueue[tuple[int, str]], configured: Config) -> None:
-    """Take a configuration and a device; end on Ctrl-C without a traceback, and when the parent process is killed."""
-    use(configured)
-    position, mine = devices.get()
-    confine(mine)
-    worker = Worker("cpu" if mine == "cpu" else "cuda", position)
-    _workers.append(worker)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=worker.follow, args=(os.getppid(),), daemon=True).start()
-
-
-def _compute(run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
-    """Compute and store one run of a paper in a worker process, as `Worker.compute`."""
-    (worker,) = _workers
-    return worker.compute(run, home, execution, folder)
 
 
 @contextlib.contextmanager

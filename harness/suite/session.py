@@ -167,7 +167,7 @@ class Session:
             NotComputed: one is not stored, and this session does not compute it.
         """
         refused = dict(self.config.refuses)
-        reasons = [refused[run.backend] for run in runs if not run.checkpoint.shipped and run.backend in refused]
+        reasons = [refused[run.backend] for run in runs if run.lane == "accelerator" and run.backend in refused]
         if reasons:
             stored = self.executor.stored(runs)
             if stored is None:

@@ -1,0 +1,106 @@
+"""A worker process: the one device that it computes on, and what it does with a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.core.config import Config, use
+from harness.core.errors import NotStored
+from harness.core.paper import using
+from harness.core.run import Run
+from harness.runs.store import Busy, Store
+from harness.training.api import Execution
+from harness.training.devices import confine
+from harness.training.resume import Interrupted
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+GRACE = 120.0
+"""Seconds that a worker whose parent is gone has to save the state of its run."""
+PAUSE = 0.05
+"""Seconds between looks whether that is done."""
+
+
+class Worker:
+    """What a worker process computes with.
+
+    Args:
+        device: "cpu" or "cuda".
+        position: the line of its progress bar below the session's.
+    """
+
+    def __init__(self, device: str, position: int):
+        self.device, self.position = device, position
+        self.computing = False
+        self.interrupted = False
+        """Whether a signal ended a run, and with it the session."""
+
+    def compute(self, run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
+        """Compute and store one run of a paper.
+
+        Returns:
+            Whether it was free to, or the result that can't be stored.
+
+        Raises:
+            Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
+        """
+        from harness.runs.run import measure
+        from harness.training.metric_log import bar
+
+        if self.interrupted:
+            raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
+        self.computing = True
+        # The micro study's runs take seconds each; the session's bar counts them.
+        drawn = contextlib.nullcontext() if run.lane == "cpu" else bar(run, self.position)
+        try:
+            with drawn as on_step, using(folder):
+                measure(run, Store(home), replace(execution, device=self.device, on_step=on_step))
+        except Busy:
+            return False
+        except NotStored as fault:
+            return fault
+        except Interrupted:
+            self.interrupted = True
+            raise
+        finally:
+            self.computing = False
+        return True
+
+    def follow(self, parent: int) -> None:
+        """Exit as soon as the parent process is gone, as by SIGTERM: a run that can is saved, to be gone on from."""
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)  # ends all but a training loop at once
+        end = time.monotonic() + GRACE
+        while self.computing and time.monotonic() < end:
+            time.sleep(PAUSE)
+        os._exit(1)
+
+
+_workers: list[Worker] = []
+"""In a worker process: its one worker. A pool has no other place for what its initializer makes."""
+
+
+def start_worker(devices: SimpleQueue[tuple[int, str]], configured: Config) -> None:
+    """Take a configuration and a device; end on Ctrl-C without a traceback, and when the parent process is killed."""
+    use(configured)
+    position, mine = devices.get()
+    confine(mine)
+    worker = Worker("cpu" if mine == "cpu" else "cuda", position)
+    _workers.append(worker)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=worker.follow, args=(os.getppid(),), daemon=True).start()
+
+
+def compute_and_store(run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
+    """Compute and store one run of a paper in a worker process, as `Worker.compute`."""
+    (worker,) = _workers
+    return worker.compute(run, home, execution, folder)
