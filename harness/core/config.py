@@ -68,6 +68,13 @@ SETTINGS = (
     Setting("weights", "", ("VIT_CLAIMS_WEIGHTS",), "none", "your own files of checkpoints, tried first"),
     Setting("tables", "", ("VIT_CLAIMS_TABLES",), "none", "your own checkpoints.toml, datasets.toml and recipes.toml"),
     Setting(
+        "store",
+        "--store PLACE",
+        ("VIT_CLAIMS_STORE",),
+        "none",
+        "a folder or an address of fsspec (s3://...) where several machines share results and states",
+    ),
+    Setting(
         "paper",
         "--paper DIR",
         ("VIT_CLAIMS_PAPER",),
@@ -89,6 +96,7 @@ class Table:
     data: str | None = None
     weights: str | None = None
     tables: str | None = None
+    store: str | None = None
     paper: str | None = None
 
 
@@ -102,6 +110,7 @@ class Config:
     data: Path
     weights: Path | None = None
     tables: Path | None = None
+    store: str | None = None
     paper: Path | None = None
     origins: tuple[tuple[str, str], ...] = ()
     """(setting, what set it, in words) pairs."""
@@ -136,6 +145,7 @@ def read_config(options: Mapping[str, Any] | None = None, folder: Path | None = 
         data=found["data"] or home / "data",
         weights=found["weights"],
         tables=found["tables"],
+        store=found["store"] and str(found["store"]),
         paper=found["paper"],
         origins=tuple(origins),
     )
@@ -148,16 +158,26 @@ def first(setting: Setting, options: Mapping[str, Any], where: Path, table: Tabl
     if option is not None and option != "":
         if flag:
             return option, f"the option --{'' if option else 'no-'}offline"
-        return Path(option).expanduser().absolute(), f"the option --{setting.key}"
+        return placed(option, Path.cwd()), f"the option --{setting.key}"
     for name in setting.variables:
         if flag and name in os.environ:
             return truth(name, os.environ[name]), name
         if not flag and os.environ.get(name):
-            return Path(os.environ[name]).expanduser().absolute(), name
+            return placed(os.environ[name], Path.cwd()), name
     value = getattr(table, setting.key)
     if value is None or value == "":
         return None, "the default"
-    return (value if flag else (where.parent / Path(value).expanduser()).absolute()), str(where)
+    return (value if flag else placed(value, where.parent)), str(where)
+
+
+def placed(value: os.PathLike[str] | str, folder: Path) -> Path | str:
+    """Return a folder as an absolute path; an address of fsspec, e.g. "s3://bucket", as it is.
+
+    Args:
+        value: as it was given.
+        folder: what a relative path is relative to.
+    """
+    return str(value) if "://" in str(value) else (folder / Path(value).expanduser()).absolute()
 
 
 def default_home() -> Path:

@@ -64,7 +64,7 @@ def cpu_times(
     speeds: dict[Backend, float] = {}
     for backend in dict.fromkeys(run.backend for run in runs):
         of_backend = [run for run in runs if run.backend == backend]
-        stored = [run for run in of_backend if store.path(run.id).exists()]
+        stored = [run for run in of_backend if store.has(run.id)]
         ids = {run.id for run in stored}
         counted[backend] = len(of_backend), len(stored), sum(work(run) for run in of_backend if run.id not in ids)
         timed = [(work(run), store.get(run)) for run in stored[:: max(1, len(stored) // LOOKED_AT)]]

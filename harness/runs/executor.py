@@ -1,8 +1,8 @@
-"""Computes a session's runs on the available cores and accelerators.
+"""Computes a session's runs: which are left, in which order, and what became of those that were handed over.
 
-One process of pytest spreads runs over pools of worker processes, one thread each on the CPU, one accelerator
-each otherwise. Under pytest-xdist each worker computes in its own process. Either way a run that is being computed
-elsewhere is not waited for while another of the session is pending.
+One process of pytest hands runs to worker processes, here (`processes`) or on a cluster (`ray_workers`), the longest
+first. Under pytest-xdist each worker computes in its own process. Either way a run that is being computed elsewhere is
+not waited for while another of the session is pending.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import queue
 import re
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from harness.core.config import config
 from harness.core.errors import ClaimsError, NotStored
 from harness.core.paper import paper, using
 from harness.core.paths import held
 from harness.core.result import Result
 from harness.core.run import Run
+from harness.runs.processes import LocalWorkers
 from harness.runs.store import Busy, Store
-from harness.runs.worker import compute_and_store, start_worker
+from harness.runs.workers import Need, Outcome, WorkerDied, Workers
 from harness.training.api import Execution
-
-if TYPE_CHECKING:
-    pass
+from harness.training.resume import Stopped
 
 PAUSE = 0.05
 """Seconds between looks at runs that other processes compute."""
 LOOK = 1.0
 """Seconds after which the session looks for results of others although none of its workers has finished a run."""
+TRIES = 2
+"""Times that a run is begun whose worker process dies: the second goes on from its last saved state."""
+HOUR = 3600
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, all, label of the run that was just done)."""
+UNKNOWN = Need()
 
 
 def cores() -> int:
@@ -51,73 +51,103 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
-class WorkerPoolSpec:
-    """The worker processes that compute runs of one kind."""
-
-    devices: tuple[str, ...]
-    """One for each worker process: "cpu", or what CUDA_VISIBLE_DEVICES calls one accelerator, e.g. "0"."""
-
-    @property
-    def accelerated(self) -> bool:
-        """Whether each worker has an accelerator of its own."""
-        return "cpu" not in self.devices
+class Postponed(Exception):
+    """A run that was not begun, or not ended, because the session's time is up; says so in a line."""
 
 
 class Executor:
     """Gives results: those in the store at once, the others computed with all that the session plans.
 
     The micro study's runs are computed on the CPU, one thread each; runs on released checkpoints on the
-    accelerators, one run at a time on each.
+    accelerators.
 
     Args:
         store: where results lie.
         jobs: worker processes for the CPU; 0 computes everything in this process.
         accelerators: what CUDA_VISIBLE_DEVICES calls them; empty: everything is computed on the CPU.
         execution: how runs are computed, apart from their device.
+        workers: makes what computes runs; None: this process, or processes of this machine.
+        hours: after which no run is begun, and what is running is saved and ended; None: no limit.
     """
 
-    def __init__(self, store: Store, jobs: int, accelerators: Sequence[str] = (), execution: Execution | None = None):
+    def __init__(
+        self,
+        store: Store,
+        jobs: int,
+        accelerators: Sequence[str] = (),
+        execution: Execution | None = None,
+        workers: Callable[[Execution], Workers] | None = None,
+        hours: float | None = None,
+    ):
         self.store = store
         self.jobs = jobs
-        self.execution = replace(execution or Execution(), folder=store.work)
-        cpu = WorkerPoolSpec(("cpu",) * max(1, jobs))
-        self.pool_specs = {"cpu": cpu, "accelerator": WorkerPoolSpec(tuple(accelerators)) if accelerators else cpu}
+        self.accelerators = tuple(accelerators)
+        self.hours = hours
+        deadline = None if hours is None else time.time() + hours * HOUR
+        self.execution = replace(execution or Execution(), folder=store.work, deadline=deadline)
         self.pending: dict[str, Run] = {}
+        """Runs that are planned and have no result, in the order in which they are begun."""
+        self.needs: dict[str, Need] = {}
         self.papers: dict[str, Path] = {}
         """The paper's folder of each planned run: its tables say where weights and images lie."""
         self.done: dict[str, Result] = {}
         self.progress: Progress = lambda done, total, label: None
-        self._pools: dict[WorkerPoolSpec, ProcessPoolExecutor] = {}
         self.problems: list[str] = []
-        """What went wrong and lost no verdict, one line each: results that could not be stored."""
-        self._futures: dict[str, Future[bool | NotStored]] = {}
-        self._finished = threading.Event()
-        """Set when a worker has finished a run: looking for that all the time would take the workers' cores."""
+        """What went wrong and lost no verdict, one line each: results that could not be stored, processes that died."""
+        self.postponed: dict[str, str] = {}
+        """Why runs are left to a later session, by their ids."""
+        self._make = workers
+        self._workers: Workers | None = None
+        self._handed: dict[str, tuple[Run, Future[Outcome]]] = {}
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        """Runs whose future has ended: looking for that all the time would take the workers' cores."""
+        self._queue: deque[str] = deque()
+        """Ids of pending runs that are to be handed over."""
+        self._elsewhere: deque[tuple[float, str]] = deque()
+        """When runs that other processes compute were last asked for, and their ids."""
+        self._attempts: dict[str, int] = {}
+        self._faults: dict[str, BaseException] = {}
+        """What computing runs raised, for those who need them."""
+        self._full = False
 
-    def pool_spec(self, run: Run) -> WorkerPoolSpec:
-        """Return where a run is computed: what ships with the project on the CPU, all else on an accelerator."""
-        return self.pool_specs[run.lane]
+    def plan(self, runs: Iterable[Run], needs: Callable[[Run], Need] | None = None) -> None:
+        """Add runs that the session will need; those stored already cost nothing.
 
-    def plan(self, runs: Iterable[Run]) -> None:
-        """Add runs that the session will need, in order; those stored already cost nothing."""
-        for run in runs:
-            if run.id not in self.done:
-                self.pending.setdefault(run.id, run)
-                self.papers.setdefault(run.id, paper().folder)
+        Args:
+            runs: in the order in which they are begun, where nothing says which take longer.
+            needs: what a run takes; the longest are begun first, for then no device is left alone with one at the end.
+        """
+        added = {run.id: run for run in runs if run.id not in self.done and run.id not in self.pending}
+        if not added:
+            return
+        self.papers |= dict.fromkeys(added, paper().folder)
+        if needs is None:
+            self.pending |= added
+            self._queue.extend(added)
+            return
+        self.needs |= {run_id: needs(run) for run_id, run in added.items()}
+        self.pending = dict(sorted((self.pending | added).items(), key=lambda item: self._rank(item[0])))
+        waiting = {*self._queue, *added}
+        self._queue = deque(run_id for run_id in self.pending if run_id in waiting)
+
+    def _rank(self, run_id: str) -> tuple[float, float]:
+        need = self.needs.get(run_id, UNKNOWN)
+        return (-(need.seconds or 0.0), -need.work)
 
     def results(self, runs: Sequence[Run]) -> list[Result]:
         """Return the results of runs, in order.
 
         Raises:
-            ClaimsError: a run's material is not as pinned, or the workers were killed.
+            ClaimsError: a run's material is not as pinned, or its workers died.
+            Postponed: the session's time is up.
             Exception: whatever computing a run raised.
         """
         self.plan(runs)
         for run in runs:
             self._collect(run)
-        if any(run.id in self.pending for run in runs):
-            (self._compute_in_pools if self.jobs else self._compute_here)(runs)
+        missing = {run.id: run for run in runs if run.id not in self.done}
+        if missing:
+            (self._compute_in_workers if self.jobs or self._make else self._compute_here)(missing)
         return [self.done[run.id] for run in runs]
 
     def stored(self, runs: Sequence[Run]) -> list[Result] | None:
@@ -126,71 +156,113 @@ class Executor:
         return None if None in found else [result for result in found if result is not None]
 
     def close(self) -> None:
-        """Stop the workers; runs in the middle are given up, nothing half is stored."""
-        for pool in self._pools.values():
-            pool.shutdown(wait=True, cancel_futures=True)
-        self._pools.clear()
+        """Stop the workers; runs in the middle save their state, nothing half is stored."""
+        if self._workers is not None:
+            self._workers.close()
+        self._workers = None
+        self._handed.clear()
 
     @property
     def counts(self) -> tuple[int, int]:
         """(done, all) runs of the session so far."""
         return len(self.done), len(self.done) + len(self.pending)
 
-    def _collect(self, run: Run) -> bool:
-        """Take a run's result from the store if it is there; return whether it was."""
+    @property
+    def workers(self) -> Workers:
+        """What computes runs beside this process."""
+        if self._workers is None:
+            local = partial(LocalWorkers, self.jobs, self.accelerators, self.store.home)
+            self._workers = (self._make or local)(self.execution)
+        return self._workers
+
+    def _collect(self, run: Run, stored: bool = False) -> bool:
+        """Take a run's result from the store if it is there; return whether it was.
+
+        Args:
+            run: of the session.
+            stored: whether a worker has just stored it.
+        """
         if run.id not in self.done:
-            result = self.store.get(run)
+            result = self.store.get(run, stored)
             if result is None:
                 return False
-            self.done[run.id] = result
-            self.pending.pop(run.id, None)
-            self.progress(*self.counts, run.label)
+            self._take(run, result)
         return True
 
-    def _take(self, fault: NotStored, run: Run) -> None:
-        """Take the result of a run that could not be stored, and note it once: a full disk is full for all."""
-        self.done[run.id] = fault.result
+    def _take(self, run: Run, result: Result) -> None:
+        self.done[run.id] = result
         self.pending.pop(run.id, None)
         self.progress(*self.counts, run.label)
-        if not self.problems:
+
+    def _take_unstored(self, run: Run, fault: NotStored) -> None:
+        """Take the result of a run that could not be stored, and note it once: a full disk is full for all."""
+        self._take(run, fault.result)
+        if not self._full:
+            self._full = True
             self.problems.append(f"{run.label}, and maybe others: the result is not stored: {fault}")
 
-    def _compute_here(self, needed: Sequence[Run]) -> None:
+    def _postpones(self, run: Run) -> bool:
+        """Return whether a run is left to a later session: it would not end in time, or did not.
+
+        One that takes longer than a whole session is begun all the same: it is saved, and the next one goes on.
+        """
+        if self.hours is None or self.execution.deadline is None or run.id in self.postponed:
+            return run.id in self.postponed
+        left = self.execution.deadline - time.time()
+        seconds = self.needs.get(run.id, UNKNOWN).seconds or 0.0
+        if left <= 0 or left < seconds <= self.hours * HOUR:
+            takes = f" (it takes about {seconds / HOUR:.1f} h)" if seconds else ""
+            self.postponed[run.id] = f"{run.label}: not begun{takes}"
+        return run.id in self.postponed
+
+    def _raise(self, run_id: str) -> None:
+        """Raise what became of a run that is needed and has no result, if something did."""
+        if run_id in self.postponed:
+            raise Postponed(self.postponed[run_id])
+        if run_id in self._faults:
+            error = self._faults[run_id]
+            # One line; the worker's traceback says no more.
+            raise error.with_traceback(None) if isinstance(error, ClaimsError) else error
+
+    def _compute_here(self, missing: dict[str, Run]) -> None:
         from harness.runs.run import measure
 
-        while missing := [run for run in needed if not self._collect(run)]:
-            needed_ids = {run.id for run in needed}
-            others = [run for run in self.pending.values() if run.id not in needed_ids]
-            for run in (*missing, *others):
-                # What fails here for another's hypothesis fails again, and is told, where it is needed.
-                ignored = () if run.id in needed_ids else (Exception,)
-                with (
-                    contextlib.suppress(Busy, *ignored),
-                    self._device(self.pool_spec(run)) as device,
-                    using(self.papers.get(run.id)),
-                ):
-                    try:
+        while missing := {run_id: run for run_id, run in missing.items() if not self._collect(run)}:
+            for run_id in missing:
+                self._raise(run_id)
+            for run in [run for run_id, run in self.pending.items() if run_id not in self._faults]:
+                if self._postpones(run):
+                    continue
+                try:
+                    with self._device(run) as device, using(self.papers.get(run.id)):
                         measure(run, self.store, replace(self.execution, device=device))
-                        self._collect(run)
-                    except NotStored as fault:
-                        self._take(fault, run)
-                    break
+                    self._collect(run)
+                except Busy:
+                    continue
+                except NotStored as fault:
+                    self._take_unstored(run, fault)
+                except Stopped as reason:
+                    self.postponed[run.id] = str(reason)
+                except Exception as error:
+                    self._faults[run.id] = error  # told where the run is needed
+                break
             else:
-                time.sleep(PAUSE)
+                if not any(self._postpones(run) for run in missing.values()):
+                    time.sleep(PAUSE)
 
     @contextlib.contextmanager
-    def _device(self, spec: WorkerPoolSpec) -> Iterator[str]:
-        """Yield the device of this process' runs of a pool: an accelerator as long as no other process has it.
+    def _device(self, run: Run) -> Iterator[str]:
+        """Yield the device of one of this process' runs: an accelerator as long as no other process has it.
 
         There may be more xdist workers than accelerators, and two runs on one would take each other's memory.
 
         Raises:
             Busy: another process computes on it.
         """
-        if not spec.accelerated:
+        if run.lane == "cpu" or not self.accelerators:
             yield "cpu"
             return
-        name = re.sub(r"\W", "-", f"{platform.node()}-{spec.devices[0]}")
+        name = re.sub(r"\W", "-", f"{platform.node()}-{self.accelerators[0]}")
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(held(self.store.home / "locks" / f"accelerator-{name}.lock", timeout=0))
@@ -198,77 +270,75 @@ class Executor:
                 raise Busy(name) from None
             yield "cuda"
 
-    def _compute_in_pools(self, needed: Sequence[Run]) -> None:
-        while missing := [run for run in needed if not self._collect(run)]:
-            self._finished.clear()
-            self._submit()
-            busy = False
-            for run in missing:
-                future = self._futures.get(run.id)
-                if future is not None and future.done():
-                    try:
-                        computed = future.result()
-                    except ClaimsError as error:
-                        raise error.with_traceback(None) from None  # one line; the worker's traceback says no more
-                    except BrokenProcessPool:
-                        self._forget_broken(missing)
-                        raise ClaimsError(
-                            f"{run.label}: a worker process was killed (out of memory?); start again with fewer"
-                            " --jobs, finished runs are kept"
-                        ) from None
-                    if isinstance(computed, NotStored):
-                        self._take(computed, run)
-                    elif not computed:
-                        del self._futures[run.id]  # busy elsewhere: ask again
-                        busy = True
-            for run_id, run in list(self.pending.items()):
-                if (future := self._futures.get(run_id)) is not None and future.done() and not future.exception():
-                    self._collect(run)
-            if busy:
-                time.sleep(PAUSE)
-            elif any(run.id in self.pending for run in missing):
-                self._finished.wait(LOOK)
+    def _compute_in_workers(self, missing: dict[str, Run]) -> None:
+        for run_id in missing:
+            self._raise(run_id)
+        while missing:
+            self._hand_over()
+            for run_id in self._ended_now() or missing:
+                if run_id in missing and run_id not in self.done:
+                    self._raise(run_id)
+                    self._collect(missing[run_id])
+            missing = {run_id: run for run_id, run in missing.items() if run_id not in self.done}
 
-    def _submit(self) -> None:
-        """Hand every pending run that has no future to its pool, in the session's order."""
-        for run_id, run in list(self.pending.items()):
-            if run_id not in self._futures and not self._collect(run):
-                future = self._futures[run_id] = self._handed_over(run)
-                future.add_done_callback(lambda _: self._finished.set())
+    def _hand_over(self) -> None:
+        """Hand over pending runs in their order, as many as the workers take."""
+        while self._elsewhere and time.monotonic() - self._elsewhere[0][0] >= PAUSE:
+            self._queue.appendleft(self._elsewhere.popleft()[1])
+        while self._queue and len(self._handed) < self.workers.most:
+            run_id = self._queue.popleft()
+            run = self.pending.get(run_id)
+            if run is None or self._postpones(run) or self._collect(run):
+                continue
+            attempt = self._attempts.get(run_id, 0)
+            future = self.workers.submit(run, self.papers[run_id], self.needs.get(run_id, UNKNOWN), attempt)
+            self._handed[run_id] = run, future
+            future.add_done_callback(partial(self._note_end, run_id))
 
-    def _handed_over(self, run: Run) -> Future[bool | NotStored]:
-        spec = self.pool_spec(run)
-        compute = partial(compute_and_store, run, self.store.home, self.execution, self.papers[run.id])
+    def _note_end(self, run_id: str, future: Future[Outcome]) -> None:
+        del future
+        self._ended.put(run_id)
+
+    def _ended_now(self) -> list[str]:
+        """Return the runs that have ended, once there is one; none after a while."""
         try:
-            return self._pool(spec).submit(compute)
-        except BrokenProcessPool:  # the other workers ended with the one that was killed
-            self._pools.pop(spec).shutdown()
-            return self._pool(spec).submit(compute)
+            found = [self._ended.get(timeout=PAUSE if self._elsewhere else LOOK)]
+        except queue.Empty:
+            return []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._ended.get_nowait())
+        for run_id in found:
+            self._take_outcome(*self._handed.pop(run_id))
+        return found
 
-    def _forget_broken(self, told: Iterable[Run]) -> None:
-        """Continue the session after a worker was killed.
+    def _take_outcome(self, run: Run, future: Future[Outcome]) -> None:
+        """Take what became of a run that was handed over."""
+        try:
+            outcome = future.result()
+        except (Stopped, CancelledError) as reason:
+            self.postponed[run.id] = str(reason)
+        except WorkerDied as reason:
+            self._begin_again(run, str(reason))
+        except BaseException as error:
+            self._faults[run.id] = error
+        else:
+            if isinstance(outcome, NotStored):
+                self._take_unstored(run, outcome)
+            elif not self._collect(run, outcome):
+                self._elsewhere.append((time.monotonic(), run.id))
 
-        Args:
-            told: the runs whose failure is told now. They are handed over again only where another hypothesis needs
-                them, for one of them may have taken too much memory; all others whose workers ended are at once.
-        """
-        for run in told:
-            self.pending.pop(run.id, None)
-        for run_id, future in list(self._futures.items()):
-            if future.done() and isinstance(future.exception(), BrokenProcessPool):
-                del self._futures[run_id]
-
-    def _pool(self, spec: WorkerPoolSpec) -> ProcessPoolExecutor:
-        """Return a pool's worker processes, one for each of its devices; started when first asked for."""
-        if spec not in self._pools:
-            context = get_context("spawn")
-            devices = context.SimpleQueue()
-            for position, device in enumerate(spec.devices, 1):
-                devices.put((position, device))
-            self._pools[spec] = ProcessPoolExecutor(
-                len(spec.devices), mp_context=context, initializer=start_worker, initargs=(devices, config())
+    def _begin_again(self, run: Run, how: str) -> None:
+        """Begin a run again whose worker died, from its last state; not for ever, for it may take too much memory."""
+        attempt = self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
+        if attempt < TRIES:
+            self.problems.append(f"{run.label}: its worker process {how}; it was begun again from its last state")
+            self._queue.appendleft(run.id)
+        else:
+            self._faults[run.id] = ClaimsError(
+                f"{run.label}: its worker process {how}, {attempt} times; start again with fewer --jobs, finished runs"
+                " are kept"
             )
-        return self._pools[spec]
 
 
 @contextlib.contextmanager

@@ -5,14 +5,16 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from dataclasses import replace
 
 from harness.core.errors import NotStored, NotWritten
 from harness.core.result import Result
 from harness.core.run import Run
-from harness.runs.store import Store
+from harness.runs.store import Busy, Store
 from harness.training.api import Execution, backend, environment, first_process
-from harness.training.resume import discard
+from harness.training.resume import Stopped, discard
 
+TIME_IS_UP = "the time limit was reached"
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes in a unit of ru_maxrss, which is kibibytes on Linux and bytes on macOS."""
 
@@ -22,6 +24,7 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
 
     Raises:
         harness.runs.store.Busy: another process is computing it.
+        harness.training.resume.Stopped: the execution's time is up; the run's state is saved.
         NotStored: it can't be stored; the error has the result.
         ClaimsError: its checkpoint or data are not the pinned bytes.
     """
@@ -30,12 +33,21 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
         return stored
     if not first_process():
         return compute(run, execution or Execution())  # its share of what the first process stores
-    with store.lock(run):
+    with store.lock(run) as lost:
         # It may have been stored between the look and the lock.
         stored = store.get(run)
         if stored is None:
             chosen = execution or Execution()
-            stored = compute(run, chosen)
+
+            def stop() -> str:
+                return lost() or (TIME_IS_UP if chosen.deadline and time.time() >= chosen.deadline else "")
+
+            try:
+                stored = compute(run, replace(chosen, stop=stop))
+            except Stopped:
+                if lost():
+                    raise Busy(run.id) from None
+                raise
             try:
                 store.put(run, stored)
             except NotWritten as error:

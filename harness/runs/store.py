@@ -49,8 +49,16 @@ class Store:
         """Return the path of a run's entry, whether or not it exists."""
         return self.home / "runs" / run_id[:2] / f"{run_id}.json"
 
-    def get(self, run: Run) -> Result | None:
+    def has(self, run_id: str) -> bool:
+        """Return whether a run's result is stored, without reading it."""
+        return self.path(run_id).exists()
+
+    def get(self, run: Run, stored: bool = False) -> Result | None:
         """Return the stored result, or None. A damaged entry is reported, moved aside and counts as none.
+
+        Args:
+            run: what gave it.
+            stored: whether it was stored a moment ago, so that no list that was made before counts.
 
         Raises:
             ClaimsError: the home folder can't be read.
@@ -112,8 +120,11 @@ class Store:
         write_atomic(self.path(run.id), encode(run, result))
 
     @contextlib.contextmanager
-    def lock(self, run: Run) -> Iterator[None]:
+    def lock(self, run: Run) -> Iterator[Callable[[], str]]:
         """Hold the run's lock while computing it; never wait for it.
+
+        Yields:
+            What tells why the lock was lost meanwhile, "" as long as it is held: here it can't be lost.
 
         Raises:
             Busy: another process holds it.
@@ -124,4 +135,4 @@ class Store:
                 stack.enter_context(held(self.home / "locks" / f"{run.id}.lock", timeout=0))
             except Timeout:
                 raise Busy(run.id) from None
-            yield
+            yield lambda: ""

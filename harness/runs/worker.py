@@ -9,19 +9,17 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.core.config import Config, use
 from harness.core.errors import NotStored
 from harness.core.paper import using
 from harness.core.run import Run
-from harness.runs.store import Busy, Store
+from harness.runs.ownership import Owner
+from harness.runs.shared_store import open_store
+from harness.runs.store import Busy
 from harness.training.api import Execution
 from harness.training.devices import confine
 from harness.training.resume import Interrupted
-
-if TYPE_CHECKING:
-    from multiprocessing.queues import SimpleQueue
 
 GRACE = 120.0
 """Seconds that a worker whose parent is gone has to save the state of its run."""
@@ -43,7 +41,9 @@ class Worker:
         self.interrupted = False
         """Whether a signal ended a run, and with it the session."""
 
-    def compute(self, run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
+    def compute(
+        self, run: Run, home: Path, execution: Execution, folder: Path, owner: Owner | None = None
+    ) -> bool | NotStored:
         """Compute and store one run of a paper.
 
         Returns:
@@ -59,10 +59,11 @@ class Worker:
             raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
         self.computing = True
         # The micro study's runs take seconds each; the session's bar counts them.
-        drawn = contextlib.nullcontext() if run.lane == "cpu" else bar(run, self.position)
+        tells = run.lane == "cpu" or execution.on_step is not None
+        drawn = contextlib.nullcontext(execution.on_step) if tells else bar(run, self.position)
         try:
             with drawn as on_step, using(folder):
-                measure(run, Store(home), replace(execution, device=self.device, on_step=on_step))
+                measure(run, open_store(home, owner=owner), replace(execution, device=self.device, on_step=on_step))
         except Busy:
             return False
         except NotStored as fault:
@@ -85,22 +86,17 @@ class Worker:
         os._exit(1)
 
 
-_workers: list[Worker] = []
-"""In a worker process: its one worker. A pool has no other place for what its initializer makes."""
+def start_worker(device: str, position: int, configured: Config) -> Worker:
+    """Make this new process a worker, which ends on Ctrl-C without a traceback, and when its parent is killed.
 
-
-def start_worker(devices: SimpleQueue[tuple[int, str]], configured: Config) -> None:
-    """Take a configuration and a device; end on Ctrl-C without a traceback, and when the parent process is killed."""
+    Args:
+        device: "cpu", or what CUDA_VISIBLE_DEVICES calls the accelerator that it computes on.
+        position: the line of its progress bar below the session's.
+        configured: its configuration.
+    """
     use(configured)
-    position, mine = devices.get()
-    confine(mine)
-    worker = Worker("cpu" if mine == "cpu" else "cuda", position)
-    _workers.append(worker)
+    confine(device)
+    worker = Worker("cpu" if device == "cpu" else "cuda", position)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=worker.follow, args=(os.getppid(),), daemon=True).start()
-
-
-def compute_and_store(run: Run, home: Path, execution: Execution, folder: Path) -> bool | NotStored:
-    """Compute and store one run of a paper in a worker process, as `Worker.compute`."""
-    (worker,) = _workers
-    return worker.compute(run, home, execution, folder)
+    return worker

@@ -12,6 +12,7 @@ from harness.core.source import GPU
 from harness.evidence.questions import EvidenceRequest
 from harness.judging.question import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
+from harness.suite.session import LOCAL, RAY
 
 MOST_HOURS = 24.0
 AUTO = "auto"
@@ -33,6 +34,10 @@ DEFAULTS: dict[str, Any] = {
     "--card": None,
     "--price-per-hour": None,
     "--max-gpu-hours": MOST_HOURS,
+    "--time-limit": None,
+    "--executor": LOCAL,
+    "--ray-address": "",
+    "--store": None,
 }
 """Values of options that are not given. In pytest their default is None, which tells whether an option was given."""
 
@@ -88,6 +93,30 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         default=None,
         help="with -m gpu: train BiT by PyTorch's own operations, not by fused kernels",
+    )
+    add(
+        "--time-limit",
+        type=float,
+        metavar="HOURS",
+        help="begin no run that would take longer than is left, save what is running at the end, and report the rest as"
+        " NOT RUN, which is no failure; the next session goes on (default: no limit)",
+    )
+    add(
+        "--executor",
+        choices=(LOCAL, RAY),
+        help="what computes runs: this machine's cores and accelerators, or a Ray cluster (default: local)",
+    )
+    add(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="with --executor ray: the cluster, e.g. auto or HOST:6379 (default: $RAY_ADDRESS, else one that is"
+        " started on this machine)",
+    )
+    add(
+        "--store",
+        metavar="PLACE",
+        help="a folder or an address of fsspec (s3://..., gs://...) where several machines share results and states"
+        " (default: $VIT_CLAIMS_STORE, else none)",
     )
     add(
         "--strict-verdicts",
@@ -159,10 +188,11 @@ def require_values(config: pytest.Config) -> None:
             f"--seeds: expected 1, or {FEWEST_SEEDS} or more, found {option(config, '--seeds')}: with fewer than"
             f" {FEWEST_SEEDS} only one run is compared, so the others would be computed for nothing"
         )
-    for name in ("--report-dir", "--home", "--baseline"):
+    for name in ("--report-dir", "--home", "--baseline", "--store"):
         if given(config, name) and not option(config, name).strip():
             raise ClaimsError(f"{name}: expected a folder, found nothing; name one or leave out the option")
-    for name, unit, top in (("--max-gpu-hours", "hours", math.inf), ("--price-per-hour", "a price", 1e300)):
+    limits = (("--max-gpu-hours", "hours", math.inf), ("--price-per-hour", "a price", 1e300))
+    for name, unit, top in (*limits, ("--time-limit", "hours", 1e6)):
         if given(config, name) and not 0 <= option(config, name) <= top:  # nan is in no interval
             raise ClaimsError(f"{name}: expected {unit} of 0 or more, found {option(config, name):g}")
     if given(config, "--card"):
@@ -183,7 +213,9 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         return
     plans = bool(option(config, "--plan"))
     computes = selects_gpu(config) and GPU in selected.kinds and not plans
+    on_ray = option(config, "--executor") == RAY and not plans
     found = " and ".join(sorted(selected.kinds)) or "no claims"
+    found_here = "--executor ray" if on_ray else f"{found} selected"
     measured = GPU in selected.kinds or "micro" in selected.kinds
     rules = {
         "--plan": (measured, "tests of the micro or gpu evidence", f"{found} selected; add -m gpu"),
@@ -195,7 +227,11 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
-        "--jobs": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--jobs": (measured and not on_ray, "tests of the micro or gpu evidence, computed here", found_here),
+        "--time-limit": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--executor": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--ray-address": (measured and on_ray, "--executor ray", "another; add it"),
+        "--store": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
         "--card": (
             plans or (computes and given(config, "--max-gpu-hours")),
             "--plan, or -m gpu with --max-gpu-hours",

@@ -8,11 +8,9 @@ it found to the controller in a file, for the controller refuses, limits and rep
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,18 +20,19 @@ from typing import Any
 import pytest
 
 from harness.core.claim import Claim
-from harness.core.config import home, read_config, use
+from harness.core.config import read_config, use
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Hypothesis
 from harness.core.launcher import require_single_process
 from harness.core.paths import make_folder
 from harness.core.source import KINDS
-from harness.core.specs import BACKENDS
 from harness.judging.question import AnyQuestion
-from harness.runs.executor import cores
-from harness.suite.options import AUTO, add_options, asks_for_gpu, option, request_of, require_used, require_values
+from harness.suite.options import add_options, asks_for_gpu, option, request_of, require_used, require_values
 from harness.suite.progress import RunProgress
 from harness.suite.selection import (
+    FOLDER,
+    HANDOVER,
+    REPORT,
     Selected,
     computes_nothing,
     distributes,
@@ -43,27 +42,21 @@ from harness.suite.selection import (
     questions_of,
     report_folder,
     selection_of,
-    selects_gpu,
 )
-from harness.suite.session import SESSION, Session, SessionConfig
-from harness.training import accelerators
-from harness.training.api import Execution
-from harness.training.devices import confine
+from harness.suite.session import SESSION, Session
+from harness.suite.session_config import session_config
 from harness.training.resume import saved
 
 STOPPED = pytest.StashKey[bool]()
 """Whether a session was stopped before its end, as by Ctrl-C."""
-HANDOVER = pytest.StashKey[Path]()
-"""On xdist's controller: the folder in which workers leave what they selected."""
-CARDS = pytest.StashKey[tuple[str, ...]]()
-"""On xdist's controller: the accelerators that there are."""
 PROGRESS = pytest.StashKey[RunProgress]()
 """On xdist's controller: what tells how far the runs are."""
-REPORT = "vit-claims-report"
-"""The name of the plugin that writes the report."""
-FOLDER, ACCELERATORS = "vit_claims_folder", "vit_claims_accelerators"
-"""The keys under which a worker is told the folder, and which accelerators there are."""
-pytest_plugins = ["harness.suite.verdict_fixtures", "harness.suite.plan", "harness.suite.collecting"]
+pytest_plugins = [
+    "harness.suite.verdict_fixtures",
+    "harness.suite.plan",
+    "harness.suite.collecting",
+    "harness.suite.distribution",
+]
 
 MEANING = {
     "published": "judged on figures that others measured and published; seconds, no network",
@@ -94,21 +87,6 @@ def usage_errors() -> Iterator[None]:
         yield
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Send each worker of pytest-xdist the path at which it leaves what it selects, and which accelerators there are.
-
-    A worker can't look for them itself: that may start CUDA, before the worker has one of its own.
-    """
-    config, stash = node.config, node.config.stash
-    if HANDOVER not in stash:
-        stash[HANDOVER] = Path(tempfile.mkdtemp(prefix="vit-claims-"))
-        looks = selects_gpu(config) and not computes_nothing(config) and option(config, "--device") == "auto"
-        stash[CARDS] = accelerators.visible() if looks else ()
-    node.workerinput[FOLDER] = str(stash[HANDOVER])
-    node.workerinput[ACCELERATORS] = list(stash[CARDS])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -207,62 +185,12 @@ def start(config: pytest.Config, selected: Selected) -> None:
         ClaimsError: a launcher started this process, recipes or tables can't be used, or there is no accelerator.
     """
     require_single_process()
-    use(read_config({"home": option(config, "--home")}))
+    use(read_config({"home": option(config, "--home"), "store": option(config, "--store")}))
     session = config.stash[SESSION]
     session.request.require()
     session.start(session_config(config, asks_for_gpu(config, selected)))
     if not computes_nothing(config) and not distributes(config):
         session.plan(selected.questions)
-
-
-def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
-    """Return what a session computes with.
-
-    Args:
-        config: with the options.
-        asked: whether it computes runs on released checkpoints.
-
-    Raises:
-        ClaimsError: it does, and there is no accelerator to compute on.
-    """
-    on_worker = is_worker(config)
-    device, backend = option(config, "--device"), option(config, "--backend")
-    wanted = BACKENDS if backend == "both" else (backend,)
-    chosen: tuple[str, ...] = ()
-    refuses: dict[str, str] = {}
-    if not asked:
-        refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
-    elif device == "auto":
-        handed: tuple[str, ...] = tuple(config.workerinput[ACCELERATORS]) if on_worker else ()  # type: ignore[attr-defined]
-        chosen = handed if on_worker else accelerators.visible()
-        if not chosen and "torch" in wanted:
-            refuses["torch"] = "PyTorch finds no accelerator here"
-        if "jax" in wanted and not accelerators.jax_has_one():
-            refuses["jax"] = "JAX finds no accelerator here"
-        elif "jax" in wanted:
-            chosen = chosen or ("0",)  # one that only JAX can use
-        if set(refuses) == set(wanted):
-            raise ClaimsError(
-                f"-m gpu: expected an accelerator, found none ({'; '.join(refuses.values())}); run it on a machine with"
-                " a GPU, or see what it would cost there with --plan --card h100"
-            )
-    if on_worker and chosen:
-        # One accelerator for each worker; before CUDA starts in this process.
-        number = int(re.sub(r"\D", "", config.workerinput["workerid"]) or 0)  # type: ignore[attr-defined]
-        chosen = (chosen[number % len(chosen)],)
-        confine(chosen[0])
-    # A process that pytest-forked starts for one test ends without stopping processes of its own.
-    alone = on_worker or bool(config.getoption("--forked", False))
-    return SessionConfig(
-        home=home(option(config, "--home")),
-        jobs=0 if alone else option(config, "--jobs") or cores(),
-        accelerators=chosen,
-        refuses=tuple(refuses.items()),
-        fetches=set(refuses) != set(wanted),
-        execution=Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused")),
-        seeds=None if option(config, "--seeds") == AUTO else option(config, "--seeds"),
-        more_seeds=option(config, "--seeds") == AUTO,
-    )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -115,7 +115,7 @@ class ReportPlugin:
         try:
             judged = judged_in(report.user_properties, report.nodeid)
         except ClaimsError as error:
-            self._problem(str(error))
+            self.problem(str(error))
             return
         if judged is None:
             return
@@ -123,7 +123,7 @@ class ReportPlugin:
         self._verdicts[report.nodeid] = verdict
         self.notes += judged.notes
         for line in judged.problems:
-            self._problem(line)
+            self.problem(line)
         self.fresh.add(verdict.key)
         self.store.add([claim, verdict])
         try:
@@ -131,7 +131,7 @@ class ReportPlugin:
                 self.log.append(claim)
             self.log.append(verdict)
         except ClaimsError as error:
-            self._problem(str(error))
+            self.problem(str(error))
         self.stated[claim.id] = judged.stated
         self._answers |= {(claim.id, source): name for source, name in judged.answers}
         self._answering |= {(claim.id, source): hypotheses for source, hypotheses in judged.answering}
@@ -150,10 +150,10 @@ class ReportPlugin:
                 write_atomic(self.page, page.document(self.section(), self.store.sorted()).encode())
         except ClaimsError as error:
             self.written = False
-            self._problem(str(error))
+            self.problem(str(error))
         except OSError as error:
             self.written = False
-            self._problem(
+            self.problem(
                 f"{self.page}: expected to write the page, found: {error.strerror};"
                 " free some space or choose another --report-dir, then run again"
             )
@@ -215,13 +215,13 @@ class ReportPlugin:
                 merged.store.history_bytes = self._append_session(named, lines)
                 write_records(self.folder, merged, lines, named, self.problems)
         except ClaimsError as error:
-            self._problem(str(error))
+            self.problem(str(error))
 
     def _with_fresh(self, merged: VerdictStore) -> VerdictStore:
         """Return the merged verdicts, having noted which are fresh and which answers differ from those on record."""
         self.fresh = {key for key in self.fresh if merged.verdicts.get(key) == self.store.verdicts.get(key)}
         for line in changed_answers(self._answers, self._answering, merged, self.fresh):
-            self._problem(line)
+            self.problem(line)
         return merged
 
     @property
@@ -250,12 +250,13 @@ class ReportPlugin:
         try:
             history.append(record)
         except ClaimsError as error:
-            self._problem(str(error))
+            self.problem(str(error))
         finally:
             history.close()
         return history.end
 
-    def _problem(self, line: str) -> None:
+    def problem(self, line: str) -> None:
+        """Note what went wrong, for the terminal and the page."""
         # A full disk is said once, not once for each verdict.
         if line not in self.problems:
             self.problems.append(line)

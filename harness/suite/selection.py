@@ -25,6 +25,12 @@ from harness.evidence.known_names import unknown_contenders
 from harness.evidence.questions import EvidenceRequest, Stated, questions
 from harness.judging.question import AnyQuestion
 
+REPORT = "vit-claims-report"
+"""The name of the plugin that writes the report."""
+HANDOVER = pytest.StashKey[Path]()
+"""On the controller of pytest-xdist: the folder in which workers leave what they selected."""
+FOLDER = "vit_claims_folder"
+"""The key under which a worker is told that folder."""
 NOT_IN_IDS = re.compile(r"[^\w.,@+=<>/ -]")
 
 

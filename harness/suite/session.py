@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,12 +22,19 @@ from harness.core.specs import BACKENDS
 from harness.core.verdict import Verdict
 from harness.evidence.questions import Answers, EvidenceRequest, runs_of
 from harness.evidence.source import NotComputed
+from harness.fetch import settings
 from harness.judging import ledger
 from harness.judging.question import AnyQuestion
-from harness.runs.executor import Executor
-from harness.runs.store import Store
+from harness.runs.executor import Executor, Postponed
+from harness.runs.shared_store import open_store
 from harness.training.api import Execution
 
+if TYPE_CHECKING:
+    from harness.cost.cards import Card
+
+LOCAL, RAY = "local", "ray"
+POSTPONED = "--time-limit"
+"""How the reason of a verdict begins that a later session will give."""
 Capture = Callable[[], contextlib.AbstractContextManager[None]]
 
 
@@ -45,6 +55,11 @@ class SessionConfig:
     execution: Execution | None = None
     seeds: int | None = None
     """Of final runs on released checkpoints; None: as many as the paper's defaults say."""
+    executor: str = LOCAL
+    """What computes runs: this machine, or a cluster."""
+    ray_address: str = ""
+    hours: float | None = None
+    """After which no run is begun, and what is running is saved; None: no limit."""
     more_seeds: bool = False
     """Whether open questions get more seeds, look by look, as long as they could still be decided."""
 
@@ -76,9 +91,13 @@ class Session:
     def start(self, config: SessionConfig) -> None:
         """Get ready to judge: only a session that has claims among its tests does."""
         self.config = config
-        self.executor = Executor(
-            Store(config.home, self.notes.append), config.jobs, config.accelerators, config.execution
-        )
+        workers = None
+        if config.executor == RAY:
+            from harness.runs.ray_workers import RayWorkers
+
+            workers = partial(RayWorkers, config.ray_address, accelerated=bool(config.accelerators))
+        store = open_store(config.home, self.notes.append)
+        self.executor = Executor(store, config.jobs, config.accelerators, config.execution, workers, config.hours)
 
     @property
     def started(self) -> bool:
@@ -134,12 +153,27 @@ class Session:
             self._plan(of_paper)
 
     def _plan(self, questions: Sequence[AnyQuestion]) -> None:
-        self.executor.plan(runs_of(questions))
+        store, found = self.executor.store, runs_of(questions)
+        card = None
         if self.fetches:
             from harness.evidence.released.needed_runs import at_hand
 
             computed = set(BACKENDS) - dict(self.config.refuses).keys()
-            self.executor.plan(at_hand(questions, self.seeds, self.executor.store, computed))
+            found = [*found, *at_hand(questions, self.seeds, store, computed)]
+            card = self._card()
+        if not found:
+            return
+        from harness.cost.needs import needs_on
+
+        self.executor.plan(found, needs_on(card, store, self.config.home, settings().cache))
+
+    def _card(self) -> Card | None:
+        """Return the accelerator that runs are computed on; None: it is not known, or there is none."""
+        if not self.config.accelerators or self.config.executor == RAY:
+            return None
+        from harness.cost.cards import card_at_hand
+
+        return card_at_hand()
 
     @property
     def seeds(self) -> int:
@@ -173,8 +207,11 @@ class Session:
             if stored is None:
                 raise NotComputed(reasons[0])
             return stored
-        with self._progress():
-            return self.executor.results(runs)
+        try:
+            with self._progress():
+                return self.executor.results(runs)
+        except Postponed as reason:
+            raise NotComputed(f"{POSTPONED}: {reason}") from None
 
     def stored(self, runs: Sequence[Run]) -> list[Result]:
         """Return the results of runs, computing nothing.
@@ -222,7 +259,29 @@ class Session:
                     bar.update(done - bar.n)
 
                 self.executor.progress = progress
-                yield
+                with self._following(bar):
+                    yield
+
+    @contextlib.contextmanager
+    def _following(self, bar: Any) -> Iterator[None]:
+        """Show beside the session's bar how far the runs are that a cluster computes."""
+        if self.config.executor != RAY or bar.disable:
+            yield
+            return
+        ended = threading.Event()
+
+        def follow() -> None:
+            while not ended.wait(2.0):
+                told = self.executor.workers.progress()
+                bar.set_postfix_str("; ".join(f"{label} {line}" for label, line in sorted(told.items()))[:200])
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 SESSION = pytest.StashKey[Session]()

@@ -57,6 +57,10 @@ class Execution:
     """Seconds between saved states."""
     on_step: Callable[[Progress], None] | None = None
     """Called after every step."""
+    deadline: float | None = None
+    """When runs that can be gone on from are saved and ended, in seconds as time.time() counts; None: never."""
+    stop: Callable[[], str] | None = None
+    """Asked after every step why the run should be saved and ended now; "" to go on."""
     on_images: OnImages | None = None
     """Called while scored examples are predicted, with how many are and how many there are."""
 

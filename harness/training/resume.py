@@ -42,9 +42,14 @@ class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM came; the run's state is saved. Says so in one line."""
 
 
-def stopped(run: Run, steps: int) -> Interrupted:
-    """Return what a run that a signal stopped after some steps raises."""
-    return Interrupted(f"{run.label}: stopped after {steps:,} step{'s' * (steps != 1)}, state saved; run it again")
+class Stopped(Exception):
+    """A run that was asked to end before it was done, e.g. because its time was up; its state is saved."""
+
+
+def stopped(run: Run, steps: int, asked: Interruption) -> Interrupted | Stopped:
+    """Return what a run that a signal, or its execution, stopped after some steps raises."""
+    done = f"{run.label}: stopped after {steps:,} step{'s' * (steps != 1)}, state saved; run it again"
+    return Stopped(f"{asked.reason}: {done}") if asked.reason and asked.signal is None else Interrupted(done)
 
 
 def folder_of(folder: Path, run_id: str) -> Path:
@@ -99,23 +104,32 @@ def discard(folder: Path | None, run_id: str) -> None:
 
 
 class Interruption:
-    """Whether a signal has asked the run to end after the current step."""
+    """Whether a signal, or the execution, has asked the run to end after the current step.
 
-    def __init__(self) -> None:
+    Args:
+        stop: returns why the run should end now, "" as long as it should not.
+    """
+
+    def __init__(self, stop: Callable[[], str] | None = None):
         self.signal: int | None = None
+        self.reason = ""
+        self._stop = stop
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        if self._stop is not None and not self.reason:
+            self.reason = self._stop()
+        return self.signal is not None or bool(self.reason)
 
 
 @contextlib.contextmanager
-def interruption(catch: bool) -> Iterator[Interruption]:
+def interruption(catch: bool, stop: Callable[[], str] | None = None) -> Iterator[Interruption]:
     """Note SIGINT and SIGTERM instead of dying from them; a second signal has its usual effect.
 
     Args:
-        catch: False where nothing could be saved: signals then do what they always do.
+        catch: False where nothing could be saved: signals then do what they always do, and `stop` is not asked.
+        stop: returns why the run should end now, "" as long as it should not.
     """
-    found = Interruption()
+    found = Interruption(stop if catch else None)
     if not catch or threading.current_thread() is not threading.main_thread():
         yield found
         return

@@ -166,7 +166,7 @@ class RunPlanner:
         return best_rate({rate: r.accuracy if r and not r.diverged else None for rate, r in results.items()})
 
     def _row(self, of: Trial, recipe: Recipe, purpose: Purpose, seed: int, run: Run | None) -> PlannedRun:
-        stored = run is not None and self.store.path(run.id).exists()
+        stored = run is not None and self.store.has(run.id)
         no_data = "" if stored else lacking_data(of.entry)
         return PlannedRun(
             claim=self.question.claim.id,

@@ -112,7 +112,7 @@ class Loop:
         self.history = History(self.execution.folder, self.run.id, self.first)
         try:
             with Feed(self.split, self.run, self.context, self.first) as self.feed:
-                with interruption(self.states is not None) as asked:
+                with interruption(self.states is not None, self.execution.stop) as asked:
                     self._steps(asked)
                 self._settle()
         finally:
@@ -151,7 +151,7 @@ class Loop:
             if self.diverged is not None:  # a loss that was still on the way
                 return
             if asked:  # before the save, or in it
-                raise stopped(self.run, step + 1)
+                raise stopped(self.run, step + 1, asked)
 
     def _settle(self) -> None:
         """Check the losses that are still being copied from the device, and the clock."""

@@ -121,7 +121,7 @@ class Loop:
         self.history = History(self.execution.folder if self.context.rank == 0 else None, self.run.id, self.first)
         try:
             with Feed(self.split, self.run, self.context, self.first) as self.feed:
-                with interruption(self.states is not None) as asked:
+                with interruption(self.states is not None, self.execution.stop) as asked:
                     self._steps(asked)
                 self._settle()
                 if self.save:
@@ -152,7 +152,7 @@ class Loop:
             if self.diverged is not None:  # a loss that was still on the way
                 return
             if self.stop:
-                raise stopped(self.run, step + 1)
+                raise stopped(self.run, step + 1, asked)
 
     def _due(self, step: int) -> bool:
         """Return whether it is time to save the state, once this step is done."""

@@ -1,0 +1,174 @@
+"""Which process computes a run, where several machines share a store.
+
+A run is owned by who created its newest generation: `owners/<run id>/000001.json`, then `000002.json` and so on, each
+created exclusively. The owner rewrites `000001.beat` beside it as long as it computes. Whoever finds the beat unchanged
+for `LEASE` seconds of its own clock, or knows that the owner's process is dead, creates the next generation and owns
+the run. So two never do: the earlier owner sees the newer generation and stops, and until it does, what it stores is
+refused, for results are created exclusively, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+from harness.core.errors import ClaimsError
+from harness.runs.objects import Objects
+
+BEAT = 10.0
+"""Seconds between two signs of life."""
+LEASE = 60.0
+"""Seconds without one after which a run is taken over."""
+
+
+@cache
+def this_machine() -> str:
+    """Return what tells this machine, since it was started, from all others; in a container, that container."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+    return uuid.uuid4().hex  # nothing is known of other processes
+
+
+def birth(pid: int) -> str:
+    """Return when a process of this machine was started, in the kernel's clock ticks; "" if there is none."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    return ""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that computes runs."""
+
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Of the session that asked for the run."""
+    attempt: int = 0
+    """How often the session began the run before: it does so only once the process before is dead."""
+    machine: str = field(default_factory=lambda: this_machine())
+    host: str = field(default_factory=platform.node)
+    pid: int = field(default_factory=os.getpid)
+    born: str = field(default_factory=lambda: birth(os.getpid()))
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def content(self) -> bytes:
+        """What is stored of it."""
+        return json.dumps(asdict(self)).encode()
+
+    def succeeds(self, other: Owner) -> bool:
+        """Return whether another owner's process is known to be dead."""
+        if other.session == self.session and other.attempt < self.attempt:
+            return True
+        return other.machine == self.machine and other.born != birth(other.pid)
+
+
+class Ownership:
+    """Takes runs and gives them back.
+
+    Args:
+        objects: what the machines share.
+    """
+
+    def __init__(self, objects: Objects):
+        self.objects = objects
+        self._seen: dict[str, tuple[bytes | None, float]] = {}
+        """The last sign of life of each generation, and when it was first seen, on this process' clock."""
+
+    def take(self, run_id: str, owner: Owner) -> Owned | None:
+        """Return the run as owned by a process; None: another one owns it.
+
+        Raises:
+            StoreUnreachable: the store does not answer.
+        """
+        generations = self._generations(run_id)
+        newest = generations[-1] if generations else 0
+        if newest:
+            content = self.objects.read(f"{_folder(run_id)}/{newest:06}.json")
+            if content is not None and not self._dead(run_id, newest, content, owner):
+                return None
+        mine = newest + 1
+        if not self.objects.create(f"{_folder(run_id)}/{mine:06}.json", owner.content):
+            return None
+        return Owned(self, run_id, mine, owner)
+
+    def _generations(self, run_id: str) -> list[int]:
+        names = [name.rpartition("/")[2] for name in self.objects.names(_folder(run_id))]
+        return sorted(int(name[:6]) for name in names if name.endswith(".json") and name[:6].isdecimal())
+
+    def _dead(self, run_id: str, generation: int, content: bytes, owner: Owner) -> bool:
+        try:
+            if owner.succeeds(Owner(**json.loads(content))):
+                return True
+        except (ValueError, TypeError):
+            pass  # written by another version: only its beat tells
+        name = f"{_folder(run_id)}/{generation:06}"
+        beat, now = self.objects.read(f"{name}.beat"), time.monotonic()
+        known = self._seen.get(name)
+        if known is None or known[0] != beat:
+            self._seen[name] = beat, now
+            return False
+        return now - known[1] >= LEASE
+
+
+class Owned:
+    """A run that this process computes."""
+
+    def __init__(self, ownership: Ownership, run_id: str, generation: int, owner: Owner):
+        self.ownership, self.run_id, self.generation, self.owner = ownership, run_id, generation, owner
+        self.lost = ""
+        """Why it is no longer owned; "" as long as it is."""
+        self._ended = threading.Event()
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Give signs of life, and look whether the run was taken over, for as long as the context lasts."""
+        thread = threading.Thread(target=self._beat, daemon=True, name="beat")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+
+    def release(self) -> None:
+        """Give the run back: remove its generations up to this one."""
+        objects, folder = self.ownership.objects, _folder(self.run_id)
+        with contextlib.suppress(ClaimsError):  # a store that does not answer: others take it over in time
+            for generation in self.ownership._generations(self.run_id):
+                if generation <= self.generation:
+                    objects.remove(f"{folder}/{generation:06}.beat")
+                    objects.remove(f"{folder}/{generation:06}.json")
+
+    def look(self) -> str:
+        """Return why the run is no longer owned, "" if it is.
+
+        Raises:
+            StoreUnreachable: the store does not answer.
+        """
+        generations = self.ownership._generations(self.run_id)
+        if not self.lost and (not generations or generations[-1] != self.generation):
+            self.lost = "another machine has taken the run over, for this one gave no sign of life"
+        return self.lost
+
+    def _beat(self) -> None:
+        name, count = f"{_folder(self.run_id)}/{self.generation:06}.beat", 0
+        while not self._ended.wait(BEAT) and not self.lost:
+            count += 1
+            # Without an answer it goes on: nobody else can take the run over without the store either.
+            with contextlib.suppress(ClaimsError, OSError):
+                if not self.look():
+                    self.ownership.objects.write(name, f"{self.owner.token} {count}".encode())
+
+
+def _folder(run_id: str) -> str:
+    return f"owners/{run_id}"

@@ -1,0 +1,242 @@
+"""Worker processes on this machine: one thread each on the CPU, an accelerator or a share of one otherwise.
+
+A process that dies takes only its own run with it; the next run on its device starts another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from multiprocessing import connection, get_context
+from pathlib import Path
+from typing import Any
+
+from harness.core.config import Config, config
+from harness.core.errors import ClaimsError
+from harness.core.run import Run
+from harness.runs.worker import GRACE, Worker, start_worker
+from harness.runs.workers import Need, Outcome, WorkerDied
+from harness.training.api import Execution
+
+SLACK = 1e-6
+"""Of a device's share: thirds do not add up to one."""
+
+_starting = threading.Lock()
+"""Processes are started one after the other: their names are counted."""
+
+
+class Child:
+    """A worker process, as its parent sees it.
+
+    Args:
+        device: "cpu", or what CUDA_VISIBLE_DEVICES calls its accelerator.
+        position: the line of its progress bar.
+        configured: its configuration.
+    """
+
+    def __init__(self, device: str, position: int, configured: Config):
+        context = get_context("spawn")
+        self.ours, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, device, position, configured), daemon=True)
+        with _starting:
+            self.process.start()
+        theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given a run."""
+        return self.process.is_alive()
+
+    def compute(self, run: Run, home: Path, execution: Execution, folder: Path) -> Outcome:
+        """Return what becomes of a run.
+
+        Raises:
+            WorkerDied: the process ended.
+            BaseException: what computing the run raised there.
+        """
+        with contextlib.suppress(OSError):  # it is dead: its end is told below
+            self.ours.send((run, home, execution, folder))
+        while self.ours not in connection.wait([self.ours, self.process.sentinel]):
+            if not self.ours.poll():
+                raise WorkerDied(self._ended())
+        try:
+            outcome, error = self.ours.recv()
+        except (EOFError, OSError):
+            raise WorkerDied(self._ended()) from None
+        if error is not None:
+            raise error
+        found: Outcome = outcome
+        return found
+
+    def _ended(self) -> str:
+        self.process.join()
+        code = self.process.exitcode or 0
+        if code >= 0:
+            return f"ended with exit code {code}"
+        with contextlib.suppress(ValueError):
+            memory = " (out of memory?)" if -code == signal.SIGKILL else ""
+            return f"was killed by {signal.Signals(-code).name}{memory}"
+        return f"was killed by signal {-code}"
+
+    def stop(self, grace: float) -> None:
+        """End the process: at once where it is idle; one in the middle of a run may save its state."""
+        with contextlib.suppress(OSError):
+            self.ours.send(None)
+        self.process.terminate()
+        self.process.join(grace)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.ours.close()
+
+
+def _serve(theirs: Any, device: str, position: int, configured: Config) -> None:
+    """Compute what comes through a pipe until its other end is closed: the body of a worker process."""
+    worker: Worker = start_worker(device, position, configured)
+    with contextlib.suppress(EOFError, OSError):
+        while (asked := theirs.recv()) is not None:
+            try:
+                answer: tuple[Any, BaseException | None] = worker.compute(*asked), None
+            except BaseException as error:
+                error.add_note("".join(traceback.format_exception(error)).rstrip())
+                answer = None, error
+            try:
+                theirs.send(answer)
+            except (OSError, EOFError):
+                raise
+            except Exception as found:  # an exception that can't be sent
+                theirs.send((None, ClaimsError(f"{type(answer[1]).__name__}: {answer[1]} ({found})")))
+
+
+@dataclass(eq=False)
+class Device:
+    """A core, or an accelerator."""
+
+    name: str
+    free: float = 1.0
+    """Share that no run has."""
+    idle: list[tuple[int, Child]] = field(default_factory=list)
+    """Processes that compute nothing, with the lines of their bars."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Handed:
+    run: Run
+    folder: Path
+    share: float
+    devices: Sequence[Device]
+    future: Future[Outcome]
+
+
+class LocalWorkers:
+    """The worker processes of one session.
+
+    Args:
+        jobs: processes on the CPU.
+        accelerators: what CUDA_VISIBLE_DEVICES calls them; empty: everything is computed on the CPU.
+        home: where results are stored.
+        execution: how runs are computed, apart from their device.
+    """
+
+    def __init__(self, jobs: int, accelerators: Sequence[str], home: Path, execution: Execution):
+        self.home = home
+        self.execution = execution
+        cores = [Device("cpu") for _ in range(max(1, jobs))]
+        cards = [Device(name) for name in accelerators] or cores
+        self.devices: dict[str, list[Device]] = {"cpu": cores, "accelerator": cards}
+        self._lock = threading.Lock()
+        self._waiting: deque[_Handed] = deque()
+        self._computing: set[Child] = set()
+        self._positions = 0
+        self._closed = False
+
+    @property
+    def most(self) -> int:
+        """As many runs as there are devices, and as many behind them, so that none waits for the session."""
+        return 2 * (len(self.devices["cpu"]) + len(self.devices["accelerator"]))
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes that compute a run."""
+        with self._lock:
+            return [child.process.pid for child in self._computing if child.process.pid]
+
+    def submit(self, run: Run, folder: Path, need: Need, attempt: int) -> Future[Outcome]:
+        """Hand over a run, as `Workers.submit` says; it begins as soon as a device has room for it."""
+        devices = self.devices[run.lane]
+        whole = devices is self.devices["cpu"]
+        handed = _Handed(run, folder, 1.0 if whole else min(1.0, need.share), devices, Future())
+        with self._lock:
+            self._waiting.append(handed)
+        self._begin()
+        return handed.future
+
+    def progress(self) -> dict[str, str]:
+        """Return nothing: each process draws a bar of its own."""
+        return {}
+
+    def close(self) -> None:
+        """Stop all processes; runs in the middle save their state where they can, within `GRACE`."""
+        with self._lock:
+            self._closed = True
+            for handed in self._waiting:
+                handed.future.cancel()
+            self._waiting.clear()
+            idle = [child for devices in self.devices.values() for device in devices for _, child in device.idle]
+            busy = list(self._computing)
+        for child in busy:
+            child.process.terminate()
+        for child in dict.fromkeys([*idle, *busy]):
+            child.stop(GRACE)
+
+    def _begin(self) -> None:
+        """Begin every waiting run for which there is room, in their order."""
+        with self._lock:
+            for handed in list(self._waiting):
+                room = (device for device in handed.devices if device.free + SLACK >= handed.share)
+                device = None if self._closed else next(room, None)
+                if device is None:
+                    continue
+                self._waiting.remove(handed)
+                device.free -= handed.share
+                threading.Thread(target=self._compute, args=(handed, device), daemon=True).start()
+
+    def _compute(self, handed: _Handed, device: Device) -> None:
+        outcome: Outcome = False
+        problem: BaseException | None = None
+        position, child = 0, None
+        try:
+            position, child = self._child(device)
+            with self._lock:
+                self._computing.add(child)
+            outcome = child.compute(handed.run, self.home, self.execution, handed.folder)
+        except BaseException as error:
+            problem = error
+        with self._lock:
+            if child is not None:
+                self._computing.discard(child)
+                if child.alive:
+                    device.idle.append((position, child))
+            device.free += handed.share
+        self._begin()
+        if problem is not None:
+            handed.future.set_exception(problem)
+        else:
+            handed.future.set_result(outcome)
+
+    def _child(self, device: Device) -> tuple[int, Child]:
+        """Return an idle process of a device and its bar's line, or start one."""
+        with self._lock:
+            while device.idle:
+                position, child = device.idle.pop()
+                if child.alive:
+                    return position, child
+            self._positions += 1
+            position = self._positions
+        return position, Child(device.name, position, config())

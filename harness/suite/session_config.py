@@ -1,0 +1,91 @@
+"""What a session computes with, from its options and from what this machine, or its cluster, has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.core.config import home
+from harness.core.errors import ClaimsError
+from harness.core.specs import BACKENDS, Backend
+from harness.runs.executor import cores
+from harness.suite.options import AUTO, option
+from harness.suite.selection import is_worker
+from harness.suite.session import RAY, SessionConfig
+from harness.training import accelerators
+from harness.training.api import Execution
+from harness.training.devices import confine
+
+ACCELERATORS = "vit_claims_accelerators"
+"""The key under which a worker of pytest-xdist is told which accelerators there are."""
+
+
+def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
+    """Return what a session computes with.
+
+    Args:
+        config: with the options.
+        asked: whether it computes runs on released checkpoints.
+
+    Raises:
+        ClaimsError: it does, and there is no accelerator to compute on.
+    """
+    on_worker = is_worker(config)
+    backend = option(config, "--backend")
+    wanted: tuple[Backend, ...] = BACKENDS if backend == "both" else (backend,)
+    chosen: tuple[str, ...] = ()
+    refuses: dict[str, str] = {}
+    if not asked:
+        refuses = dict.fromkeys(wanted, "no stored result, and none is computed without -m gpu")
+    elif option(config, "--device") == "auto":
+        chosen, refuses = chosen_accelerators(config, wanted)
+        if set(refuses) == set(wanted):
+            raise ClaimsError(
+                f"-m gpu: expected an accelerator, found none ({'; '.join(refuses.values())}); run it on a machine with"
+                " a GPU, or see what it would cost there with --plan --card h100"
+            )
+    if on_worker and chosen:
+        confine(chosen[0])  # its own; before CUDA starts in this process
+    # A process that pytest-forked starts for one test ends without stopping processes of its own.
+    alone = on_worker or bool(config.getoption("--forked", False))
+    return SessionConfig(
+        home=home(option(config, "--home")),
+        jobs=0 if alone else option(config, "--jobs") or cores(),
+        accelerators=chosen,
+        refuses=tuple(refuses.items()),
+        fetches=set(refuses) != set(wanted),
+        execution=Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused")),
+        seeds=None if option(config, "--seeds") == AUTO else option(config, "--seeds"),
+        executor=option(config, "--executor"),
+        ray_address=option(config, "--ray-address"),
+        hours=option(config, "--time-limit"),
+        more_seeds=option(config, "--seeds") == AUTO,
+    )
+
+
+def chosen_accelerators(config: pytest.Config, wanted: tuple[Backend, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the accelerators to compute on, and why frameworks that are wanted can't compute on them.
+
+    Raises:
+        ClaimsError: there is no cluster where one is asked for.
+    """
+    if option(config, "--executor") == RAY:
+        from harness.runs import ray_workers
+
+        found = tuple(str(card) for card in range(ray_workers.cards(option(config, "--ray-address"))))
+        return found, {} if found else dict.fromkeys(wanted, "the Ray cluster has none")
+    chosen = tuple(_workerinput(config)[ACCELERATORS]) if is_worker(config) else accelerators.visible()
+    refuses: dict[str, str] = {}
+    if not chosen and "torch" in wanted:
+        refuses["torch"] = "PyTorch finds no accelerator here"
+    if "jax" in wanted and not accelerators.jax_has_one():
+        refuses["jax"] = "JAX finds no accelerator here"
+    elif "jax" in wanted:
+        chosen = chosen or ("0",)  # one that only JAX can use
+    return chosen, refuses
+
+
+def _workerinput(config: pytest.Config) -> dict[str, Any]:
+    given: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    return given
