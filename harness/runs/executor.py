@@ -93,7 +93,9 @@ class Executor:
         self.done: dict[str, Result] = {}
         self.progress: Progress = lambda done, total, label: None
         self.problems: list[str] = []
-        """What went wrong and lost no verdict, one line each: results that could not be stored, processes that died."""
+        """What went wrong and lost no verdict, one line each: results that could not be stored."""
+        self.notes: list[str] = []
+        """What happened and cost nothing but time, one line each: processes that died."""
         self.postponed: dict[str, str] = {}
         """Why runs are left to a later session, by their ids."""
         self._make = workers
@@ -332,7 +334,7 @@ class Executor:
         """Begin a run again whose worker died, from its last state; not for ever, for it may take too much memory."""
         attempt = self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
         if attempt < TRIES:
-            self.problems.append(f"{run.label}: its worker process {how}; it was begun again from its last state")
+            self.notes.append(f"{run.label}: its worker process {how}; it was begun again from its last state")
             self._queue.appendleft(run.id)
         else:
             self._faults[run.id] = ClaimsError(

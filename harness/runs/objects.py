@@ -192,7 +192,7 @@ class FsspecObjects:
         try:
             self.fs: Any = fsspec.filesystem(kind, use_listings_cache=False, skip_instance_cache=True)
             self.root = str(self.fs._strip_protocol(self.address)).rstrip("/")
-            self._asked(lambda: self.fs.find(f"{self.root}/probes"))
+            self._stored(lambda: self.fs.find(f"{self.root}/probes"))
         except ImportError:
             package = PACKAGES.get(kind, "a package that fsspec names")
             raise ClaimsError(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.suite.options import option
-from harness.suite.selection import FOLDER, HANDOVER, REPORT, computes_nothing, selects_gpu
+from harness.suite.selection import FOLDER, HANDOVER, REPORT, computes_nothing, is_worker, selects_gpu
 from harness.suite.session_config import ACCELERATORS
 from harness.training import accelerators
 
@@ -26,7 +26,7 @@ AGAIN = "begun again"
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Let workers that have nothing left to do take tests from the others, unless --dist says otherwise."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+    if not is_worker(config) and getattr(config.option, "numprocesses", None) and config.option.dist == "no":
         config.option.dist = "worksteal"
 
 
@@ -83,7 +83,7 @@ def pytest_handlecrashitem(crashitem: str, report: Any, sched: Any) -> None:
     if plugin is None or crashitem in crashed:
         return
     crashed.add(crashitem)
-    plugin.problem(f"{report.longrepr}; another worker went on from the last state of its run")
+    plugin.notes.append(f"{report.longrepr}; another worker went on from the last state of its run")
     report.outcome = AGAIN
     sched.mark_test_pending(crashitem)
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,7 @@ class ReportPlugin:
             since="" if self._first else str(self.baseline.place) if self.baseline else LAST,
             sessions=self._sessions,
         )
+        found = replace(found, notes=tuple(dict.fromkeys(self.notes)))
         return page.section(self.store, self.fresh, self.problems, found)
 
 

@@ -42,12 +42,17 @@ def verdict(request: pytest.FixtureRequest, question: AnyQuestion) -> Verdict:
     if problem:  # outside the handler, so that pytest shows this line and no chain of exceptions
         pytest.fail(problem, pytrace=False)
     change = changed(question.expected, found, processor())
-    notes = (*session.notes, *([f"changed: {change.line}"] if change.line and not change.fails else []))
+    notes = (
+        *session.notes,
+        *session.executor.notes,
+        *([f"changed: {change.line}"] if change.line and not change.fails else []),
+    )
     claim, stated = session.reported(question.claim), session.stated(question.claim)
     recorded = session.recorded_answers(question.claim)
     answering = session.answering(question.claim)
     judged = Judged(found, claim, stated, notes, recorded, answering, tuple(session.executor.problems))
     session.notes.clear()
+    session.executor.notes.clear()
     request.node.user_properties.append(judged.as_property())
     return found
 

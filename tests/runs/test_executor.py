@@ -257,7 +257,7 @@ def test_a_run_whose_worker_is_killed_is_begun_again_from_its_state_and_the_othe
     lines = (tmp_path / "work" / "history" / f"{long.id}.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in lines]
     assert steps == sorted(set(steps))  # gone on from a state
-    assert [line for line in executor.problems if long.label in line and "was killed by SIGKILL" in line]
+    assert [line for line in executor.notes if long.label in line and "was killed by SIGKILL" in line]
     assert before is None or done[1] == before
 
 

@@ -33,6 +33,8 @@ class Background:
     """Those of the report's folder, the oldest first."""
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     """Those behind the verdicts that are known, by id."""
+    notes: tuple[str, ...] = ()
+    """What a reader must be told of the session and what is no fault, e.g. a process that died and cost nothing."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Addresses of the stored records, relative to the page, by the run's id; none of a run stored elsewhere."""
 

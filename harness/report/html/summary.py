@@ -113,7 +113,7 @@ def summarise(
     """
     verdicts = store.sorted()
     background = background or Background()
-    first = tuple(problems), tuple(store.notes), background.about
+    first = tuple(problems), (*store.notes, *background.notes), background.about
     if not verdicts:
         return Summary(*first, (), (), "No verdict has been reached yet.", "", None, None)
     age = ""

@@ -1,0 +1,27 @@
+"""Places that several machines share: a folder, and a bucket of a real S3 server."""
+
+import os
+
+import pytest
+
+from harness.runs.objects import FolderObjects, FsspecObjects
+from tests.runs.s3_server import BUCKET, S3Server
+
+
+@pytest.fixture(scope="module")
+def s3():
+    before = dict(os.environ)
+    server = S3Server()
+    server.start()
+    yield server
+    server.kill()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def objects(request, tmp_path):
+    if request.param == "folder":
+        return FolderObjects(tmp_path / "shared")
+    request.getfixturevalue("s3")
+    return FsspecObjects(f"s3://{BUCKET}/{tmp_path.name}", patience=20)
