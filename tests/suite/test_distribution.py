@@ -1,6 +1,5 @@
 """Sessions under pytest-xdist: a worker for each accelerator, and what if one is killed."""
 
-import json
 import re
 import shutil
 from types import SimpleNamespace
@@ -68,8 +67,7 @@ def test_a_worker_that_is_killed_costs_no_verdict(example):
     assert re.search(r"Note: worker 'gw\d' crashed while running .*; another worker went on from", done.stdout)
     assert "crashed while running" in (example / "r" / "report.html").read_text()
     assert set(verdicts(example / "r").values()) == {"OPEN"}
-    record = json.loads((example / "r" / "verdicts.json").read_text())
-    assert killed[0] in {run for one in record["verdicts"] for run in one["runs"]}
+    assert list(example.glob(f".home/runs/*/{killed[0]}.json"))
 
 
 def config(monkeypatch, cards, **options):
@@ -101,3 +99,17 @@ def test_each_worker_has_an_accelerator_of_its_own_and_a_new_one_that_of_the_dea
     distribution.pytest_testnodedown(workers[1], "killed")
     assert node(of, "gw3").workerinput[distribution.ACCELERATORS] == ["MIG-b"]
     assert node(of, "gw4").workerinput[distribution.ACCELERATORS] == ["MIG-a"]  # more workers than accelerators
+
+
+def test_a_test_whose_worker_dies_twice_fails(monkeypatch):
+    of = config(monkeypatch, ())
+    told = SimpleNamespace(notes=[])
+    of.pluginmanager = SimpleNamespace(getplugin=lambda name: told if name == distribution.REPORT else None)
+    pending = []
+    scheduler = SimpleNamespace(mark_test_pending=pending.append)
+    for expected in (distribution.AGAIN, "failed"):
+        report = SimpleNamespace(node=SimpleNamespace(config=of), longrepr="worker 'gw0' crashed", outcome="failed")
+        distribution.pytest_handlecrashitem("t::x", report, scheduler)
+        assert report.outcome == expected
+    assert pending == ["t::x"]
+    assert len(told.notes) == 1
