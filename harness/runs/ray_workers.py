@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import threading
 import time
 import uuid
@@ -116,7 +117,8 @@ class RayWorkers:
             with contextlib.suppress(Exception):
                 self.ray.cancel(ref)  # KeyboardInterrupt in the task, which a training loop saves at
         if refs:
-            self.ray.wait(refs, num_returns=len(refs), timeout=60)
+            with contextlib.suppress(Exception):
+                self.ray.wait(refs, num_returns=len(refs), timeout=60)
         if self.marker:
             (config().home / self.marker).unlink(missing_ok=True)
         self.ray.shutdown()
@@ -185,20 +187,21 @@ def connected(address: str) -> Any:
     Raises:
         ClaimsError: Ray is not installed, or there is no cluster at the address.
     """
+    _quieten()
     try:
         import ray
     except ImportError:
         raise ClaimsError("--executor ray: expected the package ray, found none; pip install 'ray>=2.50'") from None
     chosen = address or os.environ.get("RAY_ADDRESS", "")
     try:
-        with _quiet():
-            ray.init(
-                address=chosen or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                include_dashboard=False if not chosen else None,
-                ignore_reinit_error=True,
-            )
+        _require_listening(chosen)  # Ray itself would try for minutes
+        ray.init(
+            address=chosen or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=False if not chosen else None,
+            ignore_reinit_error=True,
+        )
     except Exception as error:  # ConnectionError, and errors of gRPC
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ClaimsError(
@@ -208,12 +211,18 @@ def connected(address: str) -> Any:
     return ray
 
 
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Keep Ray's hints on usage statistics and dashboards from the terminal."""
+def _require_listening(address: str) -> None:
+    """Raise OSError unless something listens at an address that names a port."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _quieten() -> None:
+    """Keep Ray's hints on usage statistics, tokens and dashboards from the terminal."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    yield
+    logging.getLogger("ray").setLevel(logging.ERROR)
 
 
 def compute_on_node(handed: Handed) -> tuple[Any, BaseException | None]:

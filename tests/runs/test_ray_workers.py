@@ -1,0 +1,143 @@
+"""Runs on a Ray cluster of three nodes, each a process of this machine with a home folder of its own."""
+
+import json
+import os
+import threading
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+
+from harness.core.config import read_config, use
+from harness.core.errors import ClaimsError
+from harness.runs.executor import Executor
+from harness.runs.objects import FolderObjects
+from harness.runs.ray_workers import RayWorkers, connected
+from harness.runs.shared_store import SharedStore
+from harness.runs.store import Store
+from harness.runs.workers import Need
+from harness.training.api import Execution
+from tests.runs.test_executor import released, runs, wait_for
+
+NODES = 3
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    from ray.cluster_utils import Cluster
+
+    homes = tmp_path_factory.mktemp("homes")
+    before = os.environ.pop("VIT_CLAIMS_HOME", None)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # The driver is beside the head, which computes nothing and lives on.
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
+    nodes = []
+    for number in range(NODES):
+        environment = {"VIT_CLAIMS_HOME": str(homes / str(number)), "OMP_NUM_THREADS": "1"}
+        node = made.add_node(
+            num_cpus=1,
+            num_gpus=0,
+            object_store_memory=80 << 20,
+            include_dashboard=False,
+            env_vars=environment,
+            labels={"number": str(number)},
+        )
+        nodes.append(node)
+    yield SimpleNamespace(cluster=made, nodes=nodes, homes=homes, address=made.address)
+    import ray
+
+    ray.shutdown()
+    made.shutdown()
+    if before is not None:
+        os.environ["VIT_CLAIMS_HOME"] = before
+
+
+def stored(home):
+    return {path.stem for path in home.glob("runs/*/*.json")}
+
+
+def steps_done(home, run):
+    history = home / "work" / "history" / f"{run.id}.jsonl"
+    return [json.loads(line)["step"] for line in history.read_text().splitlines()] if history.exists() else []
+
+
+def test_a_node_that_is_killed_costs_only_the_minutes_since_the_last_state(cluster, tmp_path):
+    (long,), short = runs(1, steps=3_000), runs(6)
+    expected = Executor(Store(tmp_path / "alone"), 0).results(short)
+    shared = FolderObjects(tmp_path / "shared")
+    use(read_config({"home": tmp_path / "driver", "store": tmp_path / "shared"}))
+    executor = Executor(
+        SharedStore(tmp_path / "driver", shared),
+        1,
+        execution=Execution(save_every=0.5),
+        workers=lambda execution: RayWorkers(cluster.address, execution, accelerated=False),
+    )
+    try:
+        executor.plan([long, *short], lambda run: Need(work=run.recipe.steps))
+        executor._hand_over()
+        # Copies of its states are in the shared place: kill the node that computes it, as a machine is lost.
+        wait_for(lambda: shared.names(f"states/{long.id}"), 180)
+        (victim,) = (number for number in range(NODES) if steps_done(cluster.homes / str(number), long))
+        done_before = {number: stored(cluster.homes / str(number)) for number in range(NODES)}
+        cluster.cluster.remove_node(cluster.nodes[victim], allow_graceful=False)
+        results = executor.results([long, *short])
+    finally:
+        executor.close()
+        use(None)
+    assert [(found.predictions, found.loss_history) for found in results[1:]] == [
+        (found.predictions, found.loss_history) for found in expected
+    ]
+    assert [line for line in executor.notes if long.label in line and "on the cluster ended" in line]
+    # Whoever went on began at a state, not at the first step; every other run was computed once.
+    (heir,) = (n for n in range(NODES) if n != victim and steps_done(cluster.homes / str(n), long))
+    assert steps_done(cluster.homes / str(heir), long)[0] > 0
+    computed = [run_id for n in range(NODES) for run_id in stored(cluster.homes / str(n))]
+    again = {run.id for run in short if computed.count(run.id) > 1}
+    assert not again, done_before
+    assert shared.names("states") == shared.names("owners") == []
+
+
+def test_what_a_node_lacks_is_one_line(cluster, tmp_path):
+    use(read_config({"home": tmp_path / "driver"}))
+    executor = Executor(
+        Store(tmp_path / "driver"),
+        1,
+        workers=lambda execution: RayWorkers(cluster.address, execution, accelerated=False),
+    )
+    try:
+        with pytest.raises(ClaimsError, match="expected the session's home folder .*, found another one; .* --store"):
+            executor.results(runs(1))
+    finally:
+        executor.close()
+        use(None)
+
+
+def test_what_tasks_ask_for(monkeypatch):
+    asked = []
+
+    class Task:
+        def options(self, **options):
+            asked.append(options)
+            return self
+
+        def remote(self, handed):
+            return SimpleNamespace(future=lambda: Future())
+
+    workers = RayWorkers.__new__(RayWorkers)
+    workers._task, workers._told, workers._refs, workers.session = Task(), None, {}, "s"
+    workers.execution, workers.marker, workers.largest, workers.accelerated = Execution(), "", 8 << 30, True
+    workers._lock = threading.Lock()
+    (small,) = runs(1)
+    workers.submit(small, None, Need(), 0)
+    workers.submit(released(small), None, Need(share=0.5, memory=3 << 30), 0)
+    workers.submit(released(small), None, Need(memory=1 << 40), 1)
+    assert [{name: value for name, value in each.items() if name != "name"} for each in asked] == [
+        {"num_cpus": 1},
+        {"num_cpus": 1, "num_gpus": 0.5, "memory": 3 << 30},
+        {"num_cpus": 1, "num_gpus": 1.0, "memory": 8 << 30},
+    ]
+
+
+def test_no_cluster_at_an_address_is_one_line():
+    with pytest.raises(ClaimsError, match=r"--ray-address 127.0.0.1:1: expected a Ray cluster, found: .*; start one"):
+        connected("127.0.0.1:1")
