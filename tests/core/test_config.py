@@ -93,7 +93,7 @@ def test_the_option_beats_the_variable_beats_the_cache_folder(monkeypatch, tmp_p
 def test_the_environment_is_changed_only_for_the_frameworks_of_a_new_process():
     changes = re.compile(r"os\.environ\[[^]]+\] *=|os\.environ\.(setdefault|update|pop)|putenv|setenv")
     found = {path.name for path in HARNESS.rglob("*.py") if changes.search(path.read_text())}
-    assert found == {"devices.py"}
+    assert found == {"devices.py", "ray_workers.py"}  # Ray reads its own from there alone
 
 
 def test_an_entry_point_s_choice_holds_until_it_is_taken_back(tmp_path, monkeypatch):
