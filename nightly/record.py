@@ -10,8 +10,8 @@ from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 
 Ending = Literal["finished", "stopped at the time limit", "cut short"]
-LIMIT = "time-limit"
-"""In the reason of a verdict that was not reached before the time limit: the option's name."""
+LIMIT = "--time-limit"
+"""How the reason of a verdict begins that was not reached before the time limit."""
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,4 @@ def ending(night: Night, report: Path) -> Ending:
         return "cut short"
     reached = verdict_log.read(report / LOG_FILE, night.log_bytes).records
     left = (each for each in reached if isinstance(each, Verdict) and each.verdict == "NOT RUN")
-    return "stopped at the time limit" if any(LIMIT in each.reason for each in left) else "finished"
+    return "stopped at the time limit" if any(each.reason.startswith(LIMIT) for each in left) else "finished"
