@@ -28,6 +28,7 @@ from harness.core.errors import ClaimsError
 GROUPS = {
     "commands": "bench.commands",
     "corpora": "bench.corpora",
+    "scheduling": "bench.scheduling",
     "training": "bench.training",
     "evaluation": "bench.evaluation",
     "jax": "bench.jax_rows",

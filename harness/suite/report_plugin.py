@@ -183,6 +183,8 @@ class ReportPlugin:
         judged = any(one.verdict not in ("NOT RUN", "NOT VERIFIABLE") for one in self._verdicts.values())
         if not self.asks_for_gpu or not idle or judged:
             return ""
+        if all(one.reason.startswith(POSTPONED) for one in idle):
+            return ""  # the next session goes on
         ((reason, count),) = Counter(one.reason for one in idle).most_common(1)
         most = f"{count} of them: " if len(idle) > 1 else ""
         return f"nothing was judged: {len(idle)} of {len(of_gpu)} gpu questions are NOT RUN, {most}{reason}"
