@@ -34,6 +34,7 @@ from harness.report.verdict_log import VerdictLog
 from harness.report.verdict_store import HISTORY_FILE, LOG_FILE, Key, VerdictStore, locked, says
 from harness.report.writing import write_records
 from harness.runs.store import Store
+from harness.suite.session import POSTPONED
 from harness.suite.whole_page import whole_page
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.catalog.checkpoints import checkpoint
 from harness.cost.cards import card
 from harness.cost.needs import needs_on, share
 from harness.cost.run_cost import Cost, Seconds
 from harness.cost.step_time import StepTime
 from harness.runs.store import Store
-from tests.runs.test_executor import released, runs
+from tests.runs.test_executor import runs
 
 H100 = card("h100")
 
@@ -43,9 +44,13 @@ def test_on_the_cpu_more_images_take_longer_and_nothing_is_shared(tmp_path):
     assert need(short).share == 1.0
 
 
-def test_on_an_accelerator_the_plan_s_seconds_are_known_and_steps_are_launched_by_one_host(tmp_path):
+def test_on_an_accelerator_seconds_and_memory_are_those_of_the_plan(tmp_path):
     need = needs_on(H100, Store(tmp_path), tmp_path, tmp_path)
-    short, long = (need(released(runs(1, steps=steps)[0])) for steps in (100, 10_000))
+    large = replace(checkpoint("vit-l16-in21k"), sha256="0" * 64)
+    short, long = (
+        need(replace(run, checkpoint=large, recipe=replace(run.recipe, resolution=224, steps=steps)))
+        for steps in (100, 10_000)
+        for run in runs(1)
+    )
     assert 0 < short.seconds < long.seconds
-    assert short.share == long.share == 1 / 4  # a micro network
-    assert short.memory > 1 << 30
+    assert short.memory > 4 * 4 * 304_000_000  # four copies of its weights
