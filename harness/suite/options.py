@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.source import GPU
+from harness.core.source import GPU, MEASURED
 from harness.evidence.questions import EvidenceRequest
 from harness.judging.question import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
@@ -185,8 +185,9 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
     computes = selects_gpu(config) and GPU in selected.kinds and not plans
     found = " and ".join(sorted(selected.kinds)) or "no claims"
     measured = GPU in selected.kinds or "micro" in selected.kinds
+    computed = measured or MEASURED in selected.kinds
     rules = {
-        "--plan": (measured, "tests of the micro or gpu evidence", f"{found} selected; add -m gpu"),
+        "--plan": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected; add -m gpu"),
         "--recipe": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--seeds": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
@@ -195,7 +196,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
-        "--jobs": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--jobs": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected"),
         "--card": (
             plans or (computes and given(config, "--max-gpu-hours")),
             "--plan, or -m gpu with --max-gpu-hours",

@@ -43,8 +43,8 @@ class Selected:
 
     @property
     def kinds(self) -> set[str]:
-        """The sources of evidence that are asked."""
-        return {question.source.kind for question in self.questions}
+        """The kinds of sources of evidence that are asked, as their markers are called."""
+        return {name for question in self.questions for name in question.source.markers}
 
     def encoded(self) -> bytes:
         """Return the selection as JSON, for the main process."""
@@ -151,7 +151,9 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
     ]
     with using(folder_of(module.__file__ or "")):
         request.require()  # a malformed table would show as names that nobody knows
-        for line in unknown_contenders(each for function in functions for each in function.hypotheses):
+        # A function of the paper's own knows its contenders; no table does.
+        stated = [] if claim.measure else [each for function in functions for each in function.hypotheses]
+        for line in unknown_contenders(stated):
             warnings.warn(f"{claim.id}: {line}", UserWarning, stacklevel=1)
         return questions(claim, functions, request)
 

@@ -95,7 +95,11 @@ def run_group(runs: Sequence[RunRecord], links: Mapping[str, str]) -> RunGroup:
         checkpoint_digest=first.checkpoint_sha256[:DIGITS],
         dataset=first.dataset,
         dataset_digest=first.dataset_sha256[:DIGITS],
-        made=", ".join(part for part in (f"recipe {first.recipe}", first.framework, first.device) if part),
+        made=", ".join(
+            part
+            for part in (f"{'recipe' if first.backend else 'function'} {first.recipe}", first.framework, first.device)
+            if part
+        ),
         rows=tuple(run_row(run, links.get(run.id, "")) for run in runs),
     )
 
@@ -106,7 +110,7 @@ def run_row(run: RunRecord, link: str) -> RunRow:
         id=run.id,
         record=link,
         seed=run.seed,
-        accuracy="diverged" if run.accuracy is None else number(run.accuracy),
+        accuracy="diverged" if run.accuracy is None else number(run.accuracy, run.unit),
         seconds=f"{run.seconds:,.1f}",
         speed=f"{run.images_per_second:,.0f}",
         memory=f"{run.memory / 1e9:.2f}",
