@@ -19,7 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness.core.errors import ClaimsError, nearest, printable, unknown
+from harness.core.specs import fault
 
 _IMPORTED: dict[tuple[Path, str, str], ModuleType] = {}
 """By folder, name and digest."""
@@ -103,12 +106,14 @@ def one_line(error: BaseException, folder: Path) -> str:
     root = folder.resolve()
     inside = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(root)]
     last = next(reversed(inside or list(frames)), None)
+    place = "" if last is None else f", at {Path(last.filename).name}:{last.lineno}"
     message = " ".join(str(error).split())
     if isinstance(error, SyntaxError) and error.filename:
-        place = f", at {Path(error.filename).name}:{error.lineno}"
-        message = str(error.msg)
-    else:
-        place = "" if last is None else f", at {Path(last.filename).name}:{last.lineno}"
+        place, message = f", at {Path(error.filename).name}:{error.lineno}", str(error.msg)
+    if isinstance(error, ValidationError):  # a malformed hypothesis of a claim file
+        from harness.core import claim
+
+        return printable(f"{fault(error, getattr(claim, error.title, None))}{place}")
     return printable(f"{type(error).__name__}: {message or 'no message'}{place}")
 
 

@@ -144,6 +144,11 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
         ClaimsError: what is recorded does not fit what is stated.
     """
     require_recorded_are_stated(module)
+    if claim.measure and folder_of(module.__file__ or "") is None:
+        raise ClaimsError(
+            f"{claim.id}: expected a paper.toml beside {module.__file__}, which says what the measure {claim.measure!r}"
+            " is, found none; add it (harness new writes one)"
+        )
     functions = [
         Stated(found.__name__, found.stated[1], getattr(found, "statements", ()), found.families)
         for found in stating_functions(vars(module))
