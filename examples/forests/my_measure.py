@@ -16,7 +16,7 @@ CLASSIFIERS = {
 
 def accuracy(contender, dataset, seed):
     """Return whether each test example is classified correctly, shape (n,); the split is the same for every seed."""
-    x, y = TABLES[dataset](return_X_y=True)
+    load, classifier = TABLES[dataset], CLASSIFIERS[contender.architecture]
+    x, y = load(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.5, random_state=0, stratify=y)
-    classifier = CLASSIFIERS[contender.architecture](random_state=seed)
-    return classifier.fit(train_x, train_y).predict(test_x) == test_y
+    return classifier(random_state=seed).fit(train_x, train_y).predict(test_x) == test_y
