@@ -1,6 +1,7 @@
 """The small other papers are verified as recorded, by the engine alone."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ def test_own_numbers_are_in_the_records_tables_and_page_in_their_unit(session):
     page = (session / "r" / "report.html").read_text()
     assert "Difference, steps" in page
     assert "Value, steps" in page
+    assert re.search(r"Intervals are drawn from .* steps\.", page)
     runs = json.loads((session / "r" / "runs.json").read_text())["runs"]
     assert {run["unit"] for run in runs if run["recipe"] == "my_steps:steps"} == {"steps"}
     assert "steps,lower" in (session / "r" / "tables" / "search.csv").read_text()

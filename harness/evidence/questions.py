@@ -392,7 +392,8 @@ def runs_of(questions_asked: Sequence[AnyQuestion]) -> list[Run]:
     """
     planned: dict[str, Run] = {run.id: run for run in micro_runs(questions_asked)}
     for asked in measurements_of(questions_asked):
-        planned.setdefault(asked.id, cast("Run", asked))  # what computes knows its id, label and lane alone
+        if asked.lane == "cpu":  # on an accelerator only what a test asks for, which may be refused there
+            planned.setdefault(asked.id, cast("Run", asked))  # what computes knows its id, label and lane alone
     return list(planned.values())
 
 

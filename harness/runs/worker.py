@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.config import Config, use
 from harness.core.errors import NotStored
+from harness.core.measurement import Measurement
 from harness.core.paper import using
 from harness.core.run import Run
 from harness.runs.store import Busy, Store
@@ -58,8 +59,9 @@ class Worker:
         if self.interrupted:
             raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
         self.computing = True
-        # The micro study's runs take seconds each; the session's bar counts them.
-        drawn = contextlib.nullcontext() if run.lane == "cpu" else bar(run, self.position)
+        # The micro study's runs take seconds each; the session's bar counts them. A measurement tells no steps.
+        without = run.lane == "cpu" or isinstance(run, Measurement)
+        drawn = contextlib.nullcontext() if without else bar(run, self.position)
         try:
             with drawn as on_step, using(folder):
                 measure(run, Store(home), replace(execution, device=self.device, on_step=on_step))

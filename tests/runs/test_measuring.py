@@ -11,6 +11,7 @@ from harness.runs.entry import check_size
 from harness.runs.measuring import Hosts, scores_of, state_of
 from harness.runs.run import measure
 from harness.runs.store import Store
+from harness.runs.worker import Worker
 from harness.training.api import Execution
 
 MODULE = """
@@ -131,6 +132,12 @@ def test_a_long_measurement_goes_on_from_its_own_state(folder, tmp_path):
         measure(asked, store, execution)
     assert measure(asked, store, execution).values == (1.0,)
     assert not state_of(store.work, asked.id).exists()
+
+
+def test_a_worker_of_an_accelerator_computes_a_measurement(folder, tmp_path):
+    store, asked = Store(tmp_path / "home"), measurement(folder, "right", lane="accelerator")
+    assert Worker("cpu", 1).compute(asked, store.home, Execution(folder=store.work), folder) is True
+    assert store.get(asked).n == 5
 
 
 def test_a_call_ends_with_its_host(folder):

@@ -191,7 +191,8 @@ def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> 
         rows.append(verdict_row(verdict, context, by=name, goes_on=goes_on, scale=scale))
     named = source if several or by == [""] else f"{source}, {by[0]}"
     unit = next((verdict.unit for verdict in verdicts if verdict.unit != POINTS), POINTS)
-    axis = f"{signed(scale.low, unit)} to {signed(scale.high, unit)}" if any(map(drawable, verdicts)) else ""
+    ends = f"{signed(scale.low, unit)} to {signed(scale.high, unit)} {'percentage points' if unit == POINTS else unit}"
+    axis = ends if any(map(drawable, verdicts)) else ""
     return SourceTable(source, named, chips_by_backend(verdicts), filled_columns(rows, unit), tuple(rows), axis)
 
 

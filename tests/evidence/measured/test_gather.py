@@ -11,7 +11,7 @@ from harness.core.measurement import Scores
 from harness.core.paper import using
 from harness.core.source import Source
 from harness.evidence.measured.gather import OwnNumbers, measurements
-from harness.evidence.questions import measurements_of, sources_of
+from harness.evidence.questions import measurements_of, runs_of, sources_of
 from harness.judging.judge import judge
 from harness.judging.question import Question
 
@@ -32,7 +32,7 @@ def paper(tmp_path):
     (tmp_path / "paper.toml").write_text(
         f'[measures.steps]\n{common}unit = "steps"\nbetter = "lower"\nscores = "number"\n'
         f"[measures.right]\n{common}[measures.own]\n{common}shared_examples = false\n"
-        f'[measures.cost]\n{common}unit = "s"\n[measures.card]\n{common}lane = "gpu"\n'
+        f'[measures.cost]\n{common}unit = "s"\n[measures.card]\nfunction = "mine:other"\nseeds = 4\nlane = "gpu"\n'
         f'[measures.once]\nfunction = "mine:steps"\nrandom = false\n'
         f'[measures.data]\n{common}inputs = ["*.csv"]\npackages = ["numpy"]\n'
         f'[measures.absent]\n{common}inputs = ["*.npz"]\n[measures.lacks]\n{common}packages = ["no-such-package"]\n'
@@ -169,6 +169,12 @@ def test_what_is_declared_and_missing_is_told_where_it_is_needed(paper, measure,
     assert measurements_of([question]) == []  # planning leaves it to the test that needs it
     with pytest.raises(ClaimsError, match=said):
         OwnNumbers(Given(hits)).gather(question)
+
+
+def test_what_takes_an_accelerator_is_not_computed_ahead(paper):
+    asked = [Question(claim(name), HYPOTHESIS, Source("measured")) for name in ("right", "card")]
+    assert {each.lane for each in measurements_of(asked)} == {"cpu", "accelerator"}
+    assert {each.lane for each in runs_of(asked)} == {"cpu"}
 
 
 def test_one_source_judges_an_own_number(paper):
