@@ -24,6 +24,7 @@ def commands() -> Mapping[str, ModuleType]:
     """Return the module of each command."""
     from harness.cli import (
         bundle,
+        check,
         compare,
         data_bench,
         doctor,
@@ -35,6 +36,7 @@ def commands() -> Mapping[str, ModuleType]:
         listing,
         lock,
         logits,
+        new,
         recipes,
         report,
         run,
@@ -59,6 +61,8 @@ def commands() -> Mapping[str, ModuleType]:
         "compare": compare,
         "bundle": bundle,
         "lock": lock,
+        "new": new,
+        "check": check,
     }
 
 

@@ -159,7 +159,8 @@ def test_a_shown_paper_is_complete(tmp_path):
     from harness.evidence.published.figures import of_paper
     from harness.evidence.published.matching import single
 
-    blocks = re.findall(r"```(?:toml|python|json)\n(.*?)```", (DOCS / "another-paper.md").read_text(), re.DOTALL)
+    page = (DOCS / "another-paper.md").read_text().partition("## A paper about released checkpoints")[2]
+    blocks = re.findall(r"```(?:toml|python|json)\n(.*?)```", page, re.DOTALL)
     (tmp_path / "published").mkdir()
     names = ("paper.toml", "test_claim.py", "published/sources.toml", "published/figures.json")
     for name, block in zip(names, blocks, strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.catalog.checkpoints import LOCAL, own_ids, sources
 from harness.core.config import config
 from harness.core.errors import ClaimsError
+from harness.core.own_modules import source_digest
 from harness.core.paper import paper
 from harness.core.specs import Checkpoint, build
 from harness.fetch.sources import Local, Material
@@ -159,8 +160,10 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
         harness.core.errors.Gone: it is a user's own file, and not there.
         ClaimsError: as `file_of`.
     """
+    if found.model:
+        found = replace(found, model_sha256=source_digest(found.model.partition(":")[0], *own_place(found)))
     if found.file:
-        return found
+        return found if found.sha256 is not None else with_digest(found)
     from harness.core.config import settings
     from harness.fetch.owned import own_file, use
     from harness.fetch.pins import Pins
@@ -181,6 +184,25 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
     if pin is None:
         raise ClaimsError(f"{found.id}: expected the sha256 of its file among the pins, found none; fetch it again")
     return replace(found, sha256=pin.sha256, size=pin.size)
+
+
+def own_place(found: Checkpoint) -> tuple[Path, str]:
+    """Return the folder of a checkpoint's own model, and what names it in messages."""
+    return paper().folder, f"checkpoint {found.id}: model"
+
+
+def with_digest(found: Checkpoint) -> Checkpoint:
+    """Return a checkpoint of an own model with the digest and size of its file as it is now.
+
+    Raises:
+        ClaimsError: it is missing.
+    """
+    path = paper().folder / found.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ClaimsError(f"{found.id}: expected its weights in {path}, found: {error.strerror}; add them") from None
+    return replace(found, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
 def shipped_file(found: Checkpoint) -> Path:

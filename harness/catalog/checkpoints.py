@@ -40,11 +40,13 @@ def all_of(paths: tuple[Path, ...], own: Path | None, stamp: object = None) -> M
     """Return the checkpoints of some tables and of the user's own, which is read again where its stamp is another."""
     del stamp
     found = read_tables((*paths, own), Checkpoint)
+    mine = read_specs(own, Checkpoint) if own is not None else {}
     for name, entry in found.items():
         if not (entry.file or entry.sources or entry.never_released):
             raise ClaimsError(f"checkpoint {name}: expected a file, sources or never_released, found none")
+        if entry.file and entry.sha256 is None and not entry.model and name not in mine:
+            raise ClaimsError(f"checkpoint {name}: expected sha256 of its file, found none; add it")
         sources(entry)
-    mine = read_specs(own, Checkpoint) if own is not None else {}
     return MappingProxyType(found | {name: with_names(with_place(found[name], own), own) for name in mine})
 
 

@@ -77,4 +77,5 @@ def recall(options: argparse.Namespace, store: Store) -> tuple[Run, Result] | No
         run_id = str(json.loads(note(options, store).read_bytes())["run"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return store.load(run_id)
+    found = store.load(run_id)
+    return (found[0], found[1]) if found and isinstance(found[0], Run) and isinstance(found[1], Result) else None

@@ -96,7 +96,11 @@ class Claim:
     not_verifiable: Sources = ()
     """(what, why) pairs; `what` may name a pre-training set."""
     negligible: Annotated[float, Field(gt=0)] = 0.2
-    """Percentage points: a difference that is surely smaller does not matter for this claim."""
+    """Percentage points: a difference that is surely smaller does not matter for this claim. A measure in another unit
+    says so itself (`[measures.NAME]` of paper.toml)."""
+    measure: str = ""
+    """The number that the claim is about, where that is not the accuracy of fine-tuned networks: a name in `[measures]`
+    of paper.toml, or "module:function" of the paper's folder."""
     statements: tuple[StatementRecord, ...] = ()
     """What the claim comes down to; filled in for a report from `answered_by`."""
 

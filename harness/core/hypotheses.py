@@ -25,12 +25,12 @@ VerdictName = Literal[
 
 @dataclass(frozen=True, config=STRICT)
 class Contender:
-    """A model as the paper names it, with what it was pre-trained on."""
+    """A model as the paper names it, with what it was pre-trained on; or any method that a number is measured of."""
 
     architecture: str
     """The paper's name, e.g. "ViT-L/16", "BiT-R152x4", "R50+ViT-B/16"."""
-    pretrained_on: str
-    """The pre-training set, as the paper names it."""
+    pretrained_on: str = ""
+    """The pre-training set, as the paper names it; "" for what is not pre-trained."""
     variant: str = "orig"
     """Which release of the weights: "orig" (the paper's own), or a name of the paper's tables."""
     resolution: int | None = None
@@ -39,7 +39,8 @@ class Contender:
     def __str__(self) -> str:
         variant = "" if self.variant == "orig" else f", {self.variant}"
         resolution = f", {self.resolution} px" if self.resolution else ""
-        return f"{self.architecture} ({self.pretrained_on}{variant}{resolution})"
+        known = f"{self.pretrained_on}{variant}{resolution}".removeprefix(", ")
+        return f"{self.architecture} ({known})" if known else self.architecture
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import platform
+import sys
 from functools import cache
 from pathlib import Path
+
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of ru_maxrss, which is kibibytes on Linux and bytes on macOS."""
 
 
 @cache

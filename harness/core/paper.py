@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.config import config
 from harness.core.errors import ClaimsError, unknown, warn_renamed
+from harness.core.measure import Measure
 from harness.core.specs import STRICT, Count, Natural, Sources, build, pairs
 from harness.core.toml import read_toml
 
@@ -28,6 +29,7 @@ MICRO = "micro"
 CHECKOUT = Path(__file__).parents[2] / "claims"
 """The paper of this project's own checkout."""
 
+S = TypeVar("S")
 Lists = Annotated[tuple[tuple[str, tuple[str, ...]], ...], BeforeValidator(pairs)]
 Numbers = Annotated[tuple[tuple[str, Natural], ...], BeforeValidator(pairs)]
 
@@ -75,6 +77,7 @@ class Probe:
     """Which of the checkpoint's sources."""
 
 
+Measures = Annotated[tuple[tuple[str, Measure], ...], BeforeValidator(pairs)]
 Heads = Annotated[tuple[tuple[str, Head], ...], BeforeValidator(pairs)]
 
 
@@ -120,6 +123,19 @@ class Paper:
     """(beginning of an address, why it refuses anonymous users) pairs."""
     probes: tuple[Probe, ...] = ()
     """Files that tell which places answer."""
+    measures: Measures = ()
+    """(name, a number that a function of this folder measures) pairs, for claims about it."""
+
+    def measure(self, name: str) -> Measure:
+        """Return the measure that a claim names: one of `measures`, or "module:function" with all defaults.
+
+        Raises:
+            ClaimsError: there is none of that name.
+        """
+        known = dict(self.measures)
+        if name not in known and ":" not in name:
+            raise unknown("measure", name, known, FILE)
+        return known[name] if name in known else build(Measure, {"function": name}, "measure")
 
     def table(self, name: str) -> Path | None:
         """Return the path of one of the paper's tables, e.g. "recipes.toml"; None: it has none."""
@@ -178,7 +194,26 @@ def _read(folder: Path, changed: int) -> Paper:
     values = read_toml(path)
     if "folder" in values:
         raise ClaimsError(f"{path}: unknown key 'folder'; the paper is the folder that {FILE} lies in, remove it")
-    return build(Paper, {"folder": path.parent, **values}, str(path))
+    own = {"folder": path.parent, **values}
+    # Each by itself, so that a fault is said of it.
+    for name, spec in (("defaults", Defaults), ("measures", Measure)):
+        found = own.get(name)
+        if name == "measures" and isinstance(found, dict):
+            own[name] = {key: built(spec, value, f"{path} [{name}.{key}]") for key, value in found.items()}
+        elif name in own:
+            own[name] = built(spec, found, f"{path} [{name}]")
+    return build(Paper, own, str(path))
+
+
+def built(spec: type[S], found: object, where: str) -> S:
+    """Return a table of paper.toml as a spec.
+
+    Raises:
+        ClaimsError: it is none, or malformed.
+    """
+    if not isinstance(found, dict):
+        raise ClaimsError(f"{where}: expected a table, found {found!r}; fix the file")
+    return build(spec, found, where)
 
 
 _current: ContextVar[Path | None] = ContextVar("paper", default=None)

@@ -8,6 +8,7 @@ Records, test ids and expected.toml hold its text form KIND[/DETAIL][@BACKEND], 
     gpu/paper, gpu/paper@jax       released checkpoints, fine-tuned by a protocol of recipes
     gpu                            what was never released, whatever the protocol and the framework
     gpu/paper@both                 whether both frameworks agree
+    measured, measured/gpu         a number that a function of the paper's folder measures, on the CPU or an accelerator
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from pydantic.dataclasses import dataclass
 from harness.core.errors import ClaimsError
 from harness.core.specs import STRICT
 
-PUBLISHED, MICRO, GPU = "published", "micro", "gpu"
-KINDS = (PUBLISHED, MICRO, GPU)
+PUBLISHED, MICRO, GPU, MEASURED = "published", "micro", "gpu", "measured"
+KINDS = (PUBLISHED, MICRO, GPU, MEASURED)
 """The kinds of sources, each a pytest marker."""
 DEFAULT_BACKEND = "torch"
 AGREEMENT = "both"
@@ -35,7 +36,8 @@ class Source:
     kind: str
     """One of KINDS."""
     detail: str = ""
-    """The protocol of recipes, or the grid of specifications; "" if nothing narrows the kind."""
+    """The protocol of recipes, the grid of specifications, or "gpu" of own numbers that take an accelerator; "" if
+    nothing narrows the kind."""
     backend: str = DEFAULT_BACKEND
     """The framework that computes the runs, or AGREEMENT; of no meaning for published figures."""
 
@@ -61,8 +63,13 @@ class Source:
 
     @property
     def measured(self) -> bool:
-        """Whether a framework computes it here; published figures are read."""
+        """Whether it is computed here; published figures are read."""
         return self.kind != PUBLISHED
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The pytest markers of its tests: its kind, and "gpu" for own numbers that take an accelerator."""
+        return (self.kind, GPU) if (self.kind, self.detail) == (MEASURED, GPU) else (self.kind,)
 
     @property
     def base(self) -> Source:

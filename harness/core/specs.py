@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass, rebuild_dataclass
 from pydantic_core import ArgsKwargs
 
@@ -129,6 +129,18 @@ def found_instead(value: Any) -> str:
     return f", found {text if len(text) <= LONGEST else text[:LONGEST] + '...'}"
 
 
+def as_own(values: Any) -> Any:
+    """Fill in what a checkpoint's `model` says of it: its layout and family, or that it is one of timm's."""
+    given = values.kwargs if isinstance(values, ArgsKwargs) else values
+    if not isinstance(given, Mapping) or not isinstance(given.get("model"), str) or not given["model"]:
+        return values
+    filled = {"family": "other", **given}
+    if ":" not in filled["model"]:  # timm's registry makes it
+        filled |= {"timm": filled.pop("model"), "semantics": "timm"}
+    filled.setdefault("layout", "own" if "model" in filled else "timm")
+    return ArgsKwargs(values.args, filled) if isinstance(values, ArgsKwargs) else filled
+
+
 @dataclass(frozen=True, config=STRICT)
 class Checkpoint:
     """One set of pre-trained weights, and where it is."""
@@ -140,8 +152,8 @@ class Checkpoint:
     """The paper's name of the architecture, e.g. "ViT-L/16"."""
     pretrained_on: str
     """The pre-training set, as the paper names it."""
-    layout: Literal["vit-npz", "bit-npz", "timm", "transformers", "jeonsworld"]
-    """The file layout, which decides the reader."""
+    layout: Literal["vit-npz", "bit-npz", "timm", "transformers", "jeonsworld", "own"]
+    """The file layout, which decides the reader; "own": names of the module that `model` makes."""
     variant: str = "orig"
     """Which release of the weights: "orig" (the paper's own), or a name."""
     file: str = ""
@@ -154,6 +166,13 @@ class Checkpoint:
     """Why there is nothing to fetch; "" for weights that exist."""
     timm: str = ""
     """timm's name of the model, for the timm layout."""
+    model: str = ""
+    """What makes the network, where it is none of the layouts': "module:function" of the paper's folder, or installed,
+    called without arguments for a torch module; or timm's name of one. Family and layout need not be given then."""
+    model_sha256: Sha256 | None = None
+    """Digest of the source of `model`; set by the program."""
+    prefix: str = ""
+    """What names of tensors in the file begin with and those of `model` do not, e.g. "net."."""
     weights: str = ""
     """Which set of weights, where the file holds several, e.g. "model_ema"; "": the only one."""
     activation: Literal["", "gelu", "gelu_tanh"] = ""
@@ -193,7 +212,13 @@ class Checkpoint:
     stated: Sources = ()
     """(what, where from) pairs of what was completed from the file and those beside it; set by the program."""
 
+    _of_model = model_validator(mode="before")(as_own)
+
     def __post_init__(self) -> None:
+        if (self.layout == "own") != bool(self.model):
+            raise ValueError('expected model = "module:function" with the layout "own", and no other layout with it')
+        if self.prefix and not self.model:
+            raise ValueError("expected prefix only with model; names of other layouts are known")
         if (self.mean is None) != (self.std is None):
             raise ValueError("expected mean and std, or neither; add the other")
         if self.crop_share is not None and self.resize == "square":

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from harness.core.hypotheses import VerdictName
+from harness.core.measure import POINTS, Direction
 from harness.core.specs import STRICT
 
 HypothesisKind = Literal[
@@ -17,17 +18,17 @@ AnswerName = Literal["SUPPORTED", "CONTRADICTED", "MIXED", "OPEN", "NOT TESTED"]
 
 @dataclass(frozen=True, config=STRICT)
 class Side:
-    """One contender's measured or published accuracy, as it entered a verdict."""
+    """One contender's measured or published accuracy, or its own number, as it entered a verdict."""
 
     name: str
     """The contender, and for micro evidence the checkpoint that stands for it."""
     accuracy: float
-    """Percent; the mean over seeds."""
+    """Percent, or in the unit of the verdict; the mean over seeds."""
     low: float | None
     high: float | None
-    """95 % interval of the accuracy, percent; None where no uncertainty is known."""
+    """95 % interval of it, in the same unit; None where no uncertainty is known."""
     n: int | None
-    """Test examples; None where there is no one number (VTAB's 19 tasks)."""
+    """Test examples; None where there is no one number (VTAB's 19 tasks), or each seed gives one number."""
     seeds: int
 
 
@@ -170,6 +171,12 @@ class Verdict:
     """Version of the rules, with the family."""
     digest: str = ""
     """Of the hypothesis."""
+    unit: str = POINTS
+    """Of the estimate, of all that is said to be in percentage points, and of the sides, which are percent where it is
+    "points"."""
+    better: Direction = "higher"
+    """Which of two values is the better one. Where it is the lower, the estimate is turned: it is above 0 where the
+    first side is better; the sides are as they were measured."""
     registered: str = ""
     """Of measured evidence: "preregistered on DATE", "locked on DATE" (with its first verdict), or "post hoc"."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.core.measurement import Measurement
 from harness.core.run import Run
 from harness.cost.cards import Card
 from harness.cost.flops import work
@@ -40,7 +41,9 @@ def needs_on(card: Card | None, store: Store, home: Path, cache: Path) -> Callab
     known: dict[Any, Need] = {}
     rates: Rates | None = None if card is None else rates_on(card, store, cache)
 
-    def need(run: Run) -> Need:
+    def need(run: Run | Measurement) -> Need:
+        if isinstance(run, Measurement):
+            return Need()
         scored = run.dataset.test if run.split == "test" else run.dataset.dev
         if card is None or run.lane == "cpu":
             return Need(work=float(images(run, scored) * run.recipe.resolution**2))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.core.errors import ClaimsError
+from harness.core.own_modules import source_digest
+from harness.core.paper import paper
 from harness.core.specs import Checkpoint
 from harness.models import released
 from harness.models.architectures import Architecture, BitArchitecture
@@ -29,11 +31,17 @@ class Network:
     timm: str = ""
     """timm's name of the model, where it is built by that."""
     semantics: Literal["reference", "timm"] = "reference"
+    model: str = ""
+    """What makes it, where that is a function of a paper's folder, with the digest of its source."""
+    folder: Path | None = None
+    """Of that paper."""
 
     @property
     def key(self) -> str:
         """The same text for the same network."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        parts = dataclasses.asdict(self)
+        del parts["folder"]
+        return json.dumps(parts if self.model else {k: v for k, v in parts.items() if k != "model"}, sort_keys=True)
 
 
 def network(checkpoint: Checkpoint, cache: Path | None = None) -> Network:
@@ -46,6 +54,10 @@ def network(checkpoint: Checkpoint, cache: Path | None = None) -> Network:
     Raises:
         ClaimsError: the name does not say and the file is not here, or it can't be read.
     """
+    if checkpoint.model:
+        folder = paper().folder
+        digest = source_digest(checkpoint.model.partition(":")[0], folder, f"checkpoint {checkpoint.id}: model")
+        return Network(None, model=f"{checkpoint.model} {digest}", folder=folder)
     if checkpoint.semantics == "timm" and checkpoint.timm:
         return Network(None, checkpoint.timm, "timm")
     found = released.expected(checkpoint)
@@ -94,6 +106,12 @@ def module(of: Network, resolution: int, classes: int = 1) -> nn.Module:
     from harness.models.torch.bit import bit_module
     from harness.models.torch.vit import ReferenceViT
 
+    if of.model:
+        from harness.models.torch import own
+
+        name = of.model.partition(" ")[0]
+        assert of.folder is not None
+        return own.with_head(own.made(name, of.folder, name), classes, name).to("meta")
     with torch.device("meta"):
         if of.architecture is None:
             import timm

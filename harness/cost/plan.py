@@ -15,6 +15,7 @@ from harness.cost.cards import Card
 from harness.cost.cpu_time import CpuTime
 from harness.cost.downloads import Download, downloads
 from harness.cost.measured_rates import Rates, rates_on
+from harness.cost.measured_time import MeasuredTime
 from harness.cost.run_cost import Cost, Job, cost
 from harness.cost.step_time import CALL, LEAST
 from harness.runs.store import Store
@@ -280,12 +281,13 @@ def require_within(found: Plan, most: float) -> None:
         )
 
 
-def to_json(found: Plan, micro: Sequence[CpuTime] = ()) -> str:
+def to_json(found: Plan, micro: Sequence[CpuTime] = (), measured: Sequence[MeasuredTime] = ()) -> str:
     """Return a plan as JSON: the card, the assumptions, a record for each row, the downloads and the sums.
 
     Args:
         found: the plan.
         micro: what the micro study's runs take on this machine.
+        measured: what measurements of the paper's own numbers take.
     """
     rows = [dataclasses.asdict(row) | {"left": row.left, "hours": row.hours} for row in found.rows]
     content = {
@@ -306,5 +308,6 @@ def to_json(found: Plan, micro: Sequence[CpuTime] = ()) -> str:
             "price": found.price,
         },
         "micro": [dataclasses.asdict(each) | {"left": each.left} for each in micro],
+        "measured": [dataclasses.asdict(each) | {"left": each.left} for each in measured],
     }
     return json.dumps(content, indent=1) + "\n"

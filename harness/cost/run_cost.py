@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.core.errors import ClaimsError
+from harness.core.errors import ClaimsError, printable
 from harness.core.specs import Backend, Checkpoint, Recipe
 from harness.cost.cards import Card, cards
 from harness.cost.dead_time import before, saving
@@ -139,6 +139,11 @@ def cost(
         need = memory_estimate(job, of, home=home)
     except ClaimsError as error:
         return Cost(notes=(f"unknown cost: {error}",))
+    except Exception as error:
+        if not job.checkpoint.model:
+            raise
+        # A network of the user's own may do what can't be traced without values.
+        return Cost(notes=(f"unknown cost: {type(error).__name__}: {printable(str(error))}",))
     if card is None:
         return Cost(train_flops, test_flops, least_memory=need.at(1), memory=need.at(1))
     images = min(job.test, EVALUATION_BATCH) if job.recipe.frozen else job.recipe.batch_size

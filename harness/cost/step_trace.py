@@ -117,7 +117,8 @@ def traced(
         shapes: known from an earlier trace.
     """
     model.train(training)
-    model.set_grad_checkpointing(checkpointing)  # type: ignore[operator]
+    if hasattr(model, "set_grad_checkpointing"):  # a network of the user's own has no such blocks
+        model.set_grad_checkpointing(checkpointing)  # type: ignore[operator]
     set_dropout(model, dropout)
     weights: list[Tensor] = list(model.parameters())
     for weight in weights:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 import numpy as np
@@ -20,10 +19,11 @@ from harness.core.specs import STRICT, Count, Dataset, Natural, Sources, build
 from harness.core.toml import read_specs, read_tables, read_toml, table_stamp
 from harness.data.examples import Examples
 from harness.data.published_splits import Digests, PublishedSplits, Reader, join, stratified, subset
-from harness.data.readers import cifar, dsprites, oxford, smallnorb, vtab
+from harness.data.readers import arrays, cifar, dsprites, oxford, smallnorb, vtab
 from harness.data.readers.image_folder import image_folder
 from harness.data.readers.imagenet import imagenet_train, imagenet_validation
 
+UNCOUNTED = -1
 GIVEN = "own-"
 """What ids begin with that are made for files and folders which no table has; no recipe has a case for them."""
 Group = Literal["", "natural", "specialized", "structured"]
@@ -34,15 +34,16 @@ class Entry:
     """A dataset that others published."""
 
     id: str
-    title: str
-    reader: str
-    """What reads it (READERS)."""
-    classes: Annotated[int, Field(ge=2)]
-    train: Natural
-    """Training examples of a run; 0: it is only evaluated."""
-    test: Count
-    """Test examples; every result scores exactly these."""
-    dev_fraction: Annotated[float, Field(gt=0, lt=1)]
+    title: str = ""
+    reader: str = "folder"
+    """What reads it (READERS), or "module:function" of the paper's folder, which returns arrays (readers/arrays.py)."""
+    classes: Natural = 0
+    """0, of one's own: counted."""
+    train: Annotated[int, Field(ge=UNCOUNTED)] = UNCOUNTED
+    """Training examples of a run; 0: it is only evaluated; UNCOUNTED, of one's own: counted."""
+    test: Natural = 0
+    """Test examples; every result scores exactly these; 0, of one's own: counted."""
+    dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of the training examples that choices are made on."""
     pool: Count | None = None
     """Examples that the training examples are drawn from by index; None: all of them are used."""
@@ -71,7 +72,17 @@ class Entry:
         """Whether it was made for a folder on the command line, so that its spec must state the path."""
         return self.own and self.id.startswith(GIVEN)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it says how many classes and examples it has."""
+        return self.classes > 0 and self.train != UNCOUNTED and self.test > 0
+
     def __post_init__(self) -> None:
+        if self.classes == 1:
+            raise ValueError("expected 2 classes or more, found 1")
+        mine = self.own or self.path or ":" in self.reader
+        if not mine and not self.whole:
+            raise ValueError("expected classes, train and test of a dataset without a path, whose examples are counted")
         for name, _ in (*self.files, *self.sources):
             if Path(name).name != name or name.startswith("."):  # they are fetched into the dataset's own folder
                 raise ValueError(f"expected names of files without a folder in files and sources, found {name!r}")
@@ -135,6 +146,68 @@ def entries() -> Mapping[str, Entry]:
     return all_of(here.table("datasets.toml"), own, here.table("micro/datasets.toml"), table_stamp(own))
 
 
+class Entries(Mapping[str, Entry]):
+    """The datasets of some tables; those of one's own that leave it out get the numbers of what they hold.
+
+    Args:
+        entries: as the tables have them.
+    """
+
+    def __init__(self, entries: Mapping[str, Entry]):
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> Entry:
+        """Return an entry with its numbers of examples and classes.
+
+        Raises:
+            KeyError: there is none.
+            ClaimsError: it has to be counted, and can't be read.
+        """
+        found = self._entries[name]
+        return found if found.whole else counted(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+
+@cache
+def counted(entry: Entry) -> Entry:
+    """Return a dataset of one's own with the numbers of examples and classes that it holds, counted once a process.
+
+    Raises:
+        ClaimsError: it can't be read.
+    """
+    root = Path(entry.path)
+    if not root.exists():
+        raise ClaimsError(f"{entry.id}: expected it in {root}, found no such folder or file; restore it")
+    parts = reader_of(entry)(root, {})
+    train = parts.train if entry.train != 0 else None
+    classes = entry.classes or 1 + max(int(part.labels.max()) for part in (train, parts.test) if part is not None)
+    if classes < 2:
+        raise ClaimsError(f"{entry.id}: expected examples of two classes or more, found one in {root}")
+    n = len(train) if train is not None else 0
+    return replace(
+        entry, classes=classes, train=n if entry.train < 0 else entry.train, test=entry.test or len(parts.test)
+    )
+
+
+def reader_of(entry: Entry) -> Reader:
+    """Return what reads a dataset.
+
+    Raises:
+        ClaimsError: it is a function that can't be imported.
+    """
+    if ":" not in entry.reader:
+        return READERS[entry.reader]
+    return arrays.function_reader(entry.reader, entry.id)
+
+
 @cache
 def all_of(path: Path | None, own: Path | None, micro: Path | None, stamp: object = None) -> Mapping[str, Entry]:
     """Return the datasets of a table and of the user's own, which is read again where its stamp is another.
@@ -143,9 +216,12 @@ def all_of(path: Path | None, own: Path | None, micro: Path | None, stamp: objec
     """
     del stamp
     found = read_tables((path, own), Entry)
-    for entry in found.values():
-        if entry.reader not in READERS and not entry.missing:
+    for name, entry in list(found.items()):
+        if entry.reader not in READERS and ":" not in entry.reader and not entry.missing:
             raise unknown("reader", entry.reader, READERS, f"dataset {entry.id}")
+        if path is not None and (entry.path or ":" in entry.reader):
+            # What lies in the paper's folder is its own. A function is asked, not a folder.
+            found[name] = replace(entry, path=str(path.parent / entry.path), own=True)
     if own is not None:
         reserved = read_toml(micro) if micro is not None else {}
         for name, entry in read_specs(own, Entry).items():
@@ -153,7 +229,7 @@ def all_of(path: Path | None, own: Path | None, micro: Path | None, stamp: objec
                 raise ClaimsError(f"{own} [{name}]: expected a new id, found one of the micro study's; rename it")
             path_given = str(own.parent / Path(entry.path).expanduser()) if entry.path else ""
             found[name] = replace(entry, path=path_given, own=True)
-    return MappingProxyType(found)
+    return Entries({name: replace(entry, title=entry.title or name) for name, entry in found.items()})
 
 
 def imagenet(root: Path, digests: Digests) -> PublishedSplits:
@@ -183,6 +259,8 @@ def folder(root: Path, digests: Digests) -> PublishedSplits:
 
 READERS: dict[str, Reader] = {
     "folder": folder,
+    "npz": arrays.npz,
+    "parquet": arrays.parquet,
     "imagenet": imagenet,
     "imagenet-with-train": imagenet_with_train,
     "cifar10": cifar.cifar10,
@@ -224,7 +302,7 @@ def load_parts(entry: Entry, root: Path) -> PublishedSplits:
             raise ClaimsError(f"{entry.id}: {entry.missing}")
         if not root.exists():
             raise ClaimsError(f"{entry.id}: expected it in {root}, found no such folder; name the folder that holds it")
-        parts = READERS[entry.reader](root, {name: digest for name, digest in entry.files if digest})
+        parts = reader_of(entry)(root, {name: digest for name, digest in entry.files if digest})
         if entry.train_on == "train+validation" and parts.train is not None and parts.validation is not None:
             parts = PublishedSplits(train=join(parts.train, parts.validation), test=parts.test)
         check(entry, "training", parts.train, entry.pool or entry.train)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from harness.catalog.recipes import require_protocol
 from harness.core.claim import Claim, Statement
 from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
 from harness.core.hypotheses import Hypothesis, Ratio, Robust
+from harness.core.measurement import Measurement
 from harness.core.paper import paper
 from harness.core.result import Result
 from harness.core.run import Run
-from harness.core.source import AGREEMENT, GPU, MICRO, PUBLISHED, Source
+from harness.core.source import AGREEMENT, GPU, MEASURED, MICRO, PUBLISHED, Source
 from harness.core.specs import BACKENDS, Backend
 from harness.core.verdict import Verdict
+from harness.evidence.measured import gather as measured
 from harness.evidence.micro import gather as micro
 from harness.evidence.micro.proxies import key
 from harness.evidence.published.gather import PublishedFigures, judges, no_costs
@@ -125,8 +129,8 @@ class Answers:
         return ended
 
     def _gather(self, member: Question, question: Question, seeds: int) -> Evidence | Missing:
-        # The micro study takes minutes: there a family is always whole.
-        asked = member.source.kind == MICRO or (member.source.base, member.hypothesis.id) in self.asked
+        # The micro study takes minutes: there a family is always whole. So is one of own numbers.
+        asked = member.source.kind in (MICRO, MEASURED) or (member.source.base, member.hypothesis.id) in self.asked
         computed = member.hypothesis == question.hypothesis or asked
         provider = self.provider if computed else StoredOnly(self.provider)
         if seeds:
@@ -212,6 +216,8 @@ def evidence_source(kind: str, provider: RunProvider) -> EvidenceSource:
         return PublishedFigures()
     if kind == MICRO:
         return micro.MicroStudy(provider)
+    if kind == MEASURED:
+        return measured.OwnNumbers(provider)
     from harness.evidence.released.gather import ReleasedCheckpoints
 
     return ReleasedCheckpoints(provider)
@@ -232,6 +238,8 @@ def sources_of(
     Raises:
         ClaimsError: a verdict is on record of a source that does not judge the hypothesis, or nothing can judge it.
     """
+    if claim.measure:
+        return own_source(claim, hypothesis)
     if isinstance(hypothesis, Robust):  # frameworks are among what is chosen
         return [Source(MICRO, request.specifications)]
     sources = [Source(PUBLISHED)] if judges(hypothesis) else []
@@ -252,6 +260,23 @@ def sources_of(
     for name in dict(hypothesis.expected):
         require_source(claim, hypothesis, name, sources)
     return sources
+
+
+def own_source(claim: Claim, hypothesis: Hypothesis) -> list[Source]:
+    """Return the source that measures a paper's own number: no other one knows what it is.
+
+    Raises:
+        ClaimsError: a hypothesis about something else, there is no such measure, or a record is of another source.
+    """
+    if isinstance(hypothesis, (Ratio, Robust)):
+        raise ClaimsError(
+            f"{claim.id}: expected comparisons of the measure {claim.measure!r}, found {type(hypothesis).__name__};"
+            " state it in a claim without a measure"
+        )
+    source = Source(MEASURED, GPU if paper().measure(claim.measure).lane == GPU else "")
+    for name in dict(hypothesis.expected):
+        require_source(claim, hypothesis, name, [source])
+    return [source]
 
 
 def sources_of_costs(hypothesis: Ratio, protocol: str, request: EvidenceRequest) -> list[Source]:
@@ -359,7 +384,32 @@ def question(
     return Question(claim, hypothesis, source, family, statement)
 
 
-def runs_of(questions_asked: Iterable[AnyQuestion]) -> list[Run]:
+def runs_of(questions_asked: Sequence[AnyQuestion]) -> list[Run]:
+    """Return the runs of the micro study and the measurements of own numbers that questions need, each once, in order.
+
+    Raises:
+        ClaimsError: a table is malformed; a measure that is, is told where it is needed.
+    """
+    planned: dict[str, Run] = {run.id: run for run in micro_runs(questions_asked)}
+    for asked in measurements_of(questions_asked):
+        if asked.lane == "cpu":  # on an accelerator only what a test asks for, which may be refused there
+            planned.setdefault(asked.id, cast("Run", asked))  # what computes knows its id, label and lane alone
+    return list(planned.values())
+
+
+def measurements_of(questions_asked: Iterable[AnyQuestion]) -> list[Measurement]:
+    """Return the measurements of own numbers that questions need, each once, in order."""
+    planned: dict[str, Measurement] = {}
+    for asked in questions_asked:
+        if asked.source.kind == MEASURED:
+            for hypothesis in asked.family.hypotheses or (asked.hypothesis,):
+                with contextlib.suppress(ClaimsError):  # told where it is needed; others go on
+                    for of_side in measured.measurements(asked.claim, hypothesis).values():
+                        planned |= {each.id: each for each in of_side}
+    return list(planned.values())
+
+
+def micro_runs(questions_asked: Sequence[AnyQuestion]) -> list[Run]:
     """Return the micro study's runs that questions need, in order, each once."""
     planned: dict[str, Run] = {}
     hypotheses: dict[tuple[Backend, Hypothesis], None] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.core.claim import Claim, StatementRecord
+from harness.core.measure import figure
 from harness.core.source import AGREEMENT, MICRO, Source
 from harness.core.verdict import Answer, AnswerName, Verdict
 from harness.judging.judge import PAPER_WORDS
@@ -89,14 +90,15 @@ def sentence(source: str, name: AnswerName, told: Sequence[tuple[StatementRecord
     return f"{head}: {'; '.join(parts)}."
 
 
+PUBLISHED_HEADS: Mapping[AnswerName, str] = {
+    "SUPPORTED": "Published figures support the claim",
+    "CONTRADICTED": "Published figures contradict the claim",
+    "MIXED": "Published figures are mixed",
+    "OPEN": "Published figures leave the claim open",
+    "NOT TESTED": "Not tested",
+}
 HEADS: Mapping[str, Mapping[AnswerName, str]] = {
-    "published": {
-        "SUPPORTED": "Published figures support the claim",
-        "CONTRADICTED": "Published figures contradict the claim",
-        "MIXED": "Published figures are mixed",
-        "OPEN": "Published figures leave the claim open",
-        "NOT TESTED": "Not tested",
-    },
+    "published": PUBLISHED_HEADS,
     "micro": {
         "SUPPORTED": "The micro study agrees, on its own networks",
         "CONTRADICTED": "The micro study disagrees, on its own networks",
@@ -105,12 +107,10 @@ HEADS: Mapping[str, Mapping[AnswerName, str]] = {
         "NOT TESTED": "Not tested",
     },
     "gpu": {
-        "SUPPORTED": "Runs on released checkpoints support the claim",
-        "CONTRADICTED": "Runs on released checkpoints contradict the claim",
-        "MIXED": "Runs on released checkpoints are mixed",
-        "OPEN": "Runs on released checkpoints leave the claim open",
-        "NOT TESTED": "Not tested",
+        name: text.replace("Published figures", "Runs on released checkpoints")
+        for name, text in PUBLISHED_HEADS.items()
     },
+    "measured": {name: text.replace("Published figures", "Measurements") for name, text in PUBLISHED_HEADS.items()},
 }
 WORDS = {HOLDS: "holds", FAILS: "does not hold", UNDECIDED: "is open"}
 
@@ -141,4 +141,6 @@ def figures(verdict: Verdict) -> str:
     if verdict.estimate is None:
         return verdict.reason
     level = f"{100 * (verdict.level or 0):.4g} %"
-    return f"{verdict.estimate:+.2f} points, {level} interval {verdict.low:+.2f} to {verdict.high:+.2f}"
+    ends = (verdict.estimate, verdict.low, verdict.high)
+    value, low, high = (figure(0.0 if each is None else each, verdict.unit, signs=True) for each in ends)
+    return f"{value} {verdict.unit}, {level} interval {low} to {high}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Close, Simple
-from harness.judging.evidence import Evidence, PublishedRow, RunsSide, Term
+from harness.judging.evidence import ACCURACY, Evidence, PublishedRow, RunsSide
 from harness.judging.upstream import score_rows
 from harness.stats.estimate import Estimate, Undefined
 from harness.stats.synthesis import Effect, Synthesis, sum_of, synthesise
@@ -56,7 +56,7 @@ def contrasted(
     try:
         if hypothesis.id in evidence.rows:
             return from_publications(hypothesis, evidence.rows[hypothesis.id], level)
-        return from_runs(hypothesis, evidence.sides, level, pooled)
+        return from_runs(hypothesis, evidence, level, pooled)
     except Undefined as reason:
         return reason
 
@@ -118,9 +118,7 @@ def tolerance_of(row: PublishedRow) -> float:
     return math.inf if row.tolerance is None else row.tolerance
 
 
-def from_runs(
-    hypothesis: Simple, sides: Mapping[Term, RunsSide], level: float, pooled: PooledSeeds | None
-) -> Contrasted:
+def from_runs(hypothesis: Simple, evidence: Evidence, level: float, pooled: PooledSeeds | None) -> Contrasted:
     """Return the contrast over new seeds and new test examples.
 
     Raises:
@@ -130,19 +128,27 @@ def from_runs(
     from harness.stats.crossed import Group, crossed
     from harness.stats.seeds import SideScores
 
-    contrast = hypothesis.contrast
-    by_dataset: dict[str, list[SideScores]] = {}
+    contrast, sides, kind = hypothesis.contrast, evidence.sides, evidence.measured_as
+    sign = kind.sign(hypothesis)
+    paired: list[list[SideScores]] = []
     for dataset in dict.fromkeys(term.on for term in contrast.terms):
         terms = [term for term in contrast.terms if term.on == dataset]
-        require_same_examples([sides[term.contender, dataset] for term in terms])
-        by_dataset[dataset] = [
-            SideScores(score_rows(side).scores, term.weight, side.deterministic, side.no_more)
+        if kind.shared_examples:
+            require_same_examples([sides[term.contender, dataset] for term in terms])
+        scored = [
+            SideScores(score_rows(side).scores, sign * term.weight, side.deterministic, side.no_more, kind.numbers)
             for term in terms
             for side in [sides[term.contender, dataset]]
         ]
-    first, *rest = by_dataset.values()
-    groups = [Group(tuple(first), contrast.target), *(Group(tuple(each)) for each in rest)]
-    found = crossed(groups, level, pooled)
+        paired += [scored] if kind.shared_examples else [[each] for each in scored]
+    first, *rest = paired
+    groups = [Group(tuple(first), sign * contrast.target), *(Group(tuple(each)) for each in rest)]
+    try:
+        found = crossed(groups, level, pooled)
+    except Undefined:
+        if kind is ACCURACY:
+            raise
+        raise Undefined("every seed and example gives the same difference: there is no spread to judge by") from None
     return Contrasted(
         Estimate(
             found.value, found.low, found.high, found.p, found.standard_error, found.df, found.level, found.method
@@ -164,6 +170,17 @@ def require_same_examples(sides: Sequence[RunsSide]) -> None:
     for side in sides:
         for run in side.scored:
             if run.examples != first.examples:
+                if run.n != first.n:
+                    raise ClaimsError(
+                        f"{side.title}: expected scores on the same examples as {sides[0].title}, found {run.n:,} and"
+                        f" {first.n:,} (runs {run.run_id} and {first.run_id})"
+                    )
+                if run.values_sha256:
+                    raise ClaimsError(
+                        f"{side.title}: expected scores on the same examples as {sides[0].title}, found examples of"
+                        f" other names (runs {run.run_id} and {first.run_id}); score the same, or declare"
+                        " shared_examples = false"
+                    )
                 raise ClaimsError(
                     f"runs {first.run_id} and {run.run_id}: expected the same scored examples, found other labels"
                 )

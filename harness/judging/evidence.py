@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from harness.core.hypotheses import Contender
+from harness.core.hypotheses import Close, Contender, Equivalent, Hypothesis
+from harness.core.measure import POINTS, Direction
 from harness.core.verdict import RecipeUsed, Searched
 from harness.judging.scoring import Scored
 
@@ -72,6 +73,33 @@ class DivergedRun:
     run_id: str
     seed: int
     reason: str
+
+
+@dataclass(frozen=True)
+class MeasuredAs:
+    """What the scores of computed sides are."""
+
+    unit: str = POINTS
+    better: Direction = "higher"
+    numbers: bool = False
+    """Whether each seed gave one number: then there are no examples, and only seeds vary."""
+    shared_examples: bool = True
+    """Whether the sides were scored on the same examples, and so are paired."""
+    negligible: float | None = None
+    """In the unit, what does not matter; None: as the claim says, which speaks of points."""
+
+    def sign(self, hypothesis: Hypothesis) -> float:
+        """Return -1 where a hypothesis says which side is better and lower values are, else 1.
+
+        It turns a contrast's weights, and this is the only place where a direction is turned: what is positive then
+        speaks for the hypothesis. How far two values or a value and a figure are apart has no better direction.
+        """
+        directed = not isinstance(hypothesis, (Close, Equivalent))
+        return -1.0 if directed and self.better == "lower" else 1.0
+
+
+ACCURACY = MeasuredAs()
+"""Of networks that predict classes."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +191,8 @@ class Evidence:
     """The runs behind it."""
     names: tuple[tuple[str, str], ...] = ()
     """(the paper's name, the source's own) pairs of contenders and datasets, for a source that has others."""
+    measured_as: MeasuredAs = ACCURACY
+    """What is compared, where that is no accuracy."""
     caveats: tuple[str, ...] = ()
     """What differs between the sides besides what the hypothesis is about."""
 

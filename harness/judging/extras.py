@@ -8,13 +8,14 @@ from statistics import NormalDist
 from typing import Any
 
 from harness.core.hypotheses import Hypothesis, Simple, datasets_of, terms_of
+from harness.core.measure import POINTS
 from harness.core.verdict import Reported, Side
 from harness.judging.estimate import Contrasted, effect_of
-from harness.judging.evidence import Evidence, PublishedSide, RunsSide, Term
+from harness.judging.evidence import ACCURACY, Evidence, MeasuredAs, PublishedSide, RunsSide, Term
 from harness.judging.question import Question
 from harness.judging.scoring import Scored
 from harness.judging.upstream import score_rows
-from harness.stats.estimate import Undefined
+from harness.stats.estimate import Undefined, mean_and_error, quantile
 from harness.stats.intervals import mean_t, wilson
 from harness.stats.seeds import PooledSeeds
 
@@ -45,8 +46,11 @@ def of_contrast(
     from harness.stats.power import seeds_for_power, smallest_detectable
 
     estimate = found.estimate
-    margin = question.claim.negligible / 100
-    fields: dict[str, Any] = {"negligible": -margin < estimate.low and estimate.high < margin}
+    kind = evidence.measured_as
+    matters = question.claim.negligible if kind.unit == POINTS and kind.negligible is None else kind.negligible
+    fields: dict[str, Any] = {}
+    if matters is not None:
+        fields["negligible"] = -matters < 100 * estimate.low and 100 * estimate.high < matters
     fields["smallest_detectable"] = 100 * smallest_detectable(estimate.standard_error, estimate.df, 1 - alpha)
     if found.synthesis is not None and found.synthesis.publications > 1:
         between = found.synthesis
@@ -56,7 +60,7 @@ def of_contrast(
     if found.crossed is not None:
         of_seeds_alone = found.crossed.se_seeds
         fields["se_seeds"] = None if of_seeds_alone is None else 100 * of_seeds_alone
-        fields["se_examples"] = 100 * found.crossed.se_examples
+        fields["se_examples"] = None if kind.numbers else 100 * found.crossed.se_examples
         fields |= of_seeds(hypothesis, evidence, pooled)
         if is_open and found.crossed.projection is not None:
             fields["seeds_needed"] = seeds_for_power(estimate.value, found.crossed.projection, 1 - alpha)
@@ -82,7 +86,7 @@ def of_seeds(hypothesis: Simple, evidence: Evidence, pooled: PooledSeeds | None 
         for at in outliers(
             [run.correct / run.n for run in side.scored],
             pooled if score_rows(side).unit == "run" else None,
-            step=1 / side.scored[0].n,
+            step=1 / side.scored[0].n if side.scored[0].counted else 0.0,
         )
     ]
     return fields | {"outliers": tuple(odd)}
@@ -95,7 +99,9 @@ def shown(hypothesis: Hypothesis, evidence: Evidence) -> tuple[Side, ...]:
     """
     several = len(datasets_of(hypothesis)) > 1
     if evidence.sides:
-        return tuple(side_of_runs(evidence.sides[term], several, term) for term in terms_of(hypothesis))
+        return tuple(
+            side_of_runs(evidence.sides[term], several, term, evidence.measured_as) for term in terms_of(hypothesis)
+        )
     found: dict[Term, Side] = {}
     for part_id, rows in evidence.rows.items():
         for term, side in zip(evidence.terms[part_id], rows[0].sides, strict=True):
@@ -103,9 +109,9 @@ def shown(hypothesis: Hypothesis, evidence: Evidence) -> tuple[Side, ...]:
     return tuple(found.values())
 
 
-def side_of_runs(side: RunsSide, several: bool, term: Term) -> Side:
+def side_of_runs(side: RunsSide, several: bool, term: Term, kind: MeasuredAs = ACCURACY) -> Side:
     """Return a computed side for a reader."""
-    shown = side_of(side.title, side.scored)
+    shown = side_of(side.title, side.scored) if kind is ACCURACY else measured_side(side.title, side.scored, kind)
     return Side(f"{shown.name} on {term[1]}", *_rest(shown)) if several else shown
 
 
@@ -131,9 +137,35 @@ def side_of(name: str, results: tuple[Scored, ...]) -> Side:
         interval = mean_t([result.correct / n for result in results], SIDE_LEVEL)
         low, high = interval.low, interval.high
     except Undefined:
-        score = wilson(results[0].correct, n, SIDE_LEVEL)
+        score = wilson(int(results[0].correct), n, SIDE_LEVEL)
         low, high = score.low, score.high
     return Side(name=name, accuracy=100 * mean, low=100 * low, high=100 * high, n=n, seeds=len(results))
+
+
+def measured_side(name: str, results: tuple[Scored, ...], kind: MeasuredAs) -> Side:
+    """Return a side of a measured number: its mean over seeds with its 95 % interval, with one seed over examples.
+
+    There is no interval where neither varies.
+    """
+    means = [result.correct / result.n for result in results]
+    low = high = None
+    values = means if len(means) > 1 else list(results[0].hits)
+    try:
+        mean, error, df = mean_and_error(values, "values")
+        half = quantile(SIDE_LEVEL, df) * error
+        low, high = 100 * (mean - half), 100 * (mean + half)
+        if kind.unit == POINTS:
+            low, high = max(0.0, low), min(100.0, high)
+    except Undefined:
+        pass
+    return Side(
+        name=name,
+        accuracy=100 * math.fsum(means) / len(means),
+        low=low,
+        high=high,
+        n=None if kind.numbers else results[0].n,
+        seeds=len(results),
+    )
 
 
 def rows_shown(hypothesis: Simple, evidence: Evidence, found: Contrasted) -> tuple[Reported, ...]:

@@ -25,12 +25,12 @@ from harness.core.hypotheses import (
     simple_parts,
 )
 from harness.core.paper import paper
-from harness.core.source import MICRO
+from harness.core.source import MEASURED, MICRO
 from harness.core.verdict import Component, Verdict
 from harness.judging import wording
 from harness.judging.digest import evidence_lines, hypothesis_digest
 from harness.judging.estimate import Contrasted, contrasted, pooled_seeds
-from harness.judging.evidence import Evidence, Missing
+from harness.judging.evidence import ACCURACY, Evidence, MeasuredAs, Missing
 from harness.judging.extras import of_contrast, rows_shown, shown
 from harness.judging.question import ALPHA, AnyQuestion, Question
 from harness.judging.weighing import Tested, alphas, deciding_level, deciding_part, margin, of_curve, simple, weighed
@@ -146,15 +146,15 @@ def conclude(question: Question, evidence: Evidence, family: FamilyEvidence) -> 
         return of_parts(question, hypothesis, evidence, family.pooled, alpha)
     result = contrasted(hypothesis, evidence, deciding_level(hypothesis, alpha), family.pooled)
     if isinstance(result, Undefined):
-        return verdict_of(question, "INCONCLUSIVE", str(result))
+        return verdict_of(question, "INCONCLUSIVE", str(result), evidence.measured_as)
     name = decided(simple(hypothesis, result, evidence), alpha)
-    verdict = with_estimate(verdict_of(question, name, ""), result)
+    verdict = with_estimate(verdict_of(question, name, "", evidence.measured_as), result)
     if isinstance(hypothesis, (Close, Equivalent)):
         within = margin(hypothesis, result, evidence)
-        reason = f"{wording.contrast(hypothesis, result)}, {wording.position(name, within)}"
+        reason = f"{wording.contrast(hypothesis, result, evidence.measured_as)}, {wording.position(name, within)}"
         verdict = replace(verdict, tolerance=within, p=simple(hypothesis, result, evidence).p)
     else:
-        reason = wording.contrast(hypothesis, result)
+        reason = wording.contrast(hypothesis, result, evidence.measured_as)
     verdict = replace(
         verdict,
         **of_contrast(question, hypothesis, evidence, result, alpha, family.pooled, is_open=name == "INCONCLUSIVE"),
@@ -180,7 +180,7 @@ def of_parts(
         part: contrasted(part, evidence, deciding_level(part, alpha), pooled) for part in simple_parts(hypothesis)
     }
     components = {part: component(part, result, evidence, alpha) for part, result in parts.items()}
-    verdict = replace(verdict_of(question, name, ""), components=tuple(components.values()))
+    verdict = replace(verdict_of(question, name, "", evidence.measured_as), components=tuple(components.values()))
     known = {part: result for part, result in parts.items() if isinstance(result, Contrasted)}
     shown = None
     if known:
@@ -201,7 +201,7 @@ def of_parts(
     rows = tuple(row for part, result in known.items() for row in rows_shown(part, evidence, result))
     undefined = next((str(result) for result in parts.values() if isinstance(result, Undefined)), "")
     verdict = replace(verdict, p=found.p, rows=rows)
-    reason = wording.parts(hypothesis, verdict.components, shown, undefined)
+    reason = wording.parts(hypothesis, verdict.components, shown, undefined, verdict.unit)
     return replace(verdict, reason="; ".join([reason, *wording.how_sure(verdict, name)]))
 
 
@@ -278,11 +278,12 @@ def dataset_of(hypothesis: Hypothesis) -> str:
     return (paper().group_of(found) if len(found) > 1 else "") or ", ".join(found)
 
 
-def verdict_of(question: AnyQuestion, name: VerdictName, reason: str) -> Verdict:
+def verdict_of(question: AnyQuestion, name: VerdictName, reason: str, measured_as: MeasuredAs = ACCURACY) -> Verdict:
     """Return the record of a question with its verdict, dated now."""
     hypothesis: Hypothesis = question.hypothesis
     source, on_record = question.source, question.expected
-    computed = source.measured and name != "NOT VERIFIABLE"
+    # A paper's own function computes with whatever it likes.
+    computed = source.measured and source.kind != MEASURED and name != "NOT VERIFIABLE"
     return Verdict(
         claim=question.claim.id,
         hypothesis=hypothesis.id,
@@ -296,4 +297,6 @@ def verdict_of(question: AnyQuestion, name: VerdictName, reason: str) -> Verdict
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         statement=question.statement,
         digest=hypothesis_digest(hypothesis),
+        unit=measured_as.unit,
+        better=measured_as.better,
     )

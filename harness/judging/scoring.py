@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.errors import ClaimsError
+from harness.core.measure import POINTS
+from harness.core.measurement import Measurement, Scores
 from harness.core.result import Result
 
 FEWEST_AGREE = 0.75
@@ -19,15 +21,23 @@ class Scored:
     """One run's predictions, right or wrong, on the examples that are scored."""
 
     run_id: str
-    hits: tuple[bool, ...]
-    """Whether each scored example was predicted correctly, in the order of the examples."""
+    hits: tuple[bool, ...] | tuple[float, ...]
+    """Whether each scored example was predicted correctly, in the order of the examples; of a measured number its
+    scores, in hundredths of what is shown, as accuracies are."""
     examples: str
     """Digest of the labels and of which examples are scored: two sides can be paired only if theirs agree."""
+    values_sha256: str = ""
+    """Digest of the scores of a measured number, as they were returned."""
 
     @property
     def digest(self) -> str:
         """Digest of the hits: the first 16 hexadecimal digits."""
-        return hashlib.sha256(bytes(self.hits)).hexdigest()[:16]
+        return (self.values_sha256 or hashlib.sha256(bytes(map(bool, self.hits))).hexdigest())[:16]
+
+    @property
+    def counted(self) -> bool:
+        """Whether every score is right or wrong, so that the mean is that of counts."""
+        return all(score in (0, 1) for score in self.hits)
 
     @property
     def n(self) -> int:
@@ -35,8 +45,8 @@ class Scored:
         return len(self.hits)
 
     @property
-    def correct(self) -> int:
-        """Number of examples predicted correctly."""
+    def correct(self) -> float:
+        """Number of examples predicted correctly; the sum of the scores of a measured number."""
         return sum(self.hits)
 
     @property
@@ -83,3 +93,24 @@ def real_scored(result: Result, labels: Sequence[Sequence[int]]) -> Scored:
         )
     written = ";".join(",".join(map(str, allowed)) for allowed in labels)
     return Scored(result.run_id, hits, hashlib.sha256(written.encode()).hexdigest())
+
+
+def measured(measurement: Measurement, found: Scores) -> Scored:
+    """Return a measurement's scores as they are judged: in hundredths of what is shown.
+
+    Fractions are shown as percent, so they are that already; a number in another unit is shown as it is.
+
+    Raises:
+        ClaimsError: the unit is points, and a score is no fraction.
+    """
+    if measurement.unit != POINTS:
+        return Scored(
+            found.run_id, tuple(value / 100 for value in found.values), found.examples_sha256, found.values_sha256
+        )
+    bad = next((value for value in found.values if not 0 <= value <= 1), None)
+    if bad is not None:
+        raise ClaimsError(
+            f"{measurement.label}: expected scores from 0 to 1 with the unit {POINTS!r}, found {bad:g}; divide"
+            " percentages by 100, or declare another unit"
+        )
+    return Scored(found.run_id, found.values, found.examples_sha256, found.values_sha256)

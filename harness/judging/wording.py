@@ -16,10 +16,11 @@ from harness.core.hypotheses import (
     Simple,
     VerdictName,
 )
+from harness.core.measure import POINTS, figure
 from harness.core.specs import Backend
 from harness.core.verdict import Component, Verdict
 from harness.judging.estimate import Contrasted
-from harness.judging.evidence import Cost, DivergedRun, Evidence
+from harness.judging.evidence import ACCURACY, Cost, DivergedRun, Evidence, MeasuredAs
 from harness.stats.estimate import Estimate
 from harness.stats.specification_curve import SpecificationCurve
 
@@ -43,10 +44,10 @@ def renamed(text: str, names: Iterable[tuple[str, str]]) -> str:
     return text
 
 
-def in_points(estimate: Estimate) -> str:
-    """Return an estimate in percentage points with its interval and level."""
-    value, low, high = (100 * part for part in (estimate.value, estimate.low, estimate.high))
-    return f"{value:+.2f} points [{low:+.2f}, {high:+.2f}] at {100 * estimate.level:.2f} %"
+def in_points(estimate: Estimate, unit: str = POINTS) -> str:
+    """Return an estimate in percentage points, or in another unit, with its interval and level."""
+    value, low, high = (figure(100 * part, unit, signs=True) for part in (estimate.value, estimate.low, estimate.high))
+    return f"{value} {unit} [{low}, {high}] at {100 * estimate.level:.2f} %"
 
 
 def difference(a: object, b: object, estimate: Estimate) -> str:
@@ -54,28 +55,38 @@ def difference(a: object, b: object, estimate: Estimate) -> str:
     return f"{a} minus {b}: {in_points(estimate)}"
 
 
-def contrast(hypothesis: Simple, found: Contrasted) -> str:
-    """Return what is compared, and what it comes to."""
+def contrast(hypothesis: Simple, found: Contrasted, kind: MeasuredAs = ACCURACY) -> str:
+    """Return what is compared, and what it comes to. Where lower is better, what is subtracted changes places."""
+    turned = ", lower is better" if kind.sign(hypothesis) < 0 else ""
     if isinstance(hypothesis, Close):
         what = f"{hypothesis.a} minus {hypothesis.to:g}"
     elif isinstance(hypothesis, Better):
-        what = f"{hypothesis.a} minus {hypothesis.than}"
+        first, second = (hypothesis.than, hypothesis.a) if turned else (hypothesis.a, hypothesis.than)
+        return f"{first} minus {second}: {in_points(found.estimate, kind.unit)}"
     elif isinstance(hypothesis, Equivalent):
         what = f"{hypothesis.a} minus {hypothesis.b}"
     elif isinstance(hypothesis, Interaction):
         what = "one gain minus the other"
     else:
         what = f"mean of {len(hypothesis.of)} differences"
-    return f"{what}: {in_points(found.estimate)}"
+    return f"{what}{turned}: {in_points(found.estimate, kind.unit)}"
 
 
-def parts(hypothesis: Compound, components: Sequence[Component], shown: Component | None, undefined: str) -> str:
+def parts(
+    hypothesis: Compound,
+    components: Sequence[Component],
+    shown: Component | None,
+    undefined: str,
+    unit: str = POINTS,
+) -> str:
     """Return how many parts of a compound hypothesis hold, and what the part that decides comes to."""
     holding = sum(part.holds is True for part in components)
     failing = sum(part.holds is False for part in components)
     line = f"{holding} of {len(components)} hold, {failing} do not, {len(components) - holding - failing} are open"
     if shown is not None:
-        line += f"; hinges on {shown.hypothesis}: {shown.estimate:+.2f} points [{shown.low:+.2f}, {shown.high:+.2f}]"
+        ends = (shown.estimate, shown.low, shown.high)
+        value, low, high = (figure(each, unit, signs=True) for each in ends if each is not None)
+        line += f"; hinges on {shown.hypothesis}: {value} {unit} [{low}, {high}]"
     return "; ".join([line, *([undefined] if undefined else [])])
 
 
@@ -105,7 +116,8 @@ def how_sure(verdict: Verdict, name: VerdictName) -> list[str]:
     elif name == "INCONCLUSIVE":
         if verdict.smallest_detectable is not None:
             said.append(
-                f"too little data: a difference of {verdict.smallest_detectable:.2f} would be found (80 % power)"
+                f"too little data: a difference of {figure(verdict.smallest_detectable, verdict.unit)} would be found"
+                " (80 % power)"
             )
         if verdict.seeds_needed is not None:
             said.append(f"{verdict.seeds_needed} seeds would find the difference seen")

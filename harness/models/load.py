@@ -125,6 +125,8 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str], released: bool =
             for other images than colour ones, or one with other numerics than the entry's.
     """
     held = read_file(path, found.weights)
+    if found.model:
+        return without_prefix(found, held.arrays)
     if found.semantics == "timm" and found.timm:
         return dict(held.arrays)
     named = paper.expected(found)
@@ -144,6 +146,15 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str], released: bool =
             f" for {described.channels}"
         )
     return arrays
+
+
+def without_prefix(found: Checkpoint, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return tensors under the names of the checkpoint's own module: those that begin with its prefix, without it.
+
+    A wrapper's prefix that all of a file's names share was dropped when it was read, and is none any more.
+    """
+    chosen = {key: array for key, array in arrays.items() if key.startswith(found.prefix)} or arrays
+    return {key.removeprefix(found.prefix): array for key, array in chosen.items()}
 
 
 def numerics_of(found: Checkpoint) -> Numerics:
@@ -231,6 +242,10 @@ def build_checkpoint(
     resolution: int | tuple[int, int] | None = None,
 ) -> Any:
     """Return the torch model of a checkpoint from the weights that `weights_of` gave."""
+    if found.model:
+        from harness.models.torch import own
+
+        return own.build(found, arrays, classes)
     return build(
         arrays,
         semantics=found.semantics,
@@ -282,6 +297,11 @@ def build_checkpoint_flax(
     Raises:
         ClaimsError: as `build_flax`; the line names the checkpoint.
     """
+    if found.model:
+        raise ClaimsError(
+            f"{found.id}: expected a network that this project builds for the backend jax, found the own model"
+            f" {found.model}; use the backend torch"
+        )
     return build_flax(
         arrays,
         semantics=found.semantics,

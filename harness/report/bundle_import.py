@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import ClaimsError
+from harness.core.measurement import Scores
 from harness.core.paths import write_atomic
-from harness.core.run import Run
-from harness.core.specs import build
+from harness.core.result import Result
 from harness.report.bundle import verified
 from harness.report.bundle_pins import PINS_FILE, take_pins
-from harness.runs.entry import decode
+from harness.runs.entry import decode, described
 from harness.runs.imports import note
 from harness.runs.store import Store
 
@@ -60,7 +60,7 @@ def import_runs(path: Path, store: Store) -> Imported:
         run_id = Path(name).stem
         where = f"{path}: {name}"
         try:
-            run = build(Run, json.loads(content)["run"], where)
+            run = described(json.loads(content)["run"], where)
         except ClaimsError:
             found["other_version"].append(run_id)
             continue
@@ -70,7 +70,7 @@ def import_runs(path: Path, store: Store) -> Imported:
         result = decode(content, run, where)
         stored = store.get(run)
         if stored is not None:
-            same = stored.predictions_sha256 == result.predictions_sha256
+            same = given(stored) == given(result)
             found["known" if same else "kept"].append(run_id)
             continue
         came = earlier.get(run_id, "")
@@ -87,3 +87,8 @@ def import_runs(path: Path, store: Store) -> Imported:
         other_version=tuple(found["other_version"]),
         pinned_otherwise=tuple(pins),
     )
+
+
+def given(result: Result | Scores) -> str:
+    """Return the digest of what a run predicted, or of the scores that a measurement gave."""
+    return result.values_sha256 if isinstance(result, Scores) else result.predictions_sha256

@@ -41,8 +41,10 @@ class Check:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
-        self.hits: dict[str, list[bool]] = {}
-        """Of each run whether every example was predicted correctly, by id."""
+        self.hits: dict[str, list[float]] = {}
+        """Of each run whether every example was predicted correctly, of a measurement its scores, by id."""
+        self.scores: dict[str, str] = {}
+        """Of each measurement the first sixteen digits of the digest of its scores, by id."""
         self.entries: dict[str, Any] = {}
         """Of each run what it was, by id."""
         self.families: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
@@ -194,13 +196,16 @@ def check_runs(check: Check) -> None:
 
 def check_record(check: Check, name: str, result: Record, record: Record) -> None:
     """Compare one run's result with its record."""
+    if "values" in result:
+        check_measurement(check, name, result, record)
+        return
     for what in ("predictions", "labels"):
         digest = sha256(",".join(map(str, result[what])).encode())
         if digest != record[f"{what}_sha256"]:
             check.problems.append(f"{name}: the {what} are not those of runs.json")
     if result.get("diverged"):
         return
-    hits = [p == y for p, y in zip(result["predictions"], result["labels"], strict=True)]
+    hits: list[float] = [p == y for p, y in zip(result["predictions"], result["labels"], strict=True)]
     check.hits[record["id"]] = hits
     if record["correct"] != sum(hits) or record["n"] != len(hits):
         check.problems.append(
@@ -210,6 +215,28 @@ def check_record(check: Check, name: str, result: Record, record: Record) -> Non
     elif abs(record["accuracy"] - 100 * sum(hits) / len(hits)) > CLOSE:
         check.problems.append(f"runs.json: run {record['id']}: another accuracy than its predictions give")
     check.count("accuracies of runs")
+
+
+def check_measurement(check: Check, name: str, result: Record, record: Record) -> None:
+    """Compare one measurement's scores with its record, and compute their mean again."""
+    values = result["values"]
+    digest = sha256(",".join(map(repr, map(float, values))).encode())
+    if digest != record["predictions_sha256"] or result["examples_sha256"] != record["labels_sha256"]:
+        check.problems.append(f"{name}: the scores are not those of runs.json")
+    check.hits[record["id"]], check.scores[record["id"]] = values, digest[:16]
+    if not near(record["accuracy"], scale_of(record) * sum(values) / len(values)):
+        check.problems.append(f"runs.json: run {record['id']}: another mean than its scores give")
+    check.count("means of measurements")
+
+
+def scale_of(record: Record) -> float:
+    """Return what a mean score is multiplied by to be shown: fractions are percent, other units as they are."""
+    return 100.0 if record.get("unit", "points") == "points" else 1.0
+
+
+def near(a: float, b: float) -> bool:
+    """Return whether two figures agree but for rounding."""
+    return abs(a - b) <= CLOSE * max(1.0, abs(a))
 
 
 def check_verdicts(check: Check) -> None:
@@ -251,14 +278,16 @@ def check_evidence(check: Check, where: str, verdict: Record) -> None:
     for run in verdict["runs"]:
         if run in check.hits and run in named and not rescored(check, verdict):
             check.count("runs in evidence")
-            if sha256(bytes(check.hits[run]))[:16] != named[run]:
+            found = check.scores.get(run) or sha256(bytes(map(bool, check.hits[run])))[:16]
+            if found != named[run]:
                 check.problems.append(f"{where}: run {run} has other predictions than the verdict rests on")
 
 
 def rescored(check: Check, verdict: Record) -> bool:
     """Return whether a verdict scores by other labels than the runs' own (ReaL leaves examples out)."""
     counts = {len(check.hits[run]) for run in verdict["runs"] if run in check.hits}
-    return any(side["n"] not in counts for side in verdict["sides"])
+    # Of numbers without examples a side names no number of them.
+    return any(side["n"] not in counts and not (side["n"] is None and counts == {1}) for side in verdict["sides"])
 
 
 def check_sides(check: Check, where: str, verdict: Record) -> None:
@@ -271,9 +300,9 @@ def check_sides(check: Check, where: str, verdict: Record) -> None:
         check.notes.append(f"{where}: its runs can't be told apart by side")
         return
     for side, of in zip(verdict["sides"], sides, strict=True):
-        accuracy = 100 * sum(sum(check.hits[run]) for run in of) / sum(len(check.hits[run]) for run in of)
+        accuracy = scale_of(verdict) * sum(sum(check.hits[run]) for run in of) / sum(len(check.hits[run]) for run in of)
         check.count("accuracies of sides")
-        if abs(accuracy - side["accuracy"]) > CLOSE:
+        if not near(accuracy, side["accuracy"]):
             check.problems.append(
                 f"{where}: {side['name']}: expected an accuracy of {accuracy:.6f}, found {side['accuracy']:.6f}"
             )
@@ -320,16 +349,28 @@ def check_contrast(check: Check, where: str, verdict: Record, sides: Sequence[li
     weights = {1: (1,), 2: (1, -1), 4: (1, -1, -1, 1)}.get(len(sides) // datasets)
     if weights is None or len(sides) % datasets:
         return
+    if turned(verdict):
+        weights = tuple(-weight for weight in weights)
     target = (verdict["published"] or 0.0) if verdict["kind"] == "Close" else 0.0
     groups = [sides[k : k + len(weights)] for k in range(0, len(sides), len(weights))]
     tables = [[rows(check, side) for side in group] for group in groups]
-    contrasts = [contrast(group, weights, datasets) for group in tables]
-    value = 100 * sum(sum(each) / len(each) for each in contrasts) - target
+    # Not example by example: sides that share no examples need not have equally many.
+    value = scale_of(verdict) * sum(contrast(group, weights, datasets) for group in tables) - target
     check.count("differences")
-    if abs(value - verdict["estimate"]) > CLOSE:
+    if not near(value, verdict["estimate"]):
         check.problems.append(f"{where}: expected a difference of {value:+.6f}, found {verdict['estimate']:+.6f}")
     shares = [weight / datasets for weight in weights]
     check_errors(check, where, verdict, [list(zip(shares, group, strict=True)) for group in groups])
+
+
+def turned(verdict: Record) -> bool:
+    """Return whether lower is better and the verdict says which side is, so that its difference is turned."""
+    return verdict.get("better", "higher") == "lower" and verdict["kind"] not in ("Close", "Equivalent")
+
+
+def share_no_examples(verdict: Record) -> bool:
+    """Return whether a verdict's sides were scored on examples of their own, which are no pairs."""
+    return any(list(each) == ["examples", "not shared", ""] for used in verdict["recipes"] for each in used["settings"])
 
 
 def check_errors(
@@ -343,15 +384,20 @@ def check_errors(
         verdict: with its standard errors.
         groups: of each dataset the sides, each with its weight in the contrast and its runs.
     """
+    if share_no_examples(verdict):
+        groups = [[side] for group in groups for side in group]
     tables = [[(weight, rows(check, side)) for weight, side in group] for group in groups]
-    if verdict["se_examples"] is None or any(len(table) < 2 for group in tables for _, table in group):
+    if any(len(table) < 2 for group in tables for _, table in group):
+        return
+    numbers = all(len(table[0]) == 1 for group in tables for _, table in group)
+    if verdict["se_examples"] is None and not numbers:
         return
     variance = 0.0
-    for group in tables:
+    for group in tables if not numbers else ():
         means = [weighted(weight, table) for weight, table in group]
         values = [sum(column) for column in zip(*means, strict=True)]
         variance += variance_of(values, [table for _, table in group], [weight for weight, _ in group])
-    found = {"examples": variance}
+    found = {} if numbers else {"examples": variance}
     pooled = re.search(r", seed variance pooled over ([\d,]+) sides", verdict["method"])
     family = [table for side in check.families.get(family_of(verdict), ()) if len(table := rows(check, side)) > 1]
     if pooled is None:
@@ -368,10 +414,9 @@ def check_errors(
     for what, each in found.items():
         check.count(f"standard errors over {what}")
         recorded = verdict[f"se_{what}"]
-        if recorded is None or abs(100 * each**0.5 - recorded) > CLOSE:
-            check.problems.append(
-                f"{where}: expected a standard error over {what} of {100 * each**0.5:.6f}, found {recorded}"
-            )
+        error = scale_of(verdict) * each**0.5
+        if recorded is None or not near(error, recorded):
+            check.problems.append(f"{where}: expected a standard error over {what} of {error:.6f}, found {recorded}")
 
 
 def weighted(weight: float, table: Sequence[Sequence[float]]) -> list[float]:
@@ -390,7 +435,7 @@ def of_seeds(table: Sequence[Sequence[float]]) -> tuple[float, float, int]:
     between = sum((mean - middle) ** 2 for mean in means) / (k - 1)
     columns = zip(*table, strict=True)
     within = sum(sum(x * x for x in column) - sum(column) ** 2 / k for column in columns) / (k - 1) / n
-    return between, max(within - between, 0.0) / (n - 1), k - 1
+    return between, max(within - between, 0.0) / (n - 1) if n > 1 else 0.0, k - 1
 
 
 def pooled_variance(sides: Sequence[tuple[float, float, int]]) -> float:
@@ -415,21 +460,20 @@ def check_agreement(check: Check, where: str, verdict: Record, sides: Sequence[l
 
 def rows(check: Check, side: Sequence[str]) -> list[list[float]]:
     """Return a side's scores, a row each: a run, or where several networks were pre-trained the mean of one's runs."""
-    networks: dict[str, list[list[bool]]] = {}
+    networks: dict[str, list[list[float]]] = {}
     for run in side:
-        networks.setdefault(check.entries[run]["checkpoint"]["id"], []).append(check.hits[run])
+        entry = check.entries[run]
+        name = str(entry["contender"]) if "contender" in entry else entry["checkpoint"]["id"]
+        networks.setdefault(name, []).append(check.hits[run])
     if len(networks) == 1:
         return [[float(hit) for hit in hits] for hits in networks.popitem()[1]]
     return [[sum(column) / len(of) for column in zip(*of, strict=True)] for of in networks.values()]
 
 
-def contrast(group: Sequence[list[list[float]]], weights: Sequence[int], datasets: int) -> list[float]:
-    """Return the weighted sum of the sides' mean scores for each example, a share of the mean over datasets."""
-    means = [[sum(column) / len(side) for column in zip(*side, strict=True)] for side in group]
-    return [
-        sum(weight * mean for weight, mean in zip(weights, column, strict=True)) / datasets
-        for column in zip(*means, strict=True)
-    ]
+def contrast(group: Sequence[list[list[float]]], weights: Sequence[int], datasets: int) -> float:
+    """Return the weighted sum of the sides' mean scores, a share of the mean over datasets."""
+    means = [sum(map(sum, side)) / sum(map(len, side)) for side in group]
+    return sum(weight * mean for weight, mean in zip(weights, means, strict=True)) / datasets
 
 
 def variance_of(values: Sequence[float], group: Sequence[list[list[float]]], weights: Sequence[float]) -> float:
@@ -461,14 +505,15 @@ def check_component(check: Check, where: str, verdict: Record, part: Record, sid
     if len(chosen) != 2:
         return
     a, b = (sum(map(sum, scores)) / sum(map(len, scores)) for scores in (rows(check, side) for side in chosen))
+    sign = -1.0 if turned(verdict) else 1.0
+    difference = sign * scale_of(verdict) * (a - b)
     check.count("differences")
-    if abs(100 * (a - b) - part["estimate"]) > CLOSE:
+    if not near(difference, part["estimate"]):
         check.problems.append(
-            f"{where}: {part['hypothesis']}: expected a difference of {100 * (a - b):+.6f}, found"
-            f" {part['estimate']:+.6f}"
+            f"{where}: {part['hypothesis']}: expected a difference of {difference:+.6f}, found {part['estimate']:+.6f}"
         )
     if part["estimate"] == verdict["estimate"]:  # the part that decides: the verdict's errors are its own
-        check_errors(check, where, verdict, [[(1.0, chosen[0]), (-1.0, chosen[1])]])
+        check_errors(check, where, verdict, [[(sign, chosen[0]), (-sign, chosen[1])]])
 
 
 def check_answers(check: Check) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Expected
+from harness.core.measure import POINTS, figure
 from harness.core.verdict import Verdict
 from harness.judging.lock import same_verdict, why
 from harness.report.labels import natural
@@ -142,7 +143,7 @@ def named(run: RunRecord) -> tuple[str, ...]:
 
 def title(run: RunRecord) -> str:
     """Return what a side is called, for a reader."""
-    backend = "" if run.backend == "torch" else f", {run.backend}"
+    backend = "" if run.backend in ("torch", "") else f", {run.backend}"
     return f"{run.checkpoint} on {run.dataset}, {run.recipe}{', dev split' * (run.split == 'dev')}{backend}"
 
 
@@ -170,8 +171,8 @@ def accuracies(old: Mapping[str, RunRecord], new: Mapping[str, RunRecord]) -> It
             continue
         try:
             found = judge_scores(
-                np.stack([run.got_right() for run in b]),
-                np.stack([run.got_right() for run in a]),
+                np.stack([run.scored() for run in b]),
+                np.stack([run.scored() for run in a]),
                 deterministic=(b[0].evaluates_only, a[0].evaluates_only),
             )
         except ClaimsError:  # no spread: all examples agree
@@ -189,7 +190,7 @@ def accuracies(old: Mapping[str, RunRecord], new: Mapping[str, RunRecord]) -> It
                 title(b[0]),
                 mean(a),
                 mean(b),
-                f"{100 * crossed.value:+.2f} points, p {p:.2g} by Holm over {len(tested)}; {crossed.method}",
+                f"{difference(b[0], crossed.value)}, p {p:.2g} by Holm over {len(tested)}; {crossed.method}",
             )
     if beyond < len(tested):
         within = len(tested) - beyond
@@ -201,7 +202,13 @@ def accuracies(old: Mapping[str, RunRecord], new: Mapping[str, RunRecord]) -> It
 def mean(runs: Sequence[RunRecord]) -> str:
     """Return a side's accuracy for a reader."""
     value = statistics.fmean(run.accuracy for run in runs if run.accuracy is not None)
-    return f"{value:.2f} % ({len(runs)} seed{'s' * (len(runs) > 1)})"
+    unit = runs[0].unit
+    return f"{figure(value, unit)} {'%' if unit == POINTS else unit} ({len(runs)} seed{'s' * (len(runs) > 1)})"
+
+
+def difference(run: RunRecord, value: float) -> str:
+    """Return a difference of mean scores for a reader."""
+    return f"{figure(value if run.unit != POINTS else 100 * value, run.unit, signs=True)} {run.unit}"
 
 
 def speeds(old: Mapping[str, RunRecord], new: Mapping[str, RunRecord]) -> Iterator[Change]:
@@ -235,7 +242,7 @@ def versions(old: Mapping[str, RunRecord], new: Mapping[str, RunRecord]) -> Iter
         known: dict[tuple[str, str], set[str]] = {}
         for run in runs.values():
             for name, value in run.environment:
-                known.setdefault((run.backend, name), set()).add(value)
+                known.setdefault((run.backend or run.recipe, name), set()).add(value)
         return known
 
     first, second = found(old), found(new)
@@ -251,7 +258,8 @@ def digests(old: Mapping[str, RunRecord], new: Mapping[str, RunRecord]) -> Itera
     def found(runs: Mapping[str, RunRecord]) -> dict[str, set[str]]:
         known: dict[str, set[str]] = {}
         for run in runs.values():
-            known.setdefault(f"checkpoint {run.checkpoint}", set()).add(run.checkpoint_sha256[:16])
+            computed_by = f"checkpoint {run.checkpoint}" if run.backend else f"function {run.recipe}"
+            known.setdefault(computed_by, set()).add(run.checkpoint_sha256[:16])
             known.setdefault(f"dataset {run.dataset}", set()).add(run.dataset_sha256[:16])
         return known
 

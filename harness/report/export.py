@@ -47,6 +47,8 @@ COLUMNS = (
         "runs",
         "recipes",
         "citations",
+        "unit",
+        "better",
     ),
 )
 JOINED = ("runs", "citations", "recipes")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.core.hypotheses import HYPOTHESIS_KINDS, VerdictName
+from harness.core.measure import POINTS, figure
 from harness.core.paper import paper
 from harness.core.source import AGREEMENT, DEFAULT_BACKEND, Source
 from harness.core.verdict import AnswerName, Verdict
@@ -53,7 +54,12 @@ ANSWER_LOOKS: dict[AnswerName, Look] = {
 }
 """Of answers; they share the verdicts' colours."""
 
-GROUPS = {"published": "Published figures", "micro": "Micro study", "gpu": "Released checkpoints (gpu)"}
+GROUPS = {
+    "published": "Published figures",
+    "micro": "Micro study",
+    "gpu": "Released checkpoints (gpu)",
+    "measured": "Own numbers",
+}
 """Groups of sources, strongest claim to the paper's own numbers last."""
 
 GROUP_NOTES = {
@@ -61,6 +67,8 @@ GROUP_NOTES = {
     "micro": "These verdicts speak of the scaled-down study (tiny networks, fractal pre-training), not of the paper's"
     " numbers, and in its own words: agrees, disagrees, open.",
     "gpu": "The paper's released checkpoints, fine-tuned and evaluated on the paper's datasets.",
+    "measured": "Numbers that functions of the paper's folder measured, in their own units. An estimate is above 0"
+    " where the first side is better.",
 }
 
 BACKENDS = {"torch": "torch", "jax": "jax", AGREEMENT: "do both agree?"}
@@ -172,23 +180,23 @@ def as_recorded(verdict: Verdict) -> bool:
     return verdict.known in (verdict.verdict, PAPER_WORDS.get(verdict.verdict))
 
 
-def number(value: float) -> str:
-    """Return a percentage with two decimals."""
-    return f"{value:.2f}"
+def number(value: float, unit: str = POINTS) -> str:
+    """Return a percentage with two decimals, or a value in another unit."""
+    return figure(value, unit)
 
 
-def signed(value: float) -> str:
-    """Return percentage points with a sign (a true minus) and two decimals."""
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+def signed(value: float, unit: str = POINTS) -> str:
+    """Return percentage points, or a value in another unit, with a sign (a true minus)."""
+    text = figure(value, unit, signs=True)
+    return figure(0.0, unit) if float(text) == 0 else text.replace("-", "−")
 
 
-def interval(low: float | None, high: float | None, signs: bool = False) -> str:
+def interval(low: float | None, high: float | None, signs: bool = False, unit: str = POINTS) -> str:
     """Return "[low, high]", or "" where there is no interval."""
     if low is None or high is None:
         return ""
     write = signed if signs else number
-    return f"[{write(low)}, {write(high)}]"
+    return f"[{write(low, unit)}, {write(high, unit)}]"
 
 
 def level(fraction: float | None) -> str:

@@ -6,12 +6,14 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from harness.core.errors import ClaimsError
+from harness.core.measure import POINTS
+from harness.core.measurement import Measurement, Scores
 from harness.core.paths import write_atomic
 from harness.core.result import Result
 from harness.core.run import Run
@@ -49,7 +51,8 @@ class RunRecord:
     settings: str
     """Sixteen digits of a digest of everything but the seed: runs that share it are one side, a seed each."""
     seed: Natural
-    backend: Backend
+    backend: Backend | Literal[""]
+    """"" of a measurement: a paper's own function computes with whatever it likes."""
     split: str
     evaluates_only: bool
     """Whether nothing in it is random, so that there is one run and no other seed."""
@@ -57,7 +60,8 @@ class RunRecord:
     """Scored examples."""
     correct: Natural
     accuracy: float | None
-    """Top-1 in percent, from integer counts; None: the run diverged."""
+    """Top-1 in percent, from integer counts; None: the run diverged. Of a measurement its mean in `unit`, which is
+    percent for points."""
     diverged: str
     """Why there are no predictions; "" where there are some."""
     hits: str
@@ -82,6 +86,11 @@ class RunRecord:
     losses: tuple[float, ...] = ()
     """Training loss at LOSSES places from the first to the last step, each the mean of the steps around it; none of
     what did not train in several steps, or diverged."""
+    scores: str = ""
+    """Of a measurement, whose `hits` are empty: its scores as its function returned them, 64-bit floats, the lowest
+    byte first, in base64. Its function stands as the recipe, the contender as the checkpoint, with the digest of the
+    function's source."""
+    unit: str = POINTS
 
     @property
     def device(self) -> str:
@@ -102,6 +111,24 @@ class RunRecord:
     def memory(self) -> int:
         """Peak, bytes: of the card where there was one, else of the process."""
         return self.device_memory or self.peak_memory
+
+    def scored(self) -> npt.NDArray[np.float64] | npt.NDArray[np.bool_]:
+        """Return the score of each example, shape (n,): of a run whether it was predicted correctly.
+
+        Raises:
+            ClaimsError: they are damaged.
+        """
+        import numpy as np
+
+        if not self.scores:
+            return self.got_right()
+        try:
+            found = np.frombuffer(base64.b64decode(self.scores, validate=True), dtype="<f8")
+        except ValueError:
+            found = np.zeros(0)
+        if len(found) != self.n:
+            raise ClaimsError(f"run {self.id}: scores: expected {self.n:,}, found {len(found):,}; remove the record")
+        return found
 
     def got_right(self) -> npt.NDArray[np.bool_]:
         """Return whether each example was predicted correctly, shape (n,); empty for a run that diverged.
@@ -167,6 +194,46 @@ def run_record(run: Run, result: Result, computed: str = "", origin: str = "") -
     )
 
 
+def measurement_record(asked: Measurement, found: Scores, computed: str = "", origin: str = "") -> RunRecord:
+    """Return the record of a measurement with its scores."""
+    import dataclasses
+
+    import numpy as np
+
+    return RunRecord(
+        id=asked.id,
+        checkpoint=str(asked.contender),
+        architecture=asked.contender.architecture,
+        pretrained_on=asked.contender.pretrained_on,
+        checkpoint_sha256=asked.source_sha256,
+        dataset=asked.dataset,
+        dataset_sha256=asked.inputs_sha256,
+        recipe=asked.function,
+        shots=None,
+        settings=dataclasses.replace(asked, seed=0).id,
+        seed=asked.seed,
+        backend="",
+        split="",
+        evaluates_only=False,
+        n=found.n,
+        correct=0,
+        accuracy=100 * found.mean if asked.unit == POINTS else found.mean,
+        diverged="",
+        hits="",
+        predictions_sha256=found.values_sha256,
+        labels_sha256=found.examples_sha256,
+        seconds=found.seconds,
+        images_per_second=0.0,
+        peak_memory=found.peak_memory,
+        device_memory=0,
+        environment=found.environment,
+        computed=computed,
+        origin=origin,
+        scores=base64.b64encode(np.asarray(found.values, dtype="<f8").tobytes()).decode(),
+        unit=asked.unit,
+    )
+
+
 def resampled(losses: Sequence[float]) -> tuple[float, ...]:
     """Return a learning curve at LOSSES places, each the mean of the steps around it; none of a single step."""
     last = len(losses) - 1
@@ -208,7 +275,12 @@ def gathered(
             problems.append(str(error))
             stored = None
         if stored is not None and store is not None:
-            found[run_id] = run_record(*stored, store.computed(run_id), origin_of(store.home, stored[1]))
+            run, result = stored
+            made = (store.computed(run_id), origin_of(store.home, result))
+            if isinstance(run, Measurement) and isinstance(result, Scores):
+                found[run_id] = measurement_record(run, result, *made)
+            elif isinstance(run, Run) and isinstance(result, Result):
+                found[run_id] = run_record(run, result, *made)
         elif run_id in earlier:
             found[run_id] = earlier[run_id]
     return found, problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from harness.core.measurement import Scores
 from harness.core.paths import write_atomic
 from harness.core.result import Result
 
@@ -14,7 +15,7 @@ def note_of(home: Path, run_id: str) -> Path:
     return home / "imported" / f"{run_id}.json"
 
 
-def origin_of(home: Path, result: Result) -> str:
+def origin_of(home: Path, result: Result | Scores) -> str:
     """Return where a run was made, e.g. "night.zip (sha256 0123456789abcdef)"; "" for one that was made here.
 
     One that was imported and then computed again, because its entry was damaged, was made here.
@@ -28,7 +29,7 @@ def origin_of(home: Path, result: Result) -> str:
         return "elsewhere (the note on it is damaged)"
 
 
-def note(home: Path, result: Result, origin: str) -> None:
+def note(home: Path, result: Result | Scores, origin: str) -> None:
     """Note where a run comes from; the time that it took tells the result from one that is computed again.
 
     Raises:

@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.core.config import Config, config, use
 from harness.core.errors import ClaimsError
+from harness.core.measurement import Measurement
 from harness.core.paths import write_atomic
 from harness.core.run import Run
 from harness.runs.ownership import Owner
@@ -276,7 +277,7 @@ def _telling(handed: Handed) -> Any:
     if handed.told is None:
         return None
     last = [0.0]
-    steps = handed.run.recipe.steps or 1
+    steps = 1 if isinstance(handed.run, Measurement) else handed.run.recipe.steps or 1
 
     def on_step(progress: Progress) -> None:
         now = time.monotonic()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from dataclasses import replace
 
 from harness.core.errors import NotStored, NotWritten
+from harness.core.machine import RSS_UNIT
+from harness.core.measurement import Measurement
 from harness.core.result import Result
 from harness.core.run import Run
 from harness.runs.store import Busy, Store
@@ -15,8 +16,6 @@ from harness.training.api import Execution, backend, environment, first_process
 from harness.training.resume import Stopped, discard
 
 TIME_IS_UP = "the time limit was reached"
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""Bytes in a unit of ru_maxrss, which is kibibytes on Linux and bytes on macOS."""
 
 
 def measure(run: Run, store: Store, execution: Execution | None = None) -> Result:
@@ -70,6 +69,10 @@ def as_classes(run: Run, predictions: list[int]) -> tuple[int, ...]:
 
 def compute(run: Run, execution: Execution) -> Result:
     """Fine-tune and predict, without looking for a stored result."""
+    if isinstance(run, Measurement):
+        from harness.runs.measuring import scores_of
+
+        return scores_of(run, execution)
     from harness.runs.inputs import inputs_of
     from harness.training.devices import card_name
 

@@ -12,9 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, overload
 
 from harness.core.config import config
 from harness.core.errors import ClaimsError, NotWritten
+from harness.core.measurement import Measurement, Scores
 from harness.core.paths import write_atomic
 from harness.core.result import Result
 from harness.core.run import Run
@@ -75,7 +77,12 @@ class SharedStore(Store):
         """Return whether a run's result is stored, here or in the shared place."""
         return super().has(run_id) or _name(run_id) in self._names()
 
-    def get(self, run: Run, stored: bool = False) -> Result | None:
+    @overload
+    def get(self, run: Run, stored: bool = False) -> Result | None: ...
+    @overload
+    def get(self, run: Measurement, stored: bool = False) -> Scores | None: ...
+
+    def get(self, run: Run | Measurement, stored: bool = False) -> Result | Scores | None:
         """Return the stored result, copied here if others computed it; None: there is none.
 
         Args:
@@ -111,7 +118,7 @@ class SharedStore(Store):
         super().put(run, result)
         self._share(run, result)
 
-    def _share(self, run: Run, result: Result) -> None:
+    def _share(self, run: Any, result: Any) -> None:
         """Store in the shared place what is stored here; if another machine was first, its result stays there."""
         if time.monotonic() - self._down < DOWN:
             return

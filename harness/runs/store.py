@@ -13,15 +13,16 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import overload
 
 from filelock import Timeout
 
 from harness.core.errors import ClaimsError
+from harness.core.measurement import Measurement, Scores
 from harness.core.paths import held, make_folder, write_atomic
 from harness.core.result import Result
 from harness.core.run import Run
-from harness.core.specs import build
-from harness.runs.entry import check_size, decode, encode
+from harness.runs.entry import check_size, decode, described, encode
 
 
 class Busy(Exception):
@@ -53,7 +54,12 @@ class Store:
         """Return whether a run's result is stored, without reading it."""
         return self.path(run_id).exists()
 
-    def get(self, run: Run, stored: bool = False) -> Result | None:
+    @overload
+    def get(self, run: Run, stored: bool = False) -> Result | None: ...
+    @overload
+    def get(self, run: Measurement, stored: bool = False) -> Scores | None: ...
+
+    def get(self, run: Run | Measurement, stored: bool = False) -> Result | Scores | None:
         """Return the stored result, or None. A damaged entry is reported, moved aside and counts as none.
 
         Args:
@@ -82,8 +88,8 @@ class Store:
             self.say(f"{damage}; moved aside to {aside}, the run will be computed again")
             return None
 
-    def load(self, run_id: str) -> tuple[Run, Result] | None:
-        """Return a stored run with its result by the run's id, or None.
+    def load(self, run_id: str) -> tuple[Run, Result] | tuple[Measurement, Scores] | None:
+        """Return a stored run or measurement with its result by its id, or None.
 
         Raises:
             ClaimsError: the entry is damaged, or of another version of the project.
@@ -91,13 +97,15 @@ class Store:
         path = self.path(run_id)
         try:
             content = path.read_bytes()
-            run = build(Run, json.loads(content)["run"], str(path))
+            run = described(json.loads(content)["run"], str(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
             raise ClaimsError(f"{path}: expected a stored result, found a damaged one; compute it again") from None
         if run.id != run_id:
             raise ClaimsError(f"{path}: expected a run of this version, found one of another; compute it again")
+        if isinstance(run, Measurement):
+            return run, decode(content, run, str(path))
         return run, decode(content, run, str(path))
 
     def computed(self, run_id: str) -> str:

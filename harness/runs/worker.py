@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.core.config import Config, use
 from harness.core.errors import NotStored
+from harness.core.measurement import Measurement
 from harness.core.paper import using
 from harness.core.run import Run
 from harness.runs.ownership import Owner
@@ -58,8 +59,8 @@ class Worker:
         if self.interrupted:
             raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
         self.computing = True
-        # The micro study's runs take seconds each; the session's bar counts them.
-        tells = run.lane == "cpu" or execution.on_step is not None
+        # The micro study's runs take seconds each; the session's bar counts them. A measurement tells no steps.
+        tells = run.lane == "cpu" or isinstance(run, Measurement) or execution.on_step is not None
         drawn = contextlib.nullcontext(execution.on_step) if tells else bar(run, self.position)
         try:
             with drawn as on_step, using(folder):

@@ -233,7 +233,9 @@ def _parts(group: Group) -> _Parts:
     """Return the components of one group's contrast."""
     contrast: Array = sum(side.weight * side.example_means for side in group.sides)  # type: ignore[assignment]
     n = len(contrast)
-    if all(side.binary for side in group.sides):
+    if all(side.numbers for side in group.sides):
+        variance = 0.0
+    elif all(side.binary for side in group.sides):
         variance = _binary_variance(contrast, group.sides)
     elif n > 1:
         variance = float(contrast.var(ddof=1)) / n
@@ -316,7 +318,9 @@ def _method(sides: Sequence[SideScores], pooled: PooledSeeds | None, one_run: bo
         kind = "normal approximation" if all(side.binary for side in sides) else "t"
         return f"{kind} over the test examples{_of_one_run(bool(random))}"
     seeds, examples = _between(side.seeds for side in random), _between(side.examples for side in sides)
-    text = f"crossed over {seeds} {'seed' if seeds == '1' else 'seeds'} and {examples} examples"
+    over = f"{seeds} {'seed' if seeds == '1' else 'seeds'}"
+    whole = all(side.numbers for side in sides)
+    text = f"t over {over}, a number each" if whole else f"crossed over {over} and {examples} examples"
     if pooled is not None:
         return f"{text}, seed variance pooled over {pooled.sides} sides"
     return f"{text}, {CONDITIONAL} of a side" if any(side.seeds == 1 for side in random) else text

@@ -112,7 +112,8 @@ def judge_scores(
     """Return the mean score of a minus that of b, over seeds and examples.
 
     Args:
-        a: shape (seeds, examples): 0/1, bool or real numbers, larger is better or worse as you like.
+        a: shape (seeds, examples): 0/1, bool or real numbers, larger is better or worse as you like. Real numbers
+            of shape (seeds, 1) are one number a seed, and only seeds vary.
         b: the other side's, on the same examples in the same order; it may have another number of seeds.
         margin: a difference that does not matter, in the unit of the scores; then equivalence is tested at 1 - level.
         level: confidence level of the intervals.
@@ -129,9 +130,10 @@ def judge_scores(
             f"expected both sides' scores on the same examples, found {arrays[0].shape[1]:,} examples of a and"
             f" {arrays[1].shape[1]:,} of b"
         )
+    one = [scores.shape[1] == 1 and len(scores) > 1 and not np.isin(scores, (0, 1)).all() for scores in arrays]
     try:
         sides = tuple(
-            SideScores(scores, weight, fixed)
+            SideScores(scores, weight, fixed, numbers=all(one))
             for scores, weight, fixed in zip(arrays, (1.0, -1.0), deterministic, strict=True)
         )
         return _judged(sides, margin, level)

@@ -42,6 +42,8 @@ class SideScores:
     """The side was only evaluated, so that another seed would give the same scores; it has one row."""
     no_more: bool = False
     """Its runs vary as seeds do, but there are no more of them: they were released, and none can be added."""
+    numbers: bool = False
+    """Each run gave one number, shape (seeds, 1): there are no examples that could have been others."""
     binary: bool = field(init=False)
     """All scores are 0 or 1."""
     example_means: Array = field(init=False)
@@ -57,7 +59,9 @@ class SideScores:
             raise Undefined("scores are finite numbers, found others")
         if self.deterministic and len(scores) > 1:
             raise Undefined(f"a side in which nothing is random has one run, found {len(scores)}")
-        binary = scores.dtype.kind == "b" or bool(((scores == 0) | (scores == 1)).all())
+        if self.numbers and scores.shape[1] != 1:
+            raise Undefined(f"one number a seed has the shape (seeds, 1), found {scores.shape}")
+        binary = not self.numbers and (scores.dtype.kind == "b" or bool(((scores == 0) | (scores == 1)).all()))
         for name, value in (
             ("scores", scores),
             ("binary", binary),

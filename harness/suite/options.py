@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.core.errors import ClaimsError
-from harness.core.source import GPU
+from harness.core.source import GPU, MEASURED
 from harness.evidence.questions import EvidenceRequest
 from harness.judging.question import FEWEST_SEEDS
 from harness.suite.selection import Selected, computes_nothing, selects_gpu
@@ -217,8 +217,9 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
     found = " and ".join(sorted(selected.kinds)) or "no claims"
     found_here = "--executor ray" if on_ray else f"{found} selected"
     measured = GPU in selected.kinds or "micro" in selected.kinds
+    computed = measured or MEASURED in selected.kinds
     rules = {
-        "--plan": (measured, "tests of the micro or gpu evidence", f"{found} selected; add -m gpu"),
+        "--plan": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected; add -m gpu"),
         "--recipe": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--seeds": (GPU in selected.kinds, "tests of the gpu evidence", f"{found} selected; add -m gpu"),
         "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
@@ -227,11 +228,11 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
-        "--jobs": (measured and not on_ray, "tests of the micro or gpu evidence, computed here", found_here),
-        "--time-limit": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
-        "--executor": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
-        "--ray-address": (measured and on_ray, "--executor ray", "another; add it"),
-        "--store": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
+        "--jobs": (computed and not on_ray, "tests of the micro, gpu or measured evidence, computed here", found_here),
+        "--time-limit": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected"),
+        "--executor": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected"),
+        "--ray-address": (computed and on_ray, "--executor ray", "another; add it"),
+        "--store": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected"),
         "--card": (
             plans or (computes and given(config, "--max-gpu-hours")),
             "--plan, or -m gpu with --max-gpu-hours",

@@ -13,7 +13,7 @@ import pytest
 from harness.core.errors import ClaimsError
 from harness.core.paths import write_atomic
 from harness.core.source import GPU
-from harness.evidence.questions import runs_of
+from harness.evidence.questions import measurements_of, micro_runs
 from harness.judging.question import AnyQuestion
 from harness.suite.options import asks_for_gpu, given, option
 from harness.suite.selection import Selected, questions_of, report_folder
@@ -21,6 +21,7 @@ from harness.suite.session import SESSION, Session
 
 if TYPE_CHECKING:
     from harness.cost.cpu_time import CpuTime
+    from harness.cost.measured_time import MeasuredTime
     from harness.cost.plan import Plan
 
 FILE = "plan.json"
@@ -46,11 +47,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         found = plan_of(config, questions)
         folder = report_folder(config)
         micro = micro_times(config, questions)
-        from harness.cost import cpu_time
+        own = measured_times(config, questions)
+        from harness.cost import cpu_time, measured_time
         from harness.cost.plan import to_json
         from harness.cost.table import text, wrapped
 
-        write_atomic(folder / FILE, to_json(found, micro).encode())
+        write_atomic(folder / FILE, to_json(found, micro, own).encode())
     except ClaimsError as error:
         raise pytest.UsageError(str(error)) from None
     terminal: Any = config.pluginmanager.getplugin("terminalreporter")
@@ -60,7 +62,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         if any(each.source.kind == GPU for each in questions):
             lines = [*text(found, width).splitlines(), *power_and_price(config, questions)]
         jobs = config.stash[SESSION].config.jobs
-        lines += [part for each in cpu_time.text(micro, jobs) for part in wrapped(each, width)]
+        told = [*cpu_time.text(micro, jobs), *measured_time.text(own, jobs)]
+        lines += [part for each in told for part in wrapped(each, width)]
         for line in lines:
             terminal.write_line(line)
         terminal.write_line(f"plan: {folder / FILE}")
@@ -75,10 +78,19 @@ def micro_times(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list
     runs: list[Any] = []
     networks: dict[Any, Any] = {}
     for part in session.by_paper(questions):
-        of_paper = runs_of(part)
+        of_paper = micro_runs(part)
         runs += of_paper
         networks |= networks_of(of_paper)
     return cpu_times(runs, session.executor.store, session.config.home, networks)
+
+
+def measured_times(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[MeasuredTime]:
+    """Return what the measurements of own numbers that questions need take on this machine."""
+    from harness.cost.measured_time import measured_times as times
+
+    session = config.stash[SESSION]
+    asked = [each for part in session.by_paper(questions) for each in measurements_of(part)]
+    return times(asked, session.executor.store)
 
 
 def power_and_price(config: pytest.Config, questions: Sequence[AnyQuestion]) -> list[str]:

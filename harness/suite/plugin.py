@@ -62,6 +62,7 @@ MEANING = {
     "published": "judged on figures that others measured and published; seconds, no network",
     "micro": "judged by fine-tuning the embedded tiny checkpoints; minutes on a laptop CPU",
     "gpu": "judged by the paper's released checkpoints and datasets; needs an accelerator",
+    "measured": "judged by numbers that functions of the paper's folder measure",
 }
 
 
@@ -245,9 +246,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[SESSION]
     try:
         asked = questions_in(metafunc.module, claim, session.request)
+        session.state(claim, asked, Path(metafunc.module.__file__), getattr(metafunc.function, "statements", ()))
     except ClaimsError as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    session.state(claim, asked, Path(metafunc.module.__file__), getattr(metafunc.function, "statements", ()))
     name = metafunc.function.__name__
     own = [q for q in asked if q.family.function == name and q.hypothesis in hypotheses]
     metafunc.parametrize("question", [parameter(q) for q in own])
@@ -255,4 +256,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def parameter(question: AnyQuestion) -> Any:
     """Return the test parameter of a question: its id starts with the source."""
-    return pytest.param(question, id=identifier(question), marks=getattr(pytest.mark, question.source.kind))
+    return pytest.param(
+        question, id=identifier(question), marks=[getattr(pytest.mark, name) for name in question.source.markers]
+    )

@@ -49,8 +49,8 @@ class Selected:
 
     @property
     def kinds(self) -> set[str]:
-        """The sources of evidence that are asked."""
-        return {question.source.kind for question in self.questions}
+        """The kinds of sources of evidence that are asked, as their markers are called."""
+        return {name for question in self.questions for name in question.source.markers}
 
     def encoded(self) -> bytes:
         """Return the selection as JSON, for the main process."""
@@ -150,6 +150,11 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
         ClaimsError: what is recorded does not fit what is stated.
     """
     require_recorded_are_stated(module)
+    if claim.measure and folder_of(module.__file__ or "") is None:
+        raise ClaimsError(
+            f"{claim.id}: expected a paper.toml beside {module.__file__}, which says what the measure {claim.measure!r}"
+            " is, found none; add it (harness new writes one)"
+        )
     functions = [
         Stated(found.__name__, found.stated[1], getattr(found, "statements", ()), found.families)
         for found in stating_functions(vars(module))
@@ -157,7 +162,9 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
     ]
     with using(folder_of(module.__file__ or "")):
         request.require()  # a malformed table would show as names that nobody knows
-        for line in unknown_contenders(each for function in functions for each in function.hypotheses):
+        # A function of the paper's own knows its contenders; no table does.
+        stated = [] if claim.measure else [each for function in functions for each in function.hypotheses]
+        for line in unknown_contenders(stated):
             warnings.warn(f"{claim.id}: {line}", UserWarning, stacklevel=1)
         return questions(claim, functions, request)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.core.claim import Claim, Statement, StatementRecord
+from harness.core.errors import ClaimsError
 from harness.core.expected import FILE, expected_answers
 from harness.core.paper import folder_of, paper, using
 from harness.core.result import Result
@@ -107,9 +108,19 @@ class Session:
     def state(
         self, claim: Claim, questions: Sequence[AnyQuestion], file: Path, statements: Sequence[Statement] = ()
     ) -> None:
-        """Remember what a claim states, in one or more files, whether or not it is selected, and where they lie."""
+        """Remember what a claim states, in one or more files, whether or not it is selected, and where they lie.
+
+        Raises:
+            ClaimsError: another paper of the session has a claim of that id.
+        """
+        folder, other = folder_of(file), self._papers.get(claim.id)
+        if folder is not None and other is not None and folder != other:
+            raise ClaimsError(
+                f"{claim.id}: expected a claim of one paper, found the id in {other} and in {folder}; rename one, or"
+                " judge the papers in sessions of their own"
+            )
         self._statements.setdefault(claim.id, {}).update((each.by.id, each.record) for each in statements)
-        self._papers[claim.id] = folder_of(file)
+        self._papers[claim.id] = folder
         self._beside.setdefault(claim.id, {})[file.parent] = None
         self._stated.setdefault(claim.id, {}).update((question.hypothesis.id, None) for question in questions)
         by_source = self._answering.setdefault(claim.id, {})

@@ -81,7 +81,7 @@ def test_a_table_that_was_changed_is_read_again(tmp_path):
         ('folder = "x"', "unknown key 'folder'; the paper is the folder that paper.toml lies in"),
         ('address = "example.org"', "paper.toml: address: "),
         ("[groups]\nmany = 3", "paper.toml: groups"),
-        ("[defaults]\nseeds = 0", "paper.toml: defaults"),
+        ("[defaults]\nseeds = 0", r"paper.toml \[defaults\]: seeds"),
     ],
 )
 def test_a_malformed_table_is_one_line(tmp_path, text, message):

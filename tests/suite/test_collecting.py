@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.suite.calling import LOAD, call
 from tests.suite.test_plugin import CLAIM_FILE, suite  # noqa: F401
 
 LINES = {
@@ -50,3 +51,22 @@ def test_a_malformed_statement_is_one_line_with_its_place(right, suite):  # noqa
     assert line in done.stdout
     assert "pydantic" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_two_papers_with_one_claim_id_and_a_measure_without_a_paper_are_one_line_each(tmp_path):
+    text = (
+        "from harness.core.claim import Better, Claim, Contender\n"
+        'CLAIM = Claim(id="same", title="t", quote="q", source="s", measure="{}")\n'
+        '@CLAIM.hypotheses([Better(Contender("A"), than=Contender("B"), on="d")])\n'
+        "def test(hypothesis, judge):\n    judge(hypothesis)\n"
+    )
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"test_{name}.py").write_text(text.format("mine:number"))
+        (tmp_path / name / "mine.py").write_text("def number(contender, dataset, seed): return [seed > 1, True]\n")
+    for name in ("a", "b"):
+        (tmp_path / name / "paper.toml").write_text("")
+    done = call(tmp_path, *LOAD, tmp_path, "-q", "--continue-on-collection-errors")
+    assert "same: expected a claim of one paper, found the id in" in done.stdout
+    assert "same: expected a paper.toml beside" in done.stdout
+    assert "1 xfailed, 2 errors" in done.stdout, done.stdout

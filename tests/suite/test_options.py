@@ -62,7 +62,10 @@ GPU = ("-m", "gpu", "--device", "cpu")
             ("-m", "published", "--specifications", "full"),
             "--specifications does nothing here: expected tests of the micro evidence, found published selected",
         ),
-        (("-m", "published", "--plan"), "--plan does nothing here: expected tests of the micro or gpu evidence"),
+        (
+            ("-m", "published", "--plan"),
+            "--plan does nothing here: expected tests of the micro, gpu or measured evidence",
+        ),
         (("--card", "h100"), "--card does nothing here: expected --plan"),
         ((*GPU, "--card", "h100"), "--card does nothing here: expected --plan"),
         (("--price-per-hour", "3"), "--price-per-hour does nothing here: expected --plan"),

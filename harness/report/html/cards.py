@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from harness.core.claim import Claim
+from harness.core.source import MEASURED
 from harness.core.verdict import Verdict
 from harness.report.html import specification_plot
 from harness.report.html.headline import Headline
@@ -88,7 +89,8 @@ def card(name: str, claim: Claim | None, found: OfClaim, context: Context) -> Ca
         context: what the rows of its tables show besides.
     """
     verdicts = found.verdicts
-    names = sorted({*GROUPS, *(group(verdict.source) for verdict in verdicts)}, key=group_order)
+    # Most papers have no numbers of their own.
+    names = sorted({*(set(GROUPS) - {MEASURED}), *(group(verdict.source) for verdict in verdicts)}, key=group_order)
     table = runs_table(name, verdicts, found.runs, found.links)
     return Card(
         id=name,

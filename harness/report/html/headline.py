@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.claim import Claim, StatementRecord
+from harness.core.measure import POINTS
 from harness.core.paper import paper
 from harness.core.source import MICRO, Source
 from harness.core.verdict import Answer, AnswerName, Verdict
@@ -20,9 +21,18 @@ NAMED = 2
 """So many things that are lacking are named, the others counted."""
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
-SAYS: Mapping[str, str] = {"published": "Published figures", "gpu": "Runs on released checkpoints"}
+SAYS: Mapping[str, str] = {
+    "published": "Published figures",
+    "gpu": "Runs on released checkpoints",
+    "measured": "Measurements",
+}
 """What speaks in a sentence, by the kind of source; the micro study has sentences of its own."""
-WHAT: Mapping[str, str] = {"published": "Published figures", "micro": "Micro study", "gpu": "Released checkpoints"}
+WHAT: Mapping[str, str] = {
+    "published": "Published figures",
+    "micro": "Micro study",
+    "gpu": "Released checkpoints",
+    "measured": "Own numbers",
+}
 """What the sources are of."""
 MICRO_WORDS: Mapping[AnswerName, str] = {"SUPPORTED": "agrees", "CONTRADICTED": "disagrees"}
 """The micro study's own words for answers, where they differ."""
@@ -184,8 +194,11 @@ def figures(verdict: Verdict) -> str:
         ends = effects_range(verdict)
         said = f"{signed(verdict.estimate)} pp, median of {plural(len(verdict.components), 'specification')}"
         return said + (f" from {signed(ends[0])} to {signed(ends[1])}" if ends else "")
-    bounds = interval(verdict.low, verdict.high, signs=True)
-    text = f"{signed(verdict.estimate)} pp {bounds}" + (f" ({level(verdict.level)})" if bounds else "")
+    unit = verdict.unit
+    bounds = interval(verdict.low, verdict.high, signs=True, unit=unit)
+    text = f"{signed(verdict.estimate, unit)} {'pp' if unit == POINTS else unit} {bounds}" + (
+        f" ({level(verdict.level)})" if bounds else ""
+    )
     return text + (f", {part}" if (part := deciding_part(verdict)) else "")
 
 

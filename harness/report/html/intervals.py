@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.core.measure import POINTS
 from harness.core.verdict import Component, Reported, Verdict
 from harness.judging.answer import UNDECIDED, of_paper
 from harness.report.labels import LOOKS, interval, level, signed
@@ -130,7 +131,7 @@ def described(verdict: Verdict, low: float | None, high: float | None) -> str:
     """Return what a plot shows of a verdict, as a screen reader says it; of a specification curve the range."""
     assert verdict.estimate is not None
     if verdict.kind != "Robust":
-        return words(verdict.estimate, low, high, verdict.level)
+        return words(verdict.estimate, low, high, verdict.level, verdict.unit)
     bounds = f", specifications from {signed(low)} to {signed(high)}" if low is not None and high is not None else ""
     return f"median {signed(verdict.estimate)} points{bounds}"
 
@@ -159,12 +160,12 @@ def plot_of_publication(row: Reported, scale: Scale) -> IntervalPlot:
     )
 
 
-def plot_of_part(part: Component, slug: str, scale: Scale) -> IntervalPlot | None:
+def plot_of_part(part: Component, slug: str, scale: Scale, unit: str = POINTS) -> IntervalPlot | None:
     """Return the plot of one part of a compound hypothesis, None without an estimate."""
     if part.estimate is None:
         return None
     return IntervalPlot(
-        label=words(part.estimate, part.low, part.high, None),
+        label=words(part.estimate, part.low, part.high, None, unit),
         slug=slug,
         zero=scale.at(0.0),
         estimate=scale.at(part.estimate),
@@ -174,7 +175,9 @@ def plot_of_part(part: Component, slug: str, scale: Scale) -> IntervalPlot | Non
     )
 
 
-def words(estimate: float, low: float | None, high: float | None, of: float | None) -> str:
+def words(estimate: float, low: float | None, high: float | None, of: float | None, unit: str = POINTS) -> str:
     """Return an estimate and its interval as a screen reader says them."""
-    bounds = interval(low, high, signs=True)
-    return f"{signed(estimate)} points" + (f", {level(of)} interval {bounds}" if bounds else "").replace("  ", " ")
+    bounds = interval(low, high, signs=True, unit=unit)
+    return f"{signed(estimate, unit)} {unit}" + (f", {level(of)} interval {bounds}" if bounds else "").replace(
+        "  ", " "
+    )

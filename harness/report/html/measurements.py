@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.core.measure import POINTS
 from harness.core.paper import paper
 from harness.core.source import MICRO
 from harness.core.verdict import Side, Verdict
@@ -41,7 +42,7 @@ def measurements(verdicts: Iterable[Verdict]) -> list[Measurement]:
     titles = dict(paper().titles)
     for verdict in verdicts:
         several = ", " in verdict.dataset or bool(verdict.components and verdict.kind != "Increasing")
-        if several or not verdict.dataset:
+        if several or not verdict.dataset or verdict.unit != POINTS:
             continue
         kind = group(verdict.source)
         place = verdict.task.partition(":")[0] if kind == MICRO and verdict.task else ""

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.core.measure import POINTS
 from harness.core.source import Source
 from harness.core.verdict import Side, Verdict
 from harness.report.html.intervals import IntervalPlot, Scale, drawable, effects_range, plot, scale_of
@@ -189,11 +190,18 @@ def source_table(source: str, verdicts: Sequence[Verdict], context: Context) -> 
         name = (backend(verdict) or "torch") if several else ""
         rows.append(verdict_row(verdict, context, by=name, goes_on=goes_on, scale=scale))
     named = source if several or by == [""] else f"{source}, {by[0]}"
-    axis = f"{signed(scale.low)} to {signed(scale.high)}" if any(map(drawable, verdicts)) else ""
-    return SourceTable(source, named, chips_by_backend(verdicts), filled_columns(rows), tuple(rows), axis)
+    unit = next((verdict.unit for verdict in verdicts if verdict.unit != POINTS), POINTS)
+    ends = f"{signed(scale.low, unit)} to {signed(scale.high, unit)} {'percentage points' if unit == POINTS else unit}"
+    axis = ends if any(map(drawable, verdicts)) else ""
+    return SourceTable(source, named, chips_by_backend(verdicts), filled_columns(rows, unit), tuple(rows), axis)
 
 
-def filled_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+def heads(unit: str) -> dict[str, str]:
+    """Return the heads of the columns that hold values in a unit, where that is not points."""
+    return {} if unit == POINTS else {"accuracy": f"Value, {unit}", "difference": f"Difference, {unit}"}
+
+
+def filled_columns(rows: Sequence[Row], unit: str = POINTS) -> tuple[Column, ...]:
     """Return the columns in which at least one row has something to show."""
     filled = {
         "accuracy": any(row.sides for row in rows),
@@ -202,7 +210,10 @@ def filled_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         "published": any(row.published for row in rows),
         "p": any(row.p for row in rows),
     }
-    return tuple(column for column in COLUMNS if filled.get(column.name, True))
+    named = heads(unit)
+    return tuple(
+        Column(named.get(column.name, column.head), column.name) for column in COLUMNS if filled.get(column.name, True)
+    )
 
 
 def verdict_row(
@@ -231,10 +242,10 @@ def verdict_row(
         hypothesis=stated(verdict),
         about=verdict.about,
         task=task_note(verdict),
-        sides=tuple(side_line(side, group(verdict.source)) for side in verdict.sides),
+        sides=tuple(side_line(side, group(verdict.source), verdict.unit) for side in verdict.sides),
         sides_of=verdict.rows[0].publication if verdict.rows else "",
         folded=len(verdict.sides) > MANY_SIDES,
-        paper="" if verdict.published is None else number(verdict.published),
+        paper="" if verdict.published is None else number(verdict.published, verdict.unit),
         difference=difference(verdict),
         published=published_lines(verdict, context),
         p=probability(verdict.p),
@@ -270,21 +281,22 @@ def task_note(verdict: Verdict) -> str:
     return f"on {verdict.task}" if same else f"{verdict.task} stands for {dataset(verdict)}"
 
 
-def side_line(side: Side, kind: str) -> SideLine:
+def side_line(side: Side, kind: str, unit: str = POINTS) -> SideLine:
     """Return one side's accuracy with its interval, test examples and seeds, where known.
 
     Args:
         side: the contender's accuracy.
         kind: the group of the source. A publication that does not say how many seeds it ran counts as one
             seed, so one published seed is not claimed.
+        unit: of the value, percent for points.
     """
-    bounds = interval(side.low, side.high)
+    bounds = interval(side.low, side.high, unit=unit)
     known = [] if bounds else ["uncertainty unknown"]
     if side.n is not None:
         known.append(f"n = {side.n:,}")
     if side.seeds > 1 or kind != "published":
         known.append(plural(side.seeds, "seed"))
-    return SideLine(side.name, number(side.accuracy), bounds, ", ".join(known))
+    return SideLine(side.name, number(side.accuracy, unit), bounds, ", ".join(known))
 
 
 def difference(verdict: Verdict) -> Difference | None:
@@ -296,9 +308,9 @@ def difference(verdict: Verdict) -> Difference | None:
     if verdict.kind == "Robust" and (ends := effects_range(verdict)):
         many = f"range of {plural(len(verdict.components), 'specification')}"
         return Difference(signed(verdict.estimate), f"{signed(ends[0])} to {signed(ends[1])}", many, "the median")
-    bounds = interval(verdict.low, verdict.high, signs=True)
+    bounds = interval(verdict.low, verdict.high, signs=True, unit=verdict.unit)
     tolerance = "" if verdict.tolerance is None else f"within ±{verdict.tolerance:g}?"
-    return Difference(signed(verdict.estimate), bounds, level(verdict.level) if bounds else "", tolerance)
+    return Difference(signed(verdict.estimate, verdict.unit), bounds, level(verdict.level) if bounds else "", tolerance)
 
 
 def published_lines(verdict: Verdict, context: Context) -> tuple[PublishedLine, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.core.hypotheses import VerdictName
+from harness.core.measure import POINTS
 from harness.core.source import MICRO
 from harness.core.verdict import Component, Reported, Verdict
 from harness.report.html.intervals import (
@@ -73,6 +74,8 @@ class Parts:
     title: str
     head: str
     """What a row is."""
+    unit: str
+    """Of the differences, as a head has it."""
     rows: tuple[PartLine, ...]
     tested: bool
     """Whether there are p-values."""
@@ -123,28 +126,29 @@ def parts(verdict: Verdict, scale: Scale) -> Parts | None:
     """Return the parts of a compound hypothesis, or the specifications of an ordering; None of any other verdict."""
     if not verdict.components:
         return None
-    rows = tuple(part_line(part, group(verdict.source) == MICRO, scale) for part in verdict.components)
+    rows = tuple(part_line(part, group(verdict.source) == MICRO, scale, verdict.unit) for part in verdict.components)
     noun = "specification" if verdict.kind == "Robust" else "part"
     holding = sum(part.holds is True for part in verdict.components)
     failing = sum(part.holds is False for part in verdict.components)
     open_ones = len(rows) - holding - failing
     title = f"{plural(len(rows), noun)}: {holding} for it, {failing} against it, {open_ones} open"
     tested = any(part.p is not None for part in verdict.components)
-    return Parts(title, noun.capitalize(), rows, tested, open=verdict.kind != "Robust")
+    unit = "pp" if verdict.unit == POINTS else verdict.unit
+    return Parts(title, noun.capitalize(), unit, rows, tested, open=verdict.kind != "Robust")
 
 
-def part_line(part: Component, micro: bool, scale: Scale) -> PartLine:
+def part_line(part: Component, micro: bool, scale: Scale, unit: str = POINTS) -> PartLine:
     """Return one part as a line."""
     names: tuple[VerdictName, VerdictName, VerdictName]
     names = ("AGREES", "DISAGREES", "OPEN") if micro else ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
     name = names[2] if part.holds is None else names[0] if part.holds else names[1]
-    difference = "" if part.estimate is None else signed(part.estimate)
+    difference = "" if part.estimate is None else signed(part.estimate, unit)
     return PartLine(
         LOOKS[name],
         part.hypothesis,
-        f"{difference} {interval(part.low, part.high, signs=True)}".strip() or "no estimate",
+        f"{difference} {interval(part.low, part.high, signs=True, unit=unit)}".strip() or "no estimate",
         probability(part.p),
-        plot_of_part(part, LOOKS[name].slug, scale),
+        plot_of_part(part, LOOKS[name].slug, scale, unit),
     )
 
 
@@ -153,7 +157,7 @@ def how_sure(verdict: Verdict) -> tuple[tuple[str, str], ...]:
     found = (
         ("Conditional on", verdict.conditional),
         ("Shares its error rate", verdict.family),
-        ("Smallest difference found with 80 % power", in_points(verdict.smallest_detectable)),
+        ("Smallest difference found with 80 % power", in_points(verdict.smallest_detectable, verdict.unit)),
         (
             "Seeds that would find the difference seen",
             "" if verdict.seeds_needed is None else str(verdict.seeds_needed),
@@ -168,9 +172,9 @@ def how_sure(verdict: Verdict) -> tuple[tuple[str, str], ...]:
     return tuple((what, value) for what, value in found if value)
 
 
-def in_points(value: float | None) -> str:
-    """Return percentage points, "" for None."""
-    return "" if value is None else f"{number(value)} points"
+def in_points(value: float | None, unit: str = POINTS) -> str:
+    """Return percentage points, or a value in another unit; "" for None."""
+    return "" if value is None else f"{number(value, unit)} {unit}"
 
 
 def is_p(p: float) -> str:
@@ -182,7 +186,7 @@ def is_p(p: float) -> str:
 def standard_errors(verdict: Verdict) -> str:
     """Return the standard errors from seeds alone and from test examples alone, as far as they are known."""
     known = (("from seeds", verdict.se_seeds), ("from test examples", verdict.se_examples))
-    return ", ".join(f"{in_points(value)} {what}" for what, value in known if value is not None)
+    return ", ".join(f"{in_points(value, verdict.unit)} {what}" for what, value in known if value is not None)
 
 
 def matters(verdict: Verdict) -> str:

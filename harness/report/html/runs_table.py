@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.core.measure import POINTS
 from harness.core.verdict import Verdict
 from harness.report.labels import natural, number, plural
 from harness.report.run_records import RunRecord
@@ -48,6 +49,8 @@ class RunsTable:
     """The runs of a claim."""
 
     title: str
+    head: str
+    """Of the column of accuracies, or of values in their unit."""
     groups: tuple[RunGroup, ...]
     more: str
     """What is not listed; ""."""
@@ -72,7 +75,10 @@ def runs_table(
     more = [f"{plural(len(here) - MOST, 'run')} more, listed in verdicts.json"] if len(here) > MOST else []
     more += [f"{plural(elsewhere, 'run')} stored elsewhere"] if elsewhere else []
     groups = tuple(run_group(list(part), links) for _, part in itertools.groupby(here[:MOST], key=alike))
-    return RunsTable(f"Runs of {claim}: checkpoints, digests, seeds, speed and memory", groups, "; ".join(more))
+    unit = next((run.unit for run in here if run.unit != POINTS), POINTS)
+    head = "Accuracy, %" if unit == POINTS else f"Value, {unit}"
+    title = f"Runs of {claim}: checkpoints, digests, seeds, speed and memory"
+    return RunsTable(title, head, groups, "; ".join(more))
 
 
 def alike(run: RunRecord) -> tuple[str, ...]:
@@ -95,7 +101,11 @@ def run_group(runs: Sequence[RunRecord], links: Mapping[str, str]) -> RunGroup:
         checkpoint_digest=first.checkpoint_sha256[:DIGITS],
         dataset=first.dataset,
         dataset_digest=first.dataset_sha256[:DIGITS],
-        made=", ".join(part for part in (f"recipe {first.recipe}", first.framework, first.device) if part),
+        made=", ".join(
+            part
+            for part in (f"{'recipe' if first.backend else 'function'} {first.recipe}", first.framework, first.device)
+            if part
+        ),
         rows=tuple(run_row(run, links.get(run.id, "")) for run in runs),
     )
 
@@ -106,7 +116,7 @@ def run_row(run: RunRecord, link: str) -> RunRow:
         id=run.id,
         record=link,
         seed=run.seed,
-        accuracy="diverged" if run.accuracy is None else number(run.accuracy),
+        accuracy="diverged" if run.accuracy is None else number(run.accuracy, run.unit),
         seconds=f"{run.seconds:,.1f}",
         speed=f"{run.images_per_second:,.0f}",
         memory=f"{run.memory / 1e9:.2f}",

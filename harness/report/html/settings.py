@@ -34,7 +34,7 @@ class RecipeBlock:
         if not self.settings:
             return ""
         if not differing:
-            return ": as the paper's"
+            return "" if ":" in self.name else ": as the paper's"  # a function has no counterpart in the paper
         return f": {differing} of {len(self.settings)} settings differ from the paper's"
 
 

@@ -7,24 +7,28 @@ import re
 from harness.core.verdict import Verdict
 from harness.judging.answer import FAILS, HOLDS, UNDECIDED, of_paper
 
-FIGURES = re.compile(r"[+−-]?\d+(?:\.\d+)? points(?: \[[^\]]*\])?(?: at [\d.]+ %)?")
-"""An estimate with its interval and level, which have columns of their own."""
-CONTRAST = re.compile(rf"^[^;]*?(?:minus|mean of \d+ differences)[^;]*?: {FIGURES.pattern}(?:, )?")
+COMPARED = r"^[^;]*?(?:minus|mean of \d+ differences)[^;]*?: "
+"""How a reason begins that says what is compared."""
 PARTS = re.compile(r"^(\d+) of (\d+) hold, (\d+) do not, (\d+) are open")
-HINGE = re.compile(rf"(hinges on [^;]*?): {FIGURES.pattern}")
 
 
 def why(verdict: Verdict) -> str:
     """Return a verdict's reason without the figures that stand in its row, and where its interval lies instead."""
+    estimate = figures(verdict.unit)
     if PARTS.match(verdict.reason):
-        return HINGE.sub(r"\1", verdict.reason)
-    rest, number = CONTRAST.subn("", verdict.reason, count=1)
+        return re.sub(rf"(hinges on [^;]*?): {estimate}", r"\1", verdict.reason)
+    rest, number = re.subn(rf"{COMPARED}{estimate}(?:, )?", "", verdict.reason, count=1)
     if not number:
         return verdict.reason
     rest = rest.removeprefix("; ")
     # A margin's position is in the reason already: "within ± 0.5".
     lies = "" if verdict.tolerance is not None else position(verdict)
     return "; ".join(part for part in (lies, rest) if part)
+
+
+def figures(unit: str) -> str:
+    """Return the pattern of an estimate with its interval and level, which have columns of their own."""
+    return rf"[+−-]?\d+(?:\.\d+)?(?:e[+-]\d+)? {re.escape(unit)}(?: \[[^\]]*\])?(?: at [\d.]+ %)?"
 
 
 def position(verdict: Verdict) -> str:

@@ -1,0 +1,1 @@
+"""A paper's own numbers as a source of evidence: what a function of its folder measures."""

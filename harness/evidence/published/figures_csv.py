@@ -1,0 +1,131 @@
+"""Published figures as a table of one's own: published/figures.csv, a figure a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import ClaimsError, unknown
+from harness.core.specs import build
+from harness.core.text import read_text
+from harness.evidence.published.records import Figure, Publication
+
+FILE = "figures.csv"
+COLUMNS = ("contender", "dataset", "metric", "value", "n", "runs", "spread", "citation")
+"""contender: as claims write it, "NAME (PRE-TRAINING SET, RELEASE)" or "NAME"; metric: "" is top1; value: percent;
+n: the test examples that were scored, "" for the whole test set; runs and spread (their standard deviation, percentage
+points): "" where nothing is said; citation: words with an https address, or the id of a source in sources.toml."""
+NEEDED = ("contender", "dataset", "value", "citation")
+CONTENDER = re.compile(r"(?P<architecture>[^()]+?)\s*(?:\((?P<pretrain>[^,()]*)(?:,\s*(?P<variant>[^()]+))?\))?")
+ADDRESS = re.compile(r"https://[^\s,;)]+")
+
+
+def read_csv(path: Path, known: Mapping[str, Publication]) -> tuple[tuple[Figure, ...], dict[str, Publication]]:
+    """Return the figures of a table, and its sources beside those that are known.
+
+    Raises:
+        ClaimsError: a column is unknown or missing, or a row holds no figure; with the line.
+    """
+    try:
+        lines = csv.reader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""), strict=True)
+        header = [name.strip().lower() for name in next(lines, [])]
+        for name in header:
+            if name not in COLUMNS:
+                raise unknown("column", name, COLUMNS, path.name)
+        for name in NEEDED:
+            if header.count(name) != 1:
+                raise ClaimsError(f"{path.name}: expected one column {name!r}, found {header.count(name)}; add it")
+        figures, sources = [], dict(known)
+        for row in lines:
+            if any(cell.strip() for cell in row):
+                where = f"{path.name}, line {lines.line_num}"
+                if len(row) != len(header):
+                    raise ClaimsError(
+                        f"{where}: expected {len(header)} cells, found {len(row)}; quote cells with commas"
+                    )
+                cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
+                figures.append(figure(cells, sources, where))
+    except csv.Error as error:
+        raise ClaimsError(f"{path.name}: expected CSV, found: {error}") from None
+    return tuple(figures), sources
+
+
+def figure(cells: Mapping[str, str], sources: dict[str, Publication], where: str) -> Figure:
+    """Return the figure of a row; its source is added to the others if it is new.
+
+    Raises:
+        ClaimsError: a cell that is empty, no number or an impossible one, or a contender that can't be read.
+    """
+    for name in NEEDED:
+        if not cells[name]:
+            raise ClaimsError(f"{where}: {name}: expected a value, found an empty cell")
+    named = CONTENDER.fullmatch(cells["contender"])
+    if named is None:
+        raise ClaimsError(
+            f"{where}: contender: expected NAME or NAME (PRE-TRAINING SET, RELEASE), found {cells['contender']!r}"
+        )
+    source = source_of(cells["citation"], sources, where)
+    values: dict[str, Any] = {
+        "source": source.id,
+        "table": source.tables[0][0],
+        "model": named["architecture"],
+        "architecture": named["architecture"],
+        "family": "other",
+        "pretrain": (named["pretrain"] or "").strip(),
+        "variant": (named["variant"] or "orig").strip(),
+        "dataset": cells["dataset"],
+        "metric": cells.get("metric") or "top1",
+        "value": number(cells["value"], f"{where}: value"),
+    }
+    for column, field, whole in (("n", "scored", True), ("runs", "seeds", True), ("spread", "std", False)):
+        if cells.get(column):
+            found = number(cells[column], f"{where}: {column}")
+            if whole and found != int(found):
+                raise ClaimsError(f"{where}: {column}: expected a whole number, found {cells[column]!r}")
+            values[field] = int(found) if whole else found
+    return build(Figure, values, where)
+
+
+def number(text: str, where: str) -> float:
+    """Return a cell's number.
+
+    Raises:
+        ClaimsError: it is none.
+    """
+    try:
+        return float(text.removesuffix("%"))
+    except ValueError:
+        raise ClaimsError(f"{where}: expected a number, found {text!r}") from None
+
+
+def source_of(citation: str, sources: dict[str, Publication], where: str) -> Publication:
+    """Return the source that a citation names or describes.
+
+    Raises:
+        ClaimsError: it is no id of a source, and has no address.
+    """
+    if citation in sources:
+        return sources[citation]
+    address = ADDRESS.search(citation)
+    if address is None:
+        raise ClaimsError(
+            f"{where}: citation: expected words with an https address, or an id of sources.toml, found {citation!r}"
+        )
+    words = ADDRESS.sub("", citation).strip(" ,;()") or address[0]
+    name = re.sub(r"[^\w.-]+", "-", words, flags=re.ASCII).strip("-.").lower()[:60] or "csv"
+    values = {
+        "id": name,
+        "title": words,
+        "url": address[0],
+        "kind": "paper",
+        "recipe": "as published",
+        "tables": [[FILE, ""]],
+    }
+    made = build(Publication, values, where)
+    if sources.setdefault(name, made) != made:
+        raise ClaimsError(f"{where}: citation: expected one address for {words!r}, found {address[0]} and another one")
+    return made

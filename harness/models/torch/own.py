@@ -1,0 +1,98 @@
+"""Networks that a function of the paper's folder makes, with the weights of a file.
+
+Importing this module imports torch and timm: import it where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from harness.core.errors import ClaimsError
+from harness.core.own_modules import function_of, told
+from harness.core.paper import paper
+from harness.core.specs import Checkpoint
+from harness.models.npz import Array
+from harness.models.torch.timm_models import fill
+
+HEADS = ("fc", "head", "classifier", "head.fc")
+"""Where networks have the layer that gives the logits; else it is the last linear layer."""
+
+
+def made(model: str, folder: Path, where: str) -> nn.Module:
+    """Return the module that a function makes, its initial weights the same each time.
+
+    Args:
+        model: "module:function".
+        folder: the paper's.
+        where: what names it, for messages.
+
+    Raises:
+        ClaimsError: it can't be imported, raised something, or made something else.
+    """
+    factory = function_of(model, folder, where)
+    with torch.random.fork_rng(devices=[]), told(f"{where}: {model}", folder):
+        torch.manual_seed(0)
+        found = factory()
+    if not isinstance(found, nn.Module):
+        kind = f"{type(found).__module__}.{type(found).__qualname__}"
+        hint = "; Flax modules are not run, return a torch module" if kind.startswith("flax") else ""
+        raise ClaimsError(f"{where}: expected {model} to return a torch module (nn.Module), found {kind}{hint}")
+    return found
+
+
+def build(found: Checkpoint, arrays: Mapping[str, Array], classes: int | None = None) -> nn.Module:
+    """Return a checkpoint's own module with its weights.
+
+    Args:
+        found: the checkpoint, of the current paper.
+        arrays: tensors by the module's names.
+        classes: None keeps the head; a number gives a zero head of so many classes.
+
+    Raises:
+        ClaimsError: as `made`; or weights missing, left over or of another shape, or no linear layer for a new head.
+    """
+    model = made(found.model, paper().folder, f"checkpoint {found.id}")
+    fill(model, under_its_names(model, arrays), found.id)
+    return with_head(model, classes, found.id)
+
+
+def under_its_names(model: nn.Module, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return tensors under a module's names, where all that these have besides is one part at their beginning.
+
+    A beginning that all names of a file share passes for a wrapper's, and was dropped when the file was read.
+    """
+    names = {name for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+    first = {name.partition(".")[0] for name in names}
+    if len(first) == 1 and not names & set(arrays):
+        return {f"{next(iter(first))}.{name}": array for name, array in arrays.items()}
+    return arrays
+
+
+def with_head(model: nn.Module, classes: int | None, where: str) -> nn.Module:
+    """Return a module whose `get_classifier` gives the layer of the logits; with a number of classes a new one, zeros.
+
+    Raises:
+        ClaimsError: it has no linear layer.
+    """
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    name = next((each for each in HEADS if each in layers), None) or next(reversed(layers), None)
+    if name is None:
+        raise ClaimsError(f"{where}: expected a network with a linear layer that gives the logits, found none")
+    if classes is not None:
+        parent, _, own = name.rpartition(".")
+        head = nn.Linear(layers[name].in_features, classes)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        setattr(model.get_submodule(parent), own, head)
+    # By name: a copy of the module (its moving average) has a head of its own.
+    setattr(model, "get_classifier", partial(_head, model, name))  # noqa: B010
+    return model
+
+
+def _head(model: nn.Module, name: str) -> nn.Module:
+    return model.get_submodule(name)

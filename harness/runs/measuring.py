@@ -1,0 +1,192 @@
+"""Computes a measurement: calls the paper's function in a process of its own, for so long as its time limit allows."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import ClaimsError
+from harness.core.measurement import Measurement, Scores
+from harness.core.paper import paper
+from harness.core.paths import make_folder
+from harness.training.api import Execution
+
+START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.runs.measure_host import main; "
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+MEMORY = "out of memory?"
+ENDED: dict[int, str] = {signal.SIGKILL: f" ({MEMORY})"}
+"""What may be behind a signal, for a reader."""
+
+
+class Host:
+    """A process that calls one function, as `harness.runs.measure_host` does.
+
+    Args:
+        folder: the paper's.
+        measurement: any one of the function.
+    """
+
+    def __init__(self, folder: Path, measurement: Measurement):
+        on_cpu = measurement.lane == "cpu"
+        alone = dict.fromkeys(THREADS, "1") | {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"} if on_cpu else {}
+        command = f"{START}main({str(folder)!r}, {measurement.function!r}, {on_cpu})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", command, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder,
+            env=os.environ | alone | {"PYTHONHASHSEED": "0"},
+            start_new_session=True,
+            bufsize=0,
+        )
+        self.lane = measurement.lane
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Return the reply to a request; None where there is none in time."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        end = time.monotonic() + seconds
+        reply = b""
+        try:
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            while not reply.endswith(b"\n"):
+                ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
+                if not ready:
+                    return None
+                content = os.read(self.process.stdout.fileno(), 1 << 16)
+                if not content:
+                    break
+                reply += content
+        except BrokenPipeError:
+            pass
+        if not reply:
+            return {"signal": -self.process.wait()} if self.process.wait() < 0 else {"error": "its process ended"}
+        answer: dict[str, Any] = json.loads(reply)
+        return answer
+
+    def end(self) -> None:
+        """End the process and what it has started."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Hosts:
+    """The host of this process: one at a time, for measurements of one function follow each other."""
+
+    def __init__(self) -> None:
+        self.key: tuple[object, ...] = ()
+        self.host: Host | None = None
+
+    def of(self, folder: Path, measurement: Measurement) -> Host:
+        """Return the host of a measurement's function, started if need be."""
+        key = (folder, measurement.function, measurement.source_sha256, measurement.lane)
+        if self.host is None or key != self.key:
+            self.end()
+            self.key, self.host = key, Host(folder, measurement)
+        return self.host
+
+    def end(self) -> None:
+        """End the host."""
+        if self.host is not None:
+            self.host.end()
+        self.host = None
+
+
+_hosts = Hosts()
+atexit.register(_hosts.end)
+
+
+def state_of(folder: Path | None, run_id: str) -> Path | None:
+    """Return the folder that a measurement may keep its state in until it is stored; None where nothing is kept."""
+    return None if folder is None else folder / "measurements" / run_id
+
+
+def scores_of(measurement: Measurement, execution: Execution) -> Scores:
+    """Call a measurement's function.
+
+    Args:
+        measurement: of the current paper.
+        execution: where states lie.
+
+    Raises:
+        ClaimsError: the function raised something, took too long, was killed, or returned what it should not: one line.
+    """
+    folder = paper().folder.resolve()
+    host = _hosts.of(folder, measurement)
+    kept = state_of(execution.folder, measurement.id)
+    with tempfile.TemporaryDirectory(prefix="vit-claims-") as aside:
+        out = Path(aside) / "scores.json"
+        request = {
+            "contender": asdict(measurement.contender),
+            "dataset": measurement.dataset,
+            "seed": measurement.seed,
+            "scores": measurement.scores,
+            "folder": str(make_folder(kept or Path(aside) / "state")),
+            "out": str(out),
+        }
+        try:
+            reply = host.ask(request, measurement.time_limit)
+        except BaseException:  # Ctrl-C: the call would go on
+            _hosts.end()
+            raise
+        if reply is None:
+            _hosts.end()
+            raise ClaimsError(
+                f"{measurement.label}: expected an answer within {measurement.time_limit:g} s, found none; it was"
+                " ended; raise time_limit of the measure, or do less"
+            )
+        if host.process.poll() is not None:
+            _hosts.end()
+        if "signal" in reply:
+            number = reply["signal"]
+            raise ClaimsError(
+                f"{measurement.label}: expected scores, found that its process was ended by"
+                f" {signal.Signals(number).name}{ENDED.get(number, '')}"
+            )
+        found = reply if "error" in reply else json.loads(out.read_text(encoding="utf-8"))
+    if "error" in found:
+        raise ClaimsError(f"{measurement.label}: {found['error']}")
+    if kept is not None:
+        shutil.rmtree(kept, ignore_errors=True)
+    return Scores(
+        run_id=measurement.id,
+        values=tuple(found["values"]),
+        examples_sha256=found["examples"],
+        seconds=found["seconds"],
+        peak_memory=found["peak_memory"],
+        environment=environment(measurement, execution),
+    )
+
+
+def environment(measurement: Measurement, execution: Execution) -> tuple[tuple[str, str], ...]:
+    """Return (name, version) pairs of what a measurement is computed with."""
+    import platform
+    from importlib.metadata import version
+
+    from harness.training.devices import card_name
+
+    device = "cpu" if measurement.lane == "cpu" else card_name(execution.device, "torch")
+    return (
+        ("python", platform.python_version()),
+        ("machine", platform.machine()),
+        ("vit-claims", version("vit-claims")),
+        *measurement.packages,
+        ("device", device),
+    )
