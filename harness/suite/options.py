@@ -87,7 +87,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--no-fused",
         action="store_true",
         default=None,
-        help="with -m gpu: train BiT by PyTorch's own operations, not by fused kernels",
+        help="with -m gpu: train by PyTorch's own operations, not by fused kernels",
     )
     add(
         "--strict-verdicts",

@@ -25,10 +25,10 @@ from harness.training.outcome import Trained, divergence
 from harness.training.resume import Interruption, folder_of, interruption, stopped
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
-from harness.training.torch.fused.path import FUSED, PLAIN, FusedPath, checked
+from harness.training.torch.fused.path import FUSED, PLAIN, FusedPath, checked, fused_path
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
-from harness.training.torch.network import batch_normalised
+from harness.training.torch.network import batch_normalised, plain_format
 from harness.training.torch.optimiser import Average, optimiser
 from harness.training.torch.state import Saver, Training, restore, share
 
@@ -39,9 +39,9 @@ LAG = 4
 WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
 
-_CHECKED: dict[tuple[str, int, str], str] = {}
-"""What this process found of fused kernels, by architecture, resolution and card. Not kept for others: a compiler that
-is missing, or memory that another process has taken, says nothing of the next one."""
+_CHECKED: dict[tuple[str, int, bool, str], str] = {}
+"""What this process found of fused kernels, by architecture, resolution, whether there is dropout, and card. Not kept
+for others: a compiler that is missing, or memory that another process has taken, says nothing of the next one."""
 
 
 class Loop:
@@ -74,8 +74,7 @@ class Loop:
         average = Average(model, run.recipe.polyak) if run.recipe.polyak else None
         self.training = Training(model, optimiser(run.recipe, self.parameters), average, context.scaler)
         self.forward: Any = torch.compile(model) if execution.compile else model
-        self.fused = FusedPath(model, self.training.optimiser, run.recipe) if fused else None
-        self.kernels = ""
+        self.fused: FusedPath | None = fused_path(model, self.training.optimiser, run.recipe) if fused else None
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         own_states = self.states if context.rank == 0 else None
         self.saver = Saver(own_states, run.id, context.accelerated)
@@ -89,19 +88,24 @@ class Loop:
         on the way when the state is saved, and none may end a step earlier than another.
         """
         self.saved = 0.0
-        whole = batch_normalised(model)
-        if whole and context.world > 1:
+        if batch_normalised(model) and context.world > 1:
             raise ClaimsError(
                 f"{run.checkpoint.id}: expected one process, because batch normalisation needs the whole batch, found"
                 f" {context.world}; start one"
             )
+        self._plan_parts(fused)
+
+    def _plan_parts(self, fused: bool) -> None:
+        """Decide how much of a batch is in memory at once, from what is known of the way it is computed."""
+        run, execution, context = self.run, self.execution, self.context
+        whole = batch_normalised(self.model)
         own = len(range(context.rank, run.recipe.batch_size, context.world))
         self.remembered = Remembered(execution.folder, run, context.card(), fused)
         self.known = None if execution.micro_batch or whole else self.remembered.get(own)
         size, checkpointing = self.known or (execution.micro_batch, False)
         if whole and size is not None and size < own:
             raise ClaimsError(f"{run.checkpoint.id}: {MicroBatch.WHOLE}, found a micro-batch of {size}; leave it out")
-        self.micro = MicroBatch(model, own, size, checkpointing, whole)
+        self.micro = MicroBatch(self.model, own, size, checkpointing, whole)
 
     def train(self) -> Trained:
         """Do the remaining steps, changing the model in place; return the outcome of all.
@@ -136,7 +140,7 @@ class Loop:
         waited = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
         micro = None if self.micro.size == self.micro.batch else self.micro.size
         return Trained(
-            tuple(training.losses), training.seconds, waited, self.earlier[0], micro, self.diverged, self.kernels
+            tuple(training.losses), training.seconds, waited, self.earlier[0], micro, self.diverged, training.kernels
         )
 
     def _steps(self, asked: Interruption) -> None:
@@ -220,36 +224,44 @@ class Loop:
             (loss if self.context.scaler is None else self.context.scaler.scale(loss)).backward()
             losses.append(loss.detach())
             if self.fused is not None and self.fused.on and len(parts) > 1:
-                self.fused.weights.add_up()
+                self.fused.leaves.add_up()
         return losses
 
     def _forget_gradients(self) -> None:
         self.training.optimiser.zero_grad()
         if self.fused is not None:
-            self.fused.weights.zero_grad()
+            self.fused.leaves.zero_grad()
 
     def _check_fused(self, batch: Batch) -> None:
         """Compute by fused kernels from now on, unless they disagree with PyTorch's operations or fail."""
         fused = self.fused
         assert fused is not None
-        key = self.run.checkpoint.architecture, self.recipe.resolution, self.context.card()
+        recipe = self.recipe
+        key = self.run.checkpoint.architecture, recipe.resolution, bool(recipe.dropout), self.context.card()
         if key not in _CHECKED:
             _CHECKED[key] = checked(fused, lambda lower: self._few(batch, lower))
-        if _CHECKED[key]:
-            self.fused = None
-            self.kernels = f"{PLAIN}: the fused ones {_CHECKED[key]}"
-            print(f"{self.run.label}: {self.kernels}", file=sys.stderr)
-        else:
+        if not _CHECKED[key]:
             fused.start()
-            self.kernels = FUSED
+            self.training.computed_by(FUSED)
+            return
+        self.fused = None
+        self.memory_format = plain_format(self.model, self.run, self.execution, self.context)
+        self.training.lay_out()
+        self._plan_parts(fused=False)
+        self.training.computed_by(f"{PLAIN}: the fused ones {_CHECKED[key]}")
+        print(f"{self.run.label}: {self.training.kernels}", file=sys.stderr)
 
     def _few(self, batch: Batch, lower: bool) -> None:
-        """Compute the gradient of a few examples, in the recipe's precision or in float32."""
+        """Compute the gradient of a few examples, without dropout, in the recipe's precision or in float32."""
         self._forget_gradients()
         inputs, targets = batch.part(0, min(COMPARED, len(batch)))
-        with self.context.autocast() if lower else contextlib.nullcontext():
-            loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
-        loss.backward()
+        self.model.eval()
+        try:
+            with self.context.autocast() if lower else contextlib.nullcontext():
+                loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
+            loss.backward()
+        finally:
+            self.model.train()
 
     def _fit_cpu(self, batch: Batch) -> None:
         """Split the batch where it would take more than the memory there is: the kernel kills without a word.
@@ -273,7 +285,7 @@ class Loop:
         try:
             self._gradient(step, batch, n, self.model)
             if self.fused is not None and n < len(batch):  # parts are added up
-                self.fused.weights.add_up()
+                self.fused.leaves.add_up()
         finally:
             self._forget_gradients()
 
@@ -301,6 +313,8 @@ class Loop:
         else:  # gradients that overflowed when scaled change nothing but the scale
             scaler.step(optimiser)
             scaler.update()
+        if self.fused is not None:
+            self.fused.updated()
         if self.training.average is not None:
             self.training.average.update()
 
