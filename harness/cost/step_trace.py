@@ -20,7 +20,7 @@ from harness.models.torch.folding import folded
 from harness.training.torch.fused import bit
 from harness.training.torch.fused.path import fused_path
 from harness.training.torch.inputs import laid_out, normalised, sample
-from harness.training.torch.network import set_dropout
+from harness.training.torch.network import blocks_of, set_dropout
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def traced(
     rules = CudaRules(lower)
     kernels = KernelCounter(gradients)
     # Checkpointing computes blocks again in the backward pass, where no mode is active.
-    blocks = [part for name, part in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
+    blocks = blocks_of(model)
     for block in blocks:
         block.forward = rules.inside(block.forward)
     try:

@@ -111,6 +111,11 @@ def batch_normalised(model: nn.Module) -> bool:
     return any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """Return the blocks that a network is made of, a transformer's, those of each stage, or both."""
+    return [part for name, part in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
+
+
 def convolutional(model: nn.Module) -> bool:
     """Return whether convolutions make up a good part of the network."""
     stem = getattr(model, "patch_embed", None)

@@ -3,7 +3,7 @@
 Fused kernels compute parts of BiT and of transformers in bfloat16 on a CUDA device. The first time they are used for a
 network on a card, one gradient is computed three times: by PyTorch in float32, by PyTorch in bfloat16, and by the
 kernels. They are used where they are about as near to float32 as PyTorch is; otherwise, or where anything goes wrong,
-the run goes on without them and its record says so.
+the run goes on without them and its record says so. Compiled blocks are checked in the same way.
 """
 
 from __future__ import annotations
@@ -25,39 +25,44 @@ from harness.training.torch.fused.vit import VitPath
 from harness.training.torch.memory import free, out_of_memory
 
 WORSE = 2.0
-"""Times as far from float32 as PyTorch in the same precision that the fused kernels may be."""
+"""Times as far from float32 as PyTorch in the same precision that a fast path may be."""
 SLACK = 1e-3
 """Of the norm of a gradient: differences that say nothing, where PyTorch's are smaller still."""
 FUSED = "fused"
 PLAIN = "PyTorch's"
 
 
-class FusedPath(Protocol):
-    """A network of which parts are computed by fused kernels while `on`."""
+class FastPath(Protocol):
+    """A network that is computed in another way than by PyTorch's operations while `on`."""
 
     model: nn.Module
-    replaced: list[Tensor]
-    """Parameters in whose place the leaves get gradients."""
-    leaves: Leaves
     on: bool
 
     def start(self) -> None:
-        """Compute by fused kernels from now on, with the weights as they are."""
+        """Compute in the other way from now on, with the weights as they are."""
 
     def stop(self) -> None:
         """Compute by PyTorch's operations again."""
-
-    def update(self, rate: float) -> None:
-        """Update the replaced parameters, before the optimiser updates the others."""
-
-    def updated(self) -> None:
-        """Take over the parameters that the optimiser has updated."""
 
     def gradients(self) -> list[Tensor | None]:
         """Return the gradient of each of the model's parameters."""
 
     def wrong_update(self) -> str:
         """Return how an update of some weights differs from that of PyTorch; "" if it does not."""
+
+
+class FusedPath(FastPath, Protocol):
+    """A network of which parts are computed by fused kernels."""
+
+    replaced: list[Tensor]
+    """Parameters in whose place the leaves get gradients."""
+    leaves: Leaves
+
+    def update(self, rate: float) -> None:
+        """Update the replaced parameters, before the optimiser updates the others."""
+
+    def updated(self) -> None:
+        """Take over the parameters that the optimiser has updated."""
 
 
 def able(model: nn.Module, recipe: Recipe, context: DeviceContext) -> bool:
@@ -79,8 +84,8 @@ def fused_path(
     return BitPath(model, optimiser, recipe) if bit.able(model) else VitPath(model, optimiser, recipe)
 
 
-def checked(path: FusedPath, gradient: Callable[[bool], None]) -> str:
-    """Return why fused kernels are not to be used, as `disagreement` or because they failed; "" if they are."""
+def checked(path: FastPath, gradient: Callable[[bool], None]) -> str:
+    """Return why a fast path is not to be used, as `disagreement` or because they failed; "" if they are."""
     try:
         return path.wrong_update() or disagreement(path, gradient)
     except Exception as error:  # whatever goes wrong in a compiler or on a card, the run goes on
@@ -91,12 +96,12 @@ def checked(path: FusedPath, gradient: Callable[[bool], None]) -> str:
     return f"failed ({lines[0][:200]})"
 
 
-def disagreement(path: FusedPath, gradient: Callable[[bool], None]) -> str:
-    """Return how the fused kernels disagree with PyTorch's operations; "" if they don't.
+def disagreement(path: FastPath, gradient: Callable[[bool], None]) -> str:
+    """Return how a fast path disagrees with PyTorch's operations; "" if it does not.
 
     Args:
         path: stopped, and stopped when this returns.
-        gradient: computes the gradient of a few examples into the leaves, in the precision of the recipe (True) or in
+        gradient: computes the gradient of some examples into the leaves, in the precision of the recipe (True) or in
             float32; gradients of before are forgotten.
     """
     model = path.model
@@ -108,14 +113,14 @@ def disagreement(path: FusedPath, gradient: Callable[[bool], None]) -> str:
             plain = distance([one.grad for one in model.parameters()], exact)
             path.start()
             gradient(True)
-            fused = distance(path.gradients(), exact)
+            fast = distance(path.gradients(), exact)
     finally:
         path.stop()
         for one in model.parameters():
             one.grad = None
-    if not fused <= WORSE * plain + SLACK:  # not a number is too far, too
+    if not fast <= WORSE * plain + SLACK:  # not a number is too far, too
         return (
-            f"disagree (a gradient was {fused:.2g} of its norm from float32, PyTorch's {plain:.2g}; expected at most"
+            f"disagree (a gradient was {fast:.2g} of its norm from float32, PyTorch's {plain:.2g}; expected at most"
             f" {WORSE:g} times as much)"
         )
     return ""
