@@ -82,7 +82,12 @@ def add_options(parser: pytest.Parser) -> None:
         choices=("auto", "cpu"),
         help="with -m gpu: auto requires an accelerator; cpu computes without one, very slowly (default: auto)",
     )
-    add("--compile", action="store_true", default=None, help="with -m gpu: compile the blocks of models with torch.compile")
+    add(
+        "--compile",
+        action="store_true",
+        default=None,
+        help="with -m gpu: compile the blocks of models with torch.compile",
+    )
     add(
         "--no-fused",
         action="store_true",
