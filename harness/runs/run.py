@@ -10,6 +10,7 @@ from harness.core.errors import NotStored, NotWritten
 from harness.core.result import Result
 from harness.core.run import Run
 from harness.runs.store import Store
+from harness.runs.together import compute_together
 from harness.training.api import Execution, backend, environment, first_process
 from harness.training.resume import discard
 
@@ -35,7 +36,7 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
         stored = store.get(run)
         if stored is None:
             chosen = execution or Execution()
-            stored = compute(run, chosen)
+            stored = compute_together(run, chosen) if len(chosen.together) > 1 else compute(run, chosen)
             try:
                 store.put(run, stored)
             except NotWritten as error:

@@ -45,6 +45,8 @@ class Execution:
 
     device: str = "cpu"
     """"cpu", "cuda" or "cuda:N"."""
+    together: tuple[str, ...] = ()
+    """Devices of several processes that compute the run together, each "cpu" or as CUDA_VISIBLE_DEVICES calls it."""
     micro_batch: int | None = None
     """Examples of a batch that are in memory at once; None: the whole batch on a CPU, found by trying elsewhere."""
     compile: bool = False

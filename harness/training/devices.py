@@ -103,8 +103,8 @@ def start_jax() -> None:
 def confine(device: str) -> None:
     """Make one device visible to this process: to be called in a new process, before a framework starts.
 
-    Frameworks read this from the environment alone. It is the only place, with `start_jax` and `keep_compiled`, that
-    changes it.
+    Frameworks read this from the environment alone. It is the only place, with `start_jax`, `join` and `keep_compiled`,
+    that changes it.
 
     Args:
         device: "cpu", or what CUDA_VISIBLE_DEVICES calls one accelerator in the caller's own list.
@@ -113,6 +113,19 @@ def confine(device: str) -> None:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX would start on the accelerators, too
     else:
         os.environ[VISIBLE] = device
+
+
+def join(rank: int, size: int, port: int) -> None:
+    """Make this process one of several that compute a run: to be called in a new process, after `confine`.
+
+    Args:
+        rank: of this process.
+        size: number of them, all on this machine; each sees one device, its first.
+        port: that the first listens at.
+    """
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # what would be set later anyway; unset, it is a warning
 
 
 def keep_compiled(folder: Path, default: str) -> None:
