@@ -63,6 +63,14 @@ def add_parser(commands: Any) -> None:
         help="auto, cpu, cuda or cuda:N (default: auto, an accelerator if there is one)",
     )
     parser.add_argument(
+        "--gpus-per-run",
+        type=int,
+        default=1,
+        metavar="N",
+        help="compute the run on N accelerators, each with a share of every batch; with --device cpu, by N processes"
+        " (default: %(default)s)",
+    )
+    parser.add_argument(
         "--offline",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -144,7 +152,7 @@ def answer(options: argparse.Namespace, store: Store) -> Answer:
         )
     if result is None:
         try:
-            result = compute(asked, store, options.device)
+            result = compute(asked, store, options.device, options.gpus_per_run)
         except NotStored as fault:
             result, lost = fault.result, str(fault)
     if not lost:
@@ -212,18 +220,32 @@ def record(found: Answer, interval: tuple[float, float] | None, computed: str) -
     }
 
 
-def compute(asked: Run, store: Store, device: str) -> Result:
-    """Compute one run with progress bars, waiting for another process that may be at it."""
+def compute(asked: Run, store: Store, device: str, accelerators: int = 1) -> Result:
+    """Compute one run with progress bars, waiting for another process that may be at it.
+
+    Args:
+        asked: the run.
+        store: where its result goes.
+        device: as the option names it.
+        accelerators: on which it is computed.
+
+    Raises:
+        ClaimsError: there are fewer, or they can't share the run.
+    """
     from harness.runs.run import measure
+    from harness.runs.together import devices_for
     from harness.training.api import Execution
     from harness.training.devices import choose
     from harness.training.metric_log import bar, images_bar
 
     chosen = choose(asked, device)
+    together = devices_for(asked, chosen, accelerators)
     while True:
         try:
             with bar(asked) as on_step, images_bar(asked) as on_images:
-                execution = Execution(chosen, folder=store.work, on_step=on_step, on_images=on_images)
+                execution = Execution(
+                    chosen, folder=store.work, on_step=on_step, on_images=on_images, together=together
+                )
                 return measure(asked, store, execution)
         except Busy:
             time.sleep(WAIT)

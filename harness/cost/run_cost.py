@@ -16,7 +16,6 @@ from harness.cost.measured_rates import Rate, Rates, same_work
 from harness.cost.networks import Network, network
 from harness.cost.step_time import StepTime, step_time
 from harness.cost.steps import Step, step
-from harness.models.architectures import BitArchitecture
 from harness.training.torch.fused import suits
 
 CONTEXT = 1_000_000_000
@@ -279,8 +278,11 @@ def step_of(
 
 
 def fused(job: Job, of: Network) -> bool:
-    """Return whether a run is trained by fused kernels: BiT by a recipe that suits them (training/torch/fused)."""
-    return isinstance(of.architecture, BitArchitecture) and of.semantics == "reference" and suits(job.recipe)
+    """Return whether a run is trained by fused kernels: BiT or a transformer, by a recipe that suits them.
+
+    Which do is said in harness/training/torch/fused.
+    """
+    return of.architecture is not None and of.semantics == "reference" and suits(job.recipe)
 
 
 def flops(job: Job, of: Network, home: Path | None = None) -> tuple[int, int]:

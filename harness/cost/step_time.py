@@ -66,7 +66,7 @@ def step_time(
         recipe: for its precision and the update.
         parts: into which the batch is split.
         parameters: number of weights that are updated; 0: an evaluation, which updates none.
-        fused: the update of BiT's convolutions, nearly all of its weights, is one with their standardisation.
+        fused: one kernel updates nearly all weights, and writes what the next step computes with.
     """
     peak, _ = card.rate(recipe.precision)
     if peak is None or card.bandwidth is None:
@@ -133,10 +133,11 @@ def update(recipe: Recipe, parameters: int, tensors: int, parts: int = 1) -> tup
 
 
 def fused_update(recipe: Recipe, parameters: int, tensors: int, parts: int = 1) -> tuple[Kernels, ...]:
-    """Return the same of a BiT that is trained by fused kernels, as if all its weights were those of convolutions.
+    """Return the same of a network that is trained by fused kernels, as if they updated all its weights.
 
-    One kernel reads weight, momentum and the gradient of the standardised weight, and writes all three; a gradient is
-    of two bytes, or of four where those of several parts were added up.
+    One kernel reads weight, momentum and the gradient, and writes weight, momentum and what the next step computes with
+    (BiT's standardised weights, a transformer's in bfloat16); a gradient is of two bytes, or of four where those of
+    several parts were added up.
     """
     found = []
     each = 2

@@ -17,9 +17,10 @@ from harness.cost.known_shapes import KnownShapes
 from harness.cost.step_kernels import KernelCounter
 from harness.cost.step_memory import LiveBytes
 from harness.models.torch.folding import folded
-from harness.training.torch.fused.path import FusedPath
+from harness.training.torch.fused import bit
+from harness.training.torch.fused.path import fused_path
 from harness.training.torch.inputs import laid_out, normalised, sample
-from harness.training.torch.network import set_dropout
+from harness.training.torch.network import blocks_of, set_dropout
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,7 +114,7 @@ def traced(
         lower: autocast's type; None: all is float32.
         checkpointing: each block's activations are computed again in the backward pass.
         dropout: of the transformer.
-        fused: BiT's norms and convolutions are computed by fused kernels.
+        fused: by the fused kernels that there are for the network.
         shapes: known from an earlier trace.
     """
     model.train(training)
@@ -126,18 +127,20 @@ def traced(
     images = torch.empty(batch, 3, resolution, resolution, device="meta")
     path = None
     if fused:
-        path = FusedPath(model.to(memory_format=torch.channels_last), None, None)
-        images = images.contiguous(memory_format=torch.channels_last)
-        for weight, kernel in zip(path.weights.weights, path.weights.kernels, strict=True):
-            weight.grad, kernel.grad = None, torch.empty_like(kernel)
-        weights += path.weights.kernels
+        if bit.able(model):
+            model.to(memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=torch.channels_last)
+        path = fused_path(model)
+        for weight, leaf in zip(path.replaced, path.leaves.tensors, strict=True):
+            weight.grad, leaf.grad = None, torch.empty_like(leaf)
+        weights += path.leaves.tensors
         path.start()
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     labels = torch.empty(batch, dtype=torch.long, device="meta")
     rules = CudaRules(lower)
     kernels = KernelCounter(gradients)
     # Checkpointing computes blocks again in the backward pass, where no mode is active.
-    blocks = [part for name, part in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
+    blocks = blocks_of(model)
     for block in blocks:
         block.forward = rules.inside(block.forward)
     try:

@@ -97,7 +97,7 @@ def step(
         lower: in bfloat16 or float16 by autocast; otherwise all float32.
         checkpointing: each block's activations are computed again in the backward pass.
         dropout: of the transformer, if any.
-        fused: BiT's norms and convolutions are computed by fused kernels.
+        fused: by the fused kernels that there are for the network.
         home: the home folder, where counts are kept between sessions; None: in memory only.
 
     Raises:

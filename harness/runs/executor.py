@@ -29,6 +29,7 @@ from harness.core.result import Result
 from harness.core.run import Run
 from harness.runs.processes import LocalWorkers
 from harness.runs.store import Busy, Store
+from harness.runs.together import on_device
 from harness.runs.workers import Need, Outcome, WorkerDied, Workers
 from harness.training.api import Execution
 from harness.training.resume import Stopped
@@ -237,7 +238,7 @@ class Executor:
                     continue
                 try:
                     with self._device(run) as device, using(self.papers.get(run.id)):
-                        measure(run, self.store, replace(self.execution, device=device))
+                        measure(run, self.store, on_device(self.execution, run, device))
                     self._collect(run)
                 except Busy:
                     continue
@@ -270,7 +271,7 @@ class Executor:
                 stack.enter_context(held(self.store.home / "locks" / f"accelerator-{name}.lock", timeout=0))
             except Timeout:
                 raise Busy(name) from None
-            yield "cuda"
+            yield self.accelerators[0]
 
     def _compute_in_workers(self, missing: dict[str, Run]) -> None:
         for run_id in missing:

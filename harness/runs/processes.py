@@ -5,6 +5,7 @@ A process that dies takes only its own run with it; the next run on its device s
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import signal
 import threading
@@ -43,7 +44,7 @@ class Child:
     def __init__(self, device: str, position: int, configured: Config):
         context = get_context("spawn")
         self.ours, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, device, position, configured), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, device, position, configured))
         with _starting:
             self.process.start()
         theirs.close()
@@ -155,6 +156,7 @@ class LocalWorkers:
         self._computing: set[Child] = set()
         self._positions = 0
         self._closed = False
+        atexit.register(self.close)  # the interpreter would wait for processes that nobody stops
 
     @property
     def most(self) -> int:
@@ -183,6 +185,7 @@ class LocalWorkers:
 
     def close(self) -> None:
         """Stop all processes; runs in the middle save their state where they can, within `GRACE`."""
+        atexit.unregister(self.close)
         with self._lock:
             self._closed = True
             for handed in self._waiting:

@@ -59,16 +59,16 @@ class RayWorkers:
     Args:
         address: of the cluster, e.g. "auto" or "ray://host:10001"; "": RAY_ADDRESS, else one that is started here.
         execution: how runs are computed, apart from their device.
-        accelerated: whether runs on released checkpoints ask for an accelerator.
+        accelerators: of each run on released checkpoints; 0: they are computed on the CPU.
 
     Raises:
         ClaimsError: Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str, execution: Execution, accelerated: bool):
+    def __init__(self, address: str, execution: Execution, accelerators: int):
         self.ray = connected(address)
         self.execution = execution
-        self.accelerated = accelerated
+        self.accelerators = accelerators
         self.session = uuid.uuid4().hex
         self.marker = ""
         if config().store is None:
@@ -92,8 +92,9 @@ class RayWorkers:
     def submit(self, run: Run, folder: Path, need: Need, attempt: int) -> Future[Outcome]:
         """Hand over a run, as `Workers.submit` says."""
         options: dict[str, Any] = {"num_cpus": 1, "name": run.label}
-        if run.lane == "accelerator" and self.accelerated:
-            options |= {"num_gpus": min(1.0, need.share), "memory": min(self.largest, need.memory)}
+        if run.lane == "accelerator" and self.accelerators:
+            share = self.accelerators if self.accelerators > 1 else min(1.0, need.share)
+            options |= {"num_gpus": share, "memory": min(self.largest, need.memory)}
         handed = Handed(run, folder, self.execution, config(), self.session, attempt, self.marker, self._told)
         ref = self._task.options(**options).remote(handed)
         found: Future[Outcome] = Future()
@@ -250,8 +251,8 @@ def compute_on_node(handed: Handed) -> tuple[Any, BaseException | None]:
         import ray
 
         granted = ray.get_runtime_context().get_accelerator_ids().get("GPU")
-        device = "cuda" if granted else "cpu"
-        if device == "cpu":
+        device = ",".join(map(str, granted)) if granted else "cpu"
+        if not granted:
             confine("cpu")
         told = _telling(handed)
         worker = Worker(device, 0)

@@ -12,6 +12,7 @@ from harness.core.measurement import Measurement
 from harness.core.result import Result
 from harness.core.run import Run
 from harness.runs.store import Busy, Store
+from harness.runs.together import compute_together
 from harness.training.api import Execution, backend, environment, first_process
 from harness.training.resume import Stopped, discard
 
@@ -42,7 +43,8 @@ def measure(run: Run, store: Store, execution: Execution | None = None) -> Resul
                 return lost() or (TIME_IS_UP if chosen.deadline and time.time() >= chosen.deadline else "")
 
             try:
-                stored = compute(run, replace(chosen, stop=stop))
+                with_others = compute_together if len(chosen.together) > 1 else compute
+                stored = with_others(run, replace(chosen, stop=stop))
             except Stopped:
                 if lost():
                     raise Busy(run.id) from None

@@ -18,6 +18,7 @@ from harness.core.run import Run
 from harness.runs.ownership import Owner
 from harness.runs.shared_store import open_store
 from harness.runs.store import Busy
+from harness.runs.together import on_device
 from harness.training.api import Execution
 from harness.training.devices import confine
 from harness.training.resume import Interrupted
@@ -32,7 +33,7 @@ class Worker:
     """What a worker process computes with.
 
     Args:
-        device: "cpu" or "cuda".
+        device: "cpu", or what CUDA_VISIBLE_DEVICES calls its accelerators.
         position: the line of its progress bar below the session's.
     """
 
@@ -64,7 +65,9 @@ class Worker:
         drawn = contextlib.nullcontext(execution.on_step) if tells else bar(run, self.position)
         try:
             with drawn as on_step, using(folder):
-                measure(run, open_store(home, owner=owner), replace(execution, device=self.device, on_step=on_step))
+                measure(
+                    run, open_store(home, owner=owner), replace(on_device(execution, run, self.device), on_step=on_step)
+                )
         except Busy:
             return False
         except NotStored as fault:
@@ -97,7 +100,7 @@ def start_worker(device: str, position: int, configured: Config) -> Worker:
     """
     use(configured)
     confine(device)
-    worker = Worker("cpu" if device == "cpu" else "cuda", position)
+    worker = Worker(device, position)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=worker.follow, args=(os.getppid(),), daemon=True).start()
     return worker

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.suite.options import option
+from harness.suite.options import option, usage_errors
 from harness.suite.selection import FOLDER, HANDOVER, REPORT, computes_nothing, is_worker, selects_gpu
 from harness.suite.session_config import ACCELERATORS
 from harness.training import accelerators
@@ -59,7 +59,9 @@ def cards_of(config: pytest.Config) -> tuple[str, ...]:
     """Return the accelerators that workers share, as CUDA_VISIBLE_DEVICES calls them; none where they compute none."""
     if CARDS not in config.stash:
         looks = selects_gpu(config) and not computes_nothing(config) and option(config, "--device") == "auto"
-        config.stash[CARDS] = accelerators.visible() if looks else ()
+        found = accelerators.visible() if looks else ()
+        with usage_errors():
+            config.stash[CARDS] = accelerators.grouped(found, option(config, "--gpus-per-run"))
     return config.stash[CARDS]
 
 

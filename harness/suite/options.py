@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "--price-per-hour": None,
     "--max-gpu-hours": MOST_HOURS,
     "--time-limit": None,
+    "--gpus-per-run": 1,
     "--executor": LOCAL,
     "--ray-address": "",
     "--store": None,
@@ -87,12 +90,17 @@ def add_options(parser: pytest.Parser) -> None:
         choices=("auto", "cpu"),
         help="with -m gpu: auto requires an accelerator; cpu computes without one, very slowly (default: auto)",
     )
-    add("--compile", action="store_true", default=None, help="with -m gpu: compile models with torch.compile")
+    add(
+        "--compile",
+        action="store_true",
+        default=None,
+        help="with -m gpu: compile the blocks of models with torch.compile",
+    )
     add(
         "--no-fused",
         action="store_true",
         default=None,
-        help="with -m gpu: train BiT by PyTorch's own operations, not by fused kernels",
+        help="with -m gpu: train by PyTorch's own operations, not by fused kernels",
     )
     add(
         "--time-limit",
@@ -100,6 +108,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="HOURS",
         help="begin no run that would take longer than is left, save what is running at the end, and report the rest as"
         " NOT RUN, which is no failure; the next session goes on (default: no limit)",
+    )
+    add(
+        "--gpus-per-run",
+        type=int,
+        metavar="N",
+        help="with -m gpu: compute each run on N accelerators, each with a share of every batch (default: 1)",
     )
     add(
         "--executor",
@@ -180,7 +194,7 @@ def require_values(config: pytest.Config) -> None:
     Raises:
         ClaimsError: with the option, what it takes and what was found.
     """
-    for name in ("--jobs", "--seeds"):
+    for name in ("--jobs", "--seeds", "--gpus-per-run"):
         if given(config, name) and option(config, name) != AUTO and option(config, name) < 1:
             raise ClaimsError(f"{name}: expected at least 1, found {option(config, name)}")
     if given(config, "--seeds") and option(config, "--seeds") != AUTO and 1 < option(config, "--seeds") < FEWEST_SEEDS:
@@ -229,6 +243,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
         "--jobs": (computed and not on_ray, "tests of the micro, gpu or measured evidence, computed here", found_here),
+        "--gpus-per-run": (computes, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--time-limit": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected"),
         "--executor": (computed, "tests of the micro, gpu or measured evidence", f"{found} selected"),
         "--ray-address": (computed and on_ray, "--executor ray", "another; add it"),
@@ -249,6 +264,15 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
                 f"{name} does nothing here: expected the backend torch, found jax, which always compiles; leave out"
                 f" {name}"
             )
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn bad input into a usage error of pytest: one line and exit code 4."""
+    try:
+        yield
+    except ClaimsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def asks_for_gpu(config: pytest.Config, selected: Selected) -> bool:

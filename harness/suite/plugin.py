@@ -27,7 +27,15 @@ from harness.core.launcher import require_single_process
 from harness.core.paths import make_folder
 from harness.core.source import KINDS
 from harness.judging.question import AnyQuestion
-from harness.suite.options import add_options, asks_for_gpu, option, request_of, require_used, require_values
+from harness.suite.options import (
+    add_options,
+    asks_for_gpu,
+    option,
+    request_of,
+    require_used,
+    require_values,
+    usage_errors,
+)
 from harness.suite.progress import RunProgress
 from harness.suite.selection import (
     FOLDER,
@@ -79,15 +87,6 @@ def pytest_configure(config: pytest.Config) -> None:
     with usage_errors():
         require_values(config)
     config.stash[SESSION] = Session(request_of(config), lambda: outside_capture(config))
-
-
-@contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """Turn bad input into a usage error of pytest: one line and exit code 4."""
-    try:
-        yield
-    except ClaimsError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(tryfirst=True)

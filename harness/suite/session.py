@@ -59,6 +59,8 @@ class SessionConfig:
     executor: str = LOCAL
     """What computes runs: this machine, or a cluster."""
     ray_address: str = ""
+    gpus_per_run: int = 1
+    """Accelerators that compute a run together; each of `accelerators` names as many, separated by commas."""
     hours: float | None = None
     """After which no run is begun, and what is running is saved; None: no limit."""
     more_seeds: bool = False
@@ -96,7 +98,9 @@ class Session:
         if config.executor == RAY:
             from harness.runs.ray_workers import RayWorkers
 
-            workers = partial(RayWorkers, config.ray_address, accelerated=bool(config.accelerators))
+            workers = partial(
+                RayWorkers, config.ray_address, accelerators=config.gpus_per_run if config.accelerators else 0
+            )
         store = open_store(config.home, self.notes.append)
         self.executor = Executor(store, config.jobs, config.accelerators, config.execution, workers, config.hours)
 

@@ -57,6 +57,7 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
         fetches=set(refuses) != set(wanted),
         execution=Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused")),
         seeds=None if option(config, "--seeds") == AUTO else option(config, "--seeds"),
+        gpus_per_run=option(config, "--gpus-per-run"),
         executor=option(config, "--executor"),
         ray_address=option(config, "--ray-address"),
         hours=option(config, "--time-limit"),
@@ -74,8 +75,12 @@ def chosen_accelerators(config: pytest.Config, wanted: tuple[Backend, ...]) -> t
         from harness.runs import ray_workers
 
         found = tuple(str(card) for card in range(ray_workers.cards(option(config, "--ray-address"))))
+        found = accelerators.grouped(found, option(config, "--gpus-per-run"))
         return found, {} if found else dict.fromkeys(wanted, "the Ray cluster has none")
-    chosen = tuple(_workerinput(config)[ACCELERATORS]) if is_worker(config) else accelerators.visible()
+    if is_worker(config):
+        chosen = tuple(_workerinput(config)[ACCELERATORS])
+    else:
+        chosen = accelerators.grouped(accelerators.visible(), option(config, "--gpus-per-run"))
     refuses: dict[str, str] = {}
     if not chosen and "torch" in wanted:
         refuses["torch"] = "PyTorch finds no accelerator here"

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from harness.core.errors import ClaimsError
+
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -25,6 +27,24 @@ def visible() -> tuple[str, ...]:
     if count and any(name.startswith("MIG-") for name in listed):
         return tuple(listed)
     return tuple((listed or [str(index) for index in range(count)])[:count])
+
+
+def grouped(cards: tuple[str, ...], size: int) -> tuple[str, ...]:
+    """Return accelerators in groups that compute a run together, each as CUDA_VISIBLE_DEVICES lists it.
+
+    Args:
+        cards: all that there are.
+        size: of a group. What is left over is not used.
+
+    Raises:
+        ClaimsError: there are fewer, or they are parts of a card, which can't exchange gradients.
+    """
+    if size == 1 or not cards:
+        return cards
+    whole = [card for card in cards if not card.startswith("MIG-")]
+    if len(whole) < size:
+        raise ClaimsError(f"--gpus-per-run: expected at least {size} whole accelerators, found {len(whole)}")
+    return tuple(",".join(whole[first : first + size]) for first in range(0, len(whole) - size + 1, size))
 
 
 def jax_has_one() -> bool:

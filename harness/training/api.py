@@ -45,10 +45,12 @@ class Execution:
 
     device: str = "cpu"
     """"cpu", "cuda" or "cuda:N"."""
+    together: tuple[str, ...] = ()
+    """Devices of several processes that compute the run together, each "cpu" or as CUDA_VISIBLE_DEVICES calls it."""
     micro_batch: int | None = None
     """Examples of a batch that are in memory at once; None: the whole batch on a CPU, found by trying elsewhere."""
     compile: bool = False
-    """Compile the model (torch.compile); jax always does."""
+    """Compile the blocks of the model (torch.compile) where they agree with PyTorch; jax always compiles."""
     fused: bool = True
     """Use fused kernels where there are some and they agree with the framework's own operations."""
     folder: Path | None = None
@@ -82,7 +84,7 @@ class Outcome:
     micro_batch: int | None = None
     """Examples that were in memory at once; None: the whole batch."""
     kernels: str = ""
-    """What computed the steps on an accelerator, where there is a choice: "fused", or why not; "" elsewhere."""
+    """What computed the steps, where there is a choice: "fused", "compiled", or why neither; "" elsewhere."""
     earlier: float = 0.0
     """Seconds of the training loop in earlier processes, which were interrupted or killed."""
 

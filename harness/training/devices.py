@@ -7,6 +7,7 @@ import ctypes
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from harness.core.errors import ClaimsError
@@ -18,6 +19,8 @@ from harness.training.accelerators import visible
 AUTO = "auto"
 JAX_THREADS = "PJRT_NPROC"
 """The environment variable that says with how many threads JAX computes on a CPU."""
+COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""The environment variable that says where PyTorch's compiler keeps its programs."""
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt (malloc.h): what is kept at the end of a heap; from which size memory is not of one."""
 LARGEST_KEPT = 1 << 25
@@ -100,7 +103,8 @@ def start_jax() -> None:
 def confine(device: str) -> None:
     """Make one device visible to this process: to be called in a new process, before a framework starts.
 
-    Frameworks read this from the environment alone. It is the only place, with `start_jax`, that changes it.
+    Frameworks read this from the environment alone. It is the only place, with `start_jax`, `join` and `keep_compiled`,
+    that changes it.
 
     Args:
         device: "cpu", or what CUDA_VISIBLE_DEVICES calls one accelerator in the caller's own list.
@@ -109,6 +113,32 @@ def confine(device: str) -> None:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX would start on the accelerators, too
     else:
         os.environ[VISIBLE] = device
+
+
+def join(rank: int, size: int, port: int) -> None:
+    """Make this process one of several that compute a run: to be called in a new process, after `confine`.
+
+    Args:
+        rank: of this process.
+        size: number of them, all on this machine; each sees one device, its first.
+        port: that the first listens at.
+    """
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # what would be set later anyway; unset, it is a warning
+
+
+def keep_compiled(folder: Path, default: str) -> None:
+    """Make PyTorch's compiler keep its programs in a folder, from which later processes take them.
+
+    It reads this from the environment alone, each time that it compiles. Who has chosen a folder there keeps it.
+
+    Args:
+        folder: where programs are kept.
+        default: PyTorch's own choice, which it writes into the environment itself.
+    """
+    if os.environ.get(COMPILER_CACHE, default) == default:
+        os.environ[COMPILER_CACHE] = str(folder)
 
 
 def keep_memory() -> None:

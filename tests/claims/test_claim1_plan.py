@@ -25,7 +25,7 @@ def test_claim_1_takes_the_hours_that_were_modelled_before_and_those_on_the_page
     three, five = hours(3), hours(5)
     assert {row.each.seconds.basis for row in three.rows} == {"modelled"}
     # docs/gpu.md
-    assert (round(three.hours, 1), round(five.hours, 1)) == (2.3, 3.8)
+    assert (round(three.hours, 1), round(five.hours, 1)) == (2.1, 3.5)
     # Before this code was written, and without fused kernels: 8.8 minutes of steps for ten epochs of CIFAR by ViT-L/16,
     # and 24 to 25 by R152x4 (three seeds of each on two datasets), small datasets and dead time: 3.9 hours in all.
     monkeypatch.setattr(run_cost, "fused", lambda job, of: False)
@@ -34,5 +34,6 @@ def test_claim_1_takes_the_hours_that_were_modelled_before_and_those_on_the_page
     vit, bit = (row.each.seconds for row in plain.rows[:2])
     assert vit.training / 60 == pytest.approx(8.8, rel=0.05)
     assert bit.training / 60 == pytest.approx(24.5, rel=0.2)
-    fused = three.rows[1].each.seconds
-    assert fused.training / 60 < 12
+    vit, bit = (row.each.seconds for row in three.rows[:2])
+    assert vit.training / 60 < 7.5
+    assert bit.training / 60 < 12

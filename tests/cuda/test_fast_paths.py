@@ -46,12 +46,14 @@ def test_the_attention_of_a_step_is_the_fused_one():
 
 
 @pytest.mark.parametrize("micro_batch", [None, 6])
-def test_fused_kernels_of_bit_agree_with_pytorch_and_give_its_losses(micro_batch):
+@pytest.mark.parametrize("family", ["bit", "vit"])
+def test_fused_kernels_agree_with_pytorch_and_give_its_losses(family, micro_batch):
     import torch
 
-    made = small.case("bit", "cuda", precision="bfloat16", steps=5, clip_norm=None)
+    made = small.case(family, "cuda", precision="bfloat16", steps=5, clip_norm=None)
     plain, weights = small.trained(made)
-    done, found = small.trained(made, Execution(micro_batch=micro_batch), torch.channels_last, fused=True)
+    layout = torch.channels_last if family == "bit" else torch.contiguous_format
+    done, found = small.trained(made, Execution(micro_batch=micro_batch), layout, fused=True)
     assert done.kernels == "fused"
     small.assert_close(done.losses, plain.losses, WITHIN["bfloat16"])
     small.assert_close(found, weights, 3 * WITHIN["bfloat16"])

@@ -70,7 +70,7 @@ def test_a_node_that_is_killed_costs_only_the_minutes_since_the_last_state(clust
         SharedStore(tmp_path / "driver", shared),
         1,
         execution=Execution(save_every=0.5),
-        workers=lambda execution: RayWorkers(cluster.address, execution, accelerated=False),
+        workers=lambda execution: RayWorkers(cluster.address, execution, accelerators=0),
     )
     try:
         executor.plan([long, *short], lambda run: Need(work=run.recipe.steps))
@@ -102,7 +102,7 @@ def test_what_a_node_lacks_is_one_line(cluster, tmp_path):
     executor = Executor(
         Store(tmp_path / "driver"),
         1,
-        workers=lambda execution: RayWorkers(cluster.address, execution, accelerated=False),
+        workers=lambda execution: RayWorkers(cluster.address, execution, accelerators=0),
     )
     try:
         with pytest.raises(ClaimsError, match="expected the session's home folder .*, found another one; .* --store"):
@@ -125,7 +125,7 @@ def test_what_tasks_ask_for(monkeypatch):
 
     workers = RayWorkers.__new__(RayWorkers)
     workers._task, workers._told, workers._refs, workers.session = Task(), None, {}, "s"
-    workers.execution, workers.marker, workers.largest, workers.accelerated = Execution(), "", 8 << 30, True
+    workers.execution, workers.marker, workers.largest, workers.accelerators = Execution(), "", 8 << 30, 1
     workers._lock = threading.Lock()
     (small,) = runs(1)
     workers.submit(small, None, Need(), 0)

@@ -13,14 +13,14 @@ from harness.core.run import Run
 from harness.data.splits import Data, Split
 from harness.training.api import Execution, OnImages, Outcome, Weights
 from harness.training.least_squares import Features, classified
-from harness.training.notes import Notes
 from harness.training.outcome import tested, untested
 from harness.training.torch.device import DeviceContext, device_context
 from harness.training.torch.evaluation import evaluate, features
+from harness.training.torch.fused import bit
 from harness.training.torch.fused.path import able
 from harness.training.torch.loop import Loop
 from harness.training.torch.memory import free, out_of_memory
-from harness.training.torch.network import at_side, faster_format, network
+from harness.training.torch.network import at_side, network, plain_format
 
 
 def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
@@ -79,13 +79,11 @@ def fastest_layout(
         execution: whether fused kernels are to be used, and where notes on this machine are kept.
         here: device and precision.
     """
-    recipe = run.recipe
-    if execution.fused and not execution.compile and able(model, recipe, here):
+    fused = execution.fused and not execution.compile and able(model, run.recipe, here)
+    if fused and bit.able(model):
         model.to(memory_format=torch.channels_last)
         return torch.channels_last, True
-    notes = Notes(None if execution.folder is None else execution.folder / "memory_formats.json")
-    side = recipe.side if recipe.frozen else recipe.resolution
-    return faster_format(model, 3, side, here, training=not recipe.frozen, notes=notes), False
+    return plain_format(model, run, execution, here), fused
 
 
 def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, here: DeviceContext) -> Outcome:
@@ -105,6 +103,7 @@ def _fine_tune(run: Run, weights: Weights, data: Data, execution: Execution, her
             loop = Loop(model, data.train, run, execution, here, memory_format, fused)
             stack.callback(loop.saver.wait)
             trained = loop.train()
+            memory_format = loop.memory_format
             if trained.diverged is not None:
                 return untested(trained, here.memory())
             del loop

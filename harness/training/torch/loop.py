@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,13 @@ from harness.training.metric_log import History, Meter
 from harness.training.micro_batches import Remembered, available
 from harness.training.outcome import Trained, divergence
 from harness.training.resume import Interruption, folder_of, interruption, stopped
+from harness.training.torch.compiled import COMPILED, CompiledPath
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
-from harness.training.torch.fused.path import FUSED, PLAIN, FusedPath, checked
+from harness.training.torch.fused.path import FUSED, PLAIN, FastPath, FusedPath, checked, fused_path
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
-from harness.training.torch.network import batch_normalised
+from harness.training.torch.network import batch_normalised, plain_format
 from harness.training.torch.optimiser import Average, optimiser
 from harness.training.torch.state import Saver, Training, restore, share
 
@@ -39,9 +40,9 @@ LAG = 4
 WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
 
-_CHECKED: dict[tuple[str, int, str], str] = {}
-"""What this process found of fused kernels, by architecture, resolution and card. Not kept for others: a compiler that
-is missing, or memory that another process has taken, says nothing of the next one."""
+_CHECKED: dict[tuple[str, str, int, bool, str], str] = {}
+"""What this process found of a way, for an architecture, a resolution, with dropout or without, on a card. Not kept for
+others: a compiler that is missing, or memory that another process has taken, says nothing of the next one."""
 
 
 class Loop:
@@ -73,9 +74,8 @@ class Loop:
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         average = Average(model, run.recipe.polyak) if run.recipe.polyak else None
         self.training = Training(model, optimiser(run.recipe, self.parameters), average, context.scaler)
-        self.forward: Any = torch.compile(model) if execution.compile else model
-        self.fused = FusedPath(model, self.training.optimiser, run.recipe) if fused else None
-        self.kernels = ""
+        self.compiled = CompiledPath(model, execution.folder) if execution.compile else None
+        self.fused: FusedPath | None = fused_path(model, self.training.optimiser, run.recipe) if fused else None
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         own_states = self.states if context.rank == 0 else None
         self.saver = Saver(own_states, run.id, context.accelerated)
@@ -89,19 +89,24 @@ class Loop:
         on the way when the state is saved, and none may end a step earlier than another.
         """
         self.saved = 0.0
-        whole = batch_normalised(model)
-        if whole and context.world > 1:
+        if batch_normalised(model) and context.world > 1:
             raise ClaimsError(
                 f"{run.checkpoint.id}: expected one process, because batch normalisation needs the whole batch, found"
                 f" {context.world}; start one"
             )
+        self._plan_parts(fused)
+
+    def _plan_parts(self, fused: bool) -> None:
+        """Decide how much of a batch is in memory at once, from what is known of the way it is computed."""
+        run, execution, context = self.run, self.execution, self.context
+        whole = batch_normalised(self.model)
         own = len(range(context.rank, run.recipe.batch_size, context.world))
         self.remembered = Remembered(execution.folder, run, context.card(), fused)
         self.known = None if execution.micro_batch or whole else self.remembered.get(own)
         size, checkpointing = self.known or (execution.micro_batch, False)
         if whole and size is not None and size < own:
             raise ClaimsError(f"{run.checkpoint.id}: {MicroBatch.WHOLE}, found a micro-batch of {size}; leave it out")
-        self.micro = MicroBatch(model, own, size, checkpointing, whole)
+        self.micro = MicroBatch(self.model, own, size, checkpointing, whole)
 
     def train(self) -> Trained:
         """Do the remaining steps, changing the model in place; return the outcome of all.
@@ -128,15 +133,16 @@ class Loop:
                     self._save()
         finally:
             self.history.close()
-            if self.fused is not None:
-                self.fused.stop()
+            for path in (self.fused, self.compiled):
+                if path is not None:
+                    path.stop()
         training.optimiser.zero_grad()  # evaluation has a use for the memory
         if training.average is not None and self.diverged is None:
             training.average.apply()
         waited = min(1.0, training.waiting / training.seconds) if training.seconds else 0.0
         micro = None if self.micro.size == self.micro.batch else self.micro.size
         return Trained(
-            tuple(training.losses), training.seconds, waited, self.earlier[0], micro, self.diverged, self.kernels
+            tuple(training.losses), training.seconds, waited, self.earlier[0], micro, self.diverged, training.kernels
         )
 
     def _steps(self, asked: Interruption) -> None:
@@ -182,6 +188,8 @@ class Loop:
             torch.cuda.reset_peak_memory_stats(self.context.device)  # those of the trials
         elif step == self.first and not (self.context.accelerated or self.execution.micro_batch):
             self._fit_cpu(batch)
+        if step == self.first and self.compiled is not None:  # what was only tried above is not compiled
+            self._check_compiled(batch)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()
         if self.context.world == 1:
@@ -200,12 +208,11 @@ class Loop:
         if self.diverged is None:
             self._update(step)
 
-    def _gradient(self, step: int, batch: Batch, n: int, forward: Any = None) -> list[Tensor]:
+    def _gradient(self, step: int, batch: Batch, n: int) -> list[Tensor]:
         """Compute the gradient of the first n of this process' examples; return the parts' shares of the loss.
 
         The gradient is that of the whole batch however memory splits it: each part's mean loss counts by its share.
         """
-        forward = forward or self.forward
         if self.recipe.dropout:
             torch.manual_seed(dropout_seed(self.run.seed, step, self.context.rank))
         self._forget_gradients()
@@ -214,42 +221,80 @@ class Loop:
         for start, stop in parts:
             inputs, targets = batch.part(start, stop)
             with self.context.autocast():
-                loss = mean_loss(forward(laid_out(inputs, self.memory_format)), targets) * (
+                loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets) * (
                     (stop - start) / len(batch.index)
                 )
             (loss if self.context.scaler is None else self.context.scaler.scale(loss)).backward()
             losses.append(loss.detach())
             if self.fused is not None and self.fused.on and len(parts) > 1:
-                self.fused.weights.add_up()
+                self.fused.leaves.add_up()
         return losses
 
     def _forget_gradients(self) -> None:
         self.training.optimiser.zero_grad()
         if self.fused is not None:
-            self.fused.weights.zero_grad()
+            self.fused.leaves.zero_grad()
 
     def _check_fused(self, batch: Batch) -> None:
         """Compute by fused kernels from now on, unless they disagree with PyTorch's operations or fail."""
         fused = self.fused
         assert fused is not None
-        key = self.run.checkpoint.architecture, self.recipe.resolution, self.context.card()
-        if key not in _CHECKED:
-            _CHECKED[key] = checked(fused, lambda lower: self._few(batch, lower))
-        if _CHECKED[key]:
-            self.fused = None
-            self.kernels = f"{PLAIN}: the fused ones {_CHECKED[key]}"
-            print(f"{self.run.label}: {self.kernels}", file=sys.stderr)
-        else:
+        wrong = self._wrong(FUSED, fused, lambda lower: self._few(batch, min(COMPARED, len(batch)), lower))
+        if not wrong:
             fused.start()
-            self.kernels = FUSED
+            self.training.computed_by(FUSED)
+            return
+        self.fused = None
+        self.memory_format = plain_format(self.model, self.run, self.execution, self.context)
+        self.training.lay_out()
+        self._plan_parts(fused=False)
+        self._give_up(f"the fused ones {wrong}")
 
-    def _few(self, batch: Batch, lower: bool) -> None:
-        """Compute the gradient of a few examples, in the recipe's precision or in float32."""
+    def _check_compiled(self, batch: Batch) -> None:
+        """Compute by compiled blocks from now on, unless they disagree with PyTorch's operations or fail.
+
+        They are compared on as many examples as are trained on at once: others would be compiled anew.
+        """
+        compiled = self.compiled
+        assert compiled is not None
+        _, n = self.micro.parts(len(batch))[0]
+        wrong = self._wrong(COMPILED, compiled, lambda lower: self._few(batch, n, lower))
+        if not wrong:
+            compiled.start()
+            self.training.computed_by(COMPILED)
+            return
+        self.compiled = None
+        self._give_up(f"the compiled ones {wrong}")
+
+    def _wrong(self, way: str, path: FastPath, gradient: Callable[[bool], None]) -> str:
+        """Return why a fast path is not to be used, found once for a process; "" if it is."""
+        recipe = self.recipe
+        key = way, self.run.checkpoint.architecture, recipe.resolution, bool(recipe.dropout), self.context.card()
+        if key not in _CHECKED:
+            _CHECKED[key] = checked(path, gradient)
+        return _CHECKED[key]
+
+    def _give_up(self, why: str) -> None:
+        self.training.computed_by(f"{PLAIN}: {why}")
+        print(f"{self.run.label}: {PLAIN}: {why}", file=sys.stderr)
+
+    def _few(self, batch: Batch, n: int, lower: bool) -> None:
+        """Compute the gradient of n examples, without dropout, in the recipe's precision or a few at a time in float32.
+
+        Batch normalisation and dropout are turned off; without them a network trains as it is compared.
+        """
         self._forget_gradients()
-        inputs, targets = batch.part(0, min(COMPARED, len(batch)))
-        with self.context.autocast() if lower else contextlib.nullcontext():
-            loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
-        loss.backward()
+        self.model.train(not (self.recipe.dropout or self.micro.whole))
+        at_once = n if lower else COMPARED
+        try:
+            for start in range(0, n, at_once):
+                stop = min(start + at_once, n)
+                inputs, targets = batch.part(start, stop)
+                with self.context.autocast() if lower else contextlib.nullcontext():
+                    loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets)
+                (loss * ((stop - start) / n)).backward()
+        finally:
+            self.model.train()
 
     def _fit_cpu(self, batch: Batch) -> None:
         """Split the batch where it would take more than the memory there is: the kernel kills without a word.
@@ -269,11 +314,10 @@ class Loop:
         self.known = (self.micro.size, self.micro.checkpointing)  # found anew each time: memory comes and goes
 
     def _tried(self, step: int, batch: Batch, n: int) -> None:
-        # Not compiled: numbers of examples that are never trained on would be compiled, too, and for any number.
         try:
-            self._gradient(step, batch, n, self.model)
+            self._gradient(step, batch, n)
             if self.fused is not None and n < len(batch):  # parts are added up
-                self.fused.weights.add_up()
+                self.fused.leaves.add_up()
         finally:
             self._forget_gradients()
 
@@ -301,6 +345,8 @@ class Loop:
         else:  # gradients that overflowed when scaled change nothing but the scale
             scaler.step(optimiser)
             scaler.update()
+        if self.fused is not None:
+            self.fused.updated()
         if self.training.average is not None:
             self.training.average.update()
 

@@ -22,7 +22,7 @@ from harness.models.initialise import library_head
 from harness.models.load import build_checkpoint, numerics_of
 from harness.models.torch import build
 from harness.models.torch.vit import ReferenceViT
-from harness.training.api import Weights
+from harness.training.api import Execution, Weights
 from harness.training.notes import Notes
 from harness.training.torch.device import DeviceContext
 from harness.training.torch.memory import attempted
@@ -111,10 +111,30 @@ def batch_normalised(model: nn.Module) -> bool:
     return any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """Return the blocks that a network is made of, a transformer's, those of each stage, or both."""
+    return [part for name, part in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
+
+
 def convolutional(model: nn.Module) -> bool:
     """Return whether convolutions make up a good part of the network."""
     stem = getattr(model, "patch_embed", None)
     return isinstance(model, (ResNetV2, ConvNeXt)) or isinstance(stem, HybridEmbed)
+
+
+def plain_format(model: nn.Module, run: Run, execution: Execution, here: DeviceContext) -> torch.memory_format:
+    """Lay a network's weights out for the faster way to compute a run by PyTorch's operations; return the layout.
+
+    Args:
+        model: on the device.
+        run: what is computed.
+        execution: where notes on this machine are kept.
+        here: device and precision.
+    """
+    recipe = run.recipe
+    notes = Notes(None if execution.folder is None else execution.folder / "memory_formats.json")
+    side = recipe.side if recipe.frozen else recipe.resolution
+    return faster_format(model, 3, side, here, training=not recipe.frozen, notes=notes)
 
 
 def faster_format(
@@ -139,6 +159,7 @@ def faster_format(
         notes: what was found before, so that every seed is computed in the same format.
     """
     if not context.accelerated or not convolutional(model) or batch_normalised(model):
+        model.to(memory_format=torch.contiguous_format)
         return torch.contiguous_format
     kind = "training" if training else "evaluation"
     size = sum(parameter.numel() for parameter in model.parameters())

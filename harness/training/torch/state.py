@@ -39,6 +39,8 @@ class Training(Progressed):
     optimiser: torch.optim.Optimizer
     average: Average | None = None
     scaler: Any = None
+    kernels: str = ""
+    """What computed the steps, as of `Outcome`."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that a state holds, by name; changing them in place changes the training."""
@@ -49,6 +51,24 @@ class Training(Progressed):
         if self.average is not None:
             named |= {f"average.{number:05}": average for number, average in enumerate(self.average.averages)}
         return named
+
+    def computed_by(self, kernels: str) -> None:
+        """Note what computes the steps from here on, after what an earlier process computed otherwise."""
+        if not self.kernels:
+            self.kernels = kernels
+        elif not self.kernels.endswith(kernels):
+            self.kernels += f"; from step {self.step} {kernels}"
+
+    def lay_out(self) -> None:
+        """Lay momenta and averages out as the weights, whose memory format was changed."""
+        for parameter in self.model.parameters():
+            kept = self.optimiser.state[parameter]
+            if BUFFER in kept:
+                kept[BUFFER] = torch.empty_like(parameter, dtype=kept[BUFFER].dtype).copy_(kept[BUFFER])
+            parameter.grad = None
+        if self.average is not None:
+            pairs = zip(self.average.averages, self.average.parameters, strict=True)
+            self.average.averages = [torch.empty_like(weight).copy_(average) for average, weight in pairs]
 
 
 class Saver:
@@ -96,6 +116,7 @@ def _snapshot(training: Training, copy: bool = False) -> tuple[dict[str, Tensor]
         "step": training.step,
         "seconds": training.seconds,
         "waiting": training.waiting,
+        "kernels": training.kernels,
         "scaler": training.scaler.state_dict() if training.scaler is not None else None,
     }
     return tensors, said
@@ -149,6 +170,7 @@ def load(path: Path, run_id: str, training: Training) -> None:
         training.scaler.load_state_dict(said["scaler"])
     training.losses[:] = losses.tolist()
     training.seconds, training.waiting = said["seconds"], said["waiting"]
+    training.kernels = said.get("kernels", "")  # states of earlier versions do not say
 
 
 def share(training: Training, context: DeviceContext) -> None:

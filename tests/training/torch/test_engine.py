@@ -281,10 +281,10 @@ def test_a_card_that_fails_is_one_line_and_one_that_lacks_memory_another(monkeyp
 
 def test_what_is_only_tried_is_not_compiled():
     a_run = run()
-    loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(), CPU)
-    loop.forward = None  # the compiled network
+    loop = Loop(network(a_run, weights_of(a_run)), data_of(a_run).train, a_run, Execution(compile=True), CPU)
     with Feed(loop.split, a_run, CPU) as feed:
         loop._tried(0, feed.batch(0), 4)
+    assert not loop.compiled.on
     assert loop.training.step == 0
     assert all(parameter.grad is None for parameter in loop.parameters)
 

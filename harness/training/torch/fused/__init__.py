@@ -1,4 +1,4 @@
-"""Fused kernels for BiT on a CUDA device: weight standardisation with its update, and group norm with ReLU."""
+"""Fused kernels for BiT and for transformers on a CUDA device."""
 
 from harness.core.specs import Recipe
 
@@ -6,8 +6,8 @@ from harness.core.specs import Recipe
 def suits(recipe: Recipe) -> bool:
     """Return whether a recipe's steps can be computed by fused kernels.
 
-    They compute in bfloat16 with the momentum in float32, and without clipping: no gradient of the convolutions'
-    weights is ever in memory to be clipped.
+    They compute in bfloat16 with the momentum in float32, and without clipping: no gradient of BiT's convolutions is
+    ever in memory to be clipped.
     """
     return (
         not recipe.frozen

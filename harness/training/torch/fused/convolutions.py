@@ -7,7 +7,6 @@ turned into the weights' gradient where it is used, in the update: the gradient 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,8 @@ from timm.layers.std_conv import StdConv2d
 from torch import Tensor
 
 from harness.training.torch.device import sent
+from harness.training.torch.fused.leaves import Leaves
+from harness.training.torch.fused.tables import addresses, kind
 
 BLOCK = 1024
 """Numbers of a row that a program takes at a time."""
@@ -39,37 +40,14 @@ class StandardisedWeights:
         self.convolutions = tuple(convolutions)
         self.weights = [each.weight for each in self.convolutions]
         self.eps = self.convolutions[0].eps
-        self.kernels = [torch.empty_like(each, dtype=dtype).requires_grad_() for each in self.weights]
+        self.leaves = Leaves(self.weights, dtype)
+        self.kernels = self.leaves.tensors
         self.rows = rows_of(self.weights)
-        self._sums: list[Tensor] | None = None
 
     @torch.no_grad()
     def standardise(self) -> None:
         """Compute the standardised weights from the weights as they are."""
         torch.ops.vit_claims.standardise(self.weights, self.kernels, self.rows, self.eps)
-
-    def add_up(self) -> None:
-        """Add what backward left to the sums of earlier parts of the batch, in float32."""
-        given = [each.grad for each in self.kernels if each.grad is not None]
-        if self._sums is None:
-            self._sums = [torch.zeros_like(each, dtype=torch.float32) for each in self.kernels]
-        torch._foreach_add_(self._sums, given)
-        for each in self.kernels:
-            each.grad = None
-
-    def zero_grad(self) -> None:
-        """Forget what backward left."""
-        self._sums = None
-        for each in self.kernels:
-            each.grad = None
-
-    @property
-    def gradients(self) -> list[Tensor]:
-        """Of the standardised weights, a tensor each."""
-        found = self._sums or [each.grad for each in self.kernels if each.grad is not None]
-        if len(found) != len(self.kernels):
-            raise AssertionError(f"expected gradients of {len(self.kernels)} convolutions, found {len(found)}")
-        return found
 
     @torch.no_grad()
     def update(self, momenta: Sequence[Tensor], rate: float, momentum: float, decay: float) -> None:
@@ -82,7 +60,7 @@ class StandardisedWeights:
             decay: weight decay.
         """
         torch.ops.vit_claims.update_standardised(
-            self.weights, list(momenta), self.gradients, self.kernels, self.rows, rate, momentum, decay, self.eps
+            self.weights, list(momenta), self.leaves.gradients, self.kernels, self.rows, rate, momentum, decay, self.eps
         )
 
     @torch.no_grad()
@@ -94,7 +72,7 @@ class StandardisedWeights:
         found = [torch.zeros_like(each) for each in self.weights]
         copies = [[each.detach().clone() for each in of] for of in (self.weights, self.kernels, self.rows[3:])]
         torch.ops.vit_claims.update_standardised(
-            copies[0], found, self.gradients, copies[1], [*self.rows[:3], *copies[2]], 0.0, 0.0, 0.0, self.eps
+            copies[0], found, self.leaves.gradients, copies[1], [*self.rows[:3], *copies[2]], 0.0, 0.0, 0.0, self.eps
         )
         return found
 
@@ -114,7 +92,7 @@ def _standardise(weights: list[Tensor], kernels: list[Tensor], rows: list[Tensor
     from harness.training.torch.fused.kernels import standardise_rows
 
     tables = addresses(weights), addresses(kernels)
-    standardise_rows[(len(rows[0]),)](*tables, *rows, eps, KERNEL=_kind(kernels), BLOCK=BLOCK, num_warps=4)
+    standardise_rows[(len(rows[0]),)](*tables, *rows, eps, KERNEL=kind(kernels), BLOCK=BLOCK, num_warps=4)
 
 
 def _update(
@@ -131,29 +109,8 @@ def _update(
     from harness.training.torch.fused.kernels import update_rows
 
     tables = [addresses(each) for each in (weights, momenta, gradients, kernels)]
-    kinds = {"GRADIENT": _kind(gradients), "KERNEL": _kind(kernels)}
+    kinds = {"GRADIENT": kind(gradients), "KERNEL": kind(kernels)}
     update_rows[(len(rows[0]),)](*tables, *rows, rate, momentum, decay, eps, **kinds, BLOCK=BLOCK, num_warps=4)
-
-
-def _kind(tensors: Sequence[Tensor]) -> Any:
-    """Return Triton's name of tensors' type."""
-    from triton import language
-
-    names = {torch.bfloat16: language.bfloat16, torch.float16: language.float16, torch.float32: language.float32}
-    return names[tensors[0].dtype]
-
-
-def addresses(tensors: Sequence[Tensor]) -> Tensor:
-    """Return where tensors lie, (T,) int64 on their device.
-
-    Raises:
-        AssertionError: a tensor has gaps, so that its rows are not where a kernel looks for them.
-    """
-    for each in tensors:
-        dense = each.is_contiguous() or each.is_contiguous(memory_format=torch.channels_last)
-        if not dense or each.dtype != tensors[0].dtype:
-            raise AssertionError(f"expected dense tensors of {tensors[0].dtype}, found {each.dtype}, {each.stride()}")
-    return sent(np.array([each.data_ptr() for each in tensors]), tensors[0].device)
 
 
 for _device in ("CUDA", "CPU"):  # on a CPU, in Triton's interpreter

@@ -22,9 +22,9 @@ from harness.training.torch import loop as loop_module
 from harness.training.torch.device import device_context
 from harness.training.torch.fused import convolutions as fused_convolutions
 from harness.training.torch.fused import norm
+from harness.training.torch.fused.bit import BitPath
 from harness.training.torch.fused.convolutions import StandardisedWeights
 from harness.training.torch.fused.norm import NormRelu
-from harness.training.torch.fused.path import FusedPath, wrong_update
 from harness.training.torch.loop import Loop
 
 
@@ -68,7 +68,7 @@ def test_an_update_is_that_of_sgd_with_the_gradient_of_the_plain_weights():
         targets = [torch.randn_like(each.weight) for each in plain]
         optimiser.zero_grad()
         sum((standardised(conv) * t).sum() for conv, t in zip(plain, targets, strict=True)).backward()
-        weights.zero_grad()
+        weights.leaves.zero_grad()
         sum((kernel * t).sum() for kernel, t in zip(weights.kernels, targets, strict=True)).backward()
         for found, parameter in zip(weights.weight_gradients(), parameters, strict=True):
             torch.testing.assert_close(found, parameter.grad, rtol=1e-4, atol=1e-4)
@@ -90,13 +90,13 @@ def test_parts_of_a_batch_are_added_up_in_float32():
     for _ in range(258):  # in bfloat16 one more changes a sum of 256 no longer
         for kernel in weights.kernels:
             kernel.grad = torch.ones_like(kernel)
-        weights.add_up()
-    for gradient in weights.gradients:
+        weights.leaves.add_up()
+    for gradient in weights.leaves.gradients:
         assert gradient.dtype == torch.float32
         assert (gradient == 258).all()
-    weights.zero_grad()
-    with pytest.raises(AssertionError, match="expected gradients of 3 convolutions, found 0"):
-        weights.gradients  # noqa: B018
+    weights.leaves.zero_grad()
+    with pytest.raises(AssertionError, match="expected gradients of 3 weights, found 0"):
+        weights.leaves.gradients  # noqa: B018
 
 
 def plain_norm(x, gain, offset, groups, eps):
@@ -173,9 +173,9 @@ def test_an_update_that_is_not_pytorchs_is_found(changed, monkeypatch):
         update(self, momenta, **{name: value * changed.get(name, 1) for name, value in given.items()})
 
     monkeypatch.setattr(StandardisedWeights, "update", wrong)
-    path = FusedPath(bit(), None, None)
+    path = BitPath(bit(), None, None)
     before = [weight.detach().clone() for weight in path.weights.weights]
-    assert wrong_update(path).startswith("disagree (an update was ")
+    assert path.wrong_update().startswith("disagree (an update was ")
     for weight, kept in zip(path.weights.weights, before, strict=True):
         assert torch.equal(weight, kept)
 
