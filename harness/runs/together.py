@@ -121,7 +121,7 @@ def compute_together(run: Run, execution: Execution) -> Result:
         _end(processes)
 
 
-def _gathered(run: Run, processes: list[Any], said: dict[Any, int], stop: Callable[[], str] | None) -> Result:
+def _gathered(run: Run, processes: list[Any], said: dict[Any, int], stop: Callable[[], str] | None = None) -> Result:
     """Return what the first process computed, once all have ended well.
 
     One that a signal stopped is no reason to end the others: the first one saves the state, which takes longest.

@@ -13,9 +13,9 @@ from harness.core.errors import ClaimsError
 from harness.runs import together
 from harness.runs.run import measure
 from harness.runs.store import Store
-from harness.runs.together import check, devices_for
+from harness.runs.together import check, devices_for, on_device
 from harness.training.api import Execution
-from harness.training.resume import Interrupted, saved
+from harness.training.resume import Interrupted, Stopped, saved
 from tests.training.tiny import run
 
 CPUS = Execution(together=("cpu", "cpu"))
@@ -90,10 +90,30 @@ def test_what_a_process_raises_is_raised_here(tmp_path):
     assert not active_children()
 
 
+def test_a_worker_s_accelerators_compute_a_run_together():
+    large = replace(asked(), checkpoint=replace(asked().checkpoint, file="", sources=("https://example.org/l.npz",)))
+    assert on_device(Execution(), large, "2,5") == Execution(device="cuda", together=("2", "5"))
+    assert on_device(CPUS, large, "2") == Execution(device="cuda")
+    assert on_device(Execution(), replace(large, backend="jax"), "2,5") == Execution(device="cuda")
+    assert on_device(Execution(), asked(), "2,5") == on_device(Execution(), large, "cpu") == Execution()
+
+
+def test_a_run_whose_time_is_up_is_saved_by_the_first_process(tmp_path):
+    store, a_run = Store(tmp_path), asked(steps=100_000)
+
+    def stop():
+        return "enough" if list((store.work / "history").glob("*.jsonl")) else ""
+
+    with pytest.raises(Stopped, match="^enough: .* state saved; run it again"):
+        together.compute_together(a_run, replace(CPUS, folder=store.work, stop=stop))
+    assert saved(store.work / "states" / a_run.id)
+    assert not active_children()
+
+
 def test_what_can_not_be_shared_is_one_line(monkeypatch):
     with pytest.raises(ClaimsError, match=r"that divides the batch of 8, found 3; choose another for --gpus-per-run"):
         check(asked(), 3)
-    with pytest.raises(ClaimsError, match="only torch shares a run"):
+    with pytest.raises(ClaimsError, match="expected the backend torch, found jax, which shares each batch out"):
         check(replace(asked(), backend="jax"), 2)
     assert devices_for(asked(), "cuda", 1) == ()
     assert devices_for(asked(), "cpu", 2) == ("cpu", "cpu")

@@ -101,6 +101,14 @@ def test_each_worker_has_an_accelerator_of_its_own_and_a_new_one_that_of_the_dea
     assert node(of, "gw4").workerinput[distribution.ACCELERATORS] == ["MIG-a"]  # more workers than accelerators
 
 
+def test_workers_have_groups_of_accelerators_that_compute_a_run_together(monkeypatch):
+    of = config(monkeypatch, ("0", "1", "2", "3", "4"), **{"--gpus-per-run": 2})
+    assert distribution.pytest_xdist_auto_num_workers(of) == 2
+    assert [node(of, f"gw{n}").workerinput[distribution.ACCELERATORS] for n in range(2)] == [["0,1"], ["2,3"]]
+    with pytest.raises(pytest.UsageError, match="--gpus-per-run: expected at least 8 whole accelerators, found 5"):
+        distribution.cards_of(config(monkeypatch, ("0", "1", "2", "3", "4"), **{"--gpus-per-run": 8}))
+
+
 def test_a_test_whose_worker_dies_twice_fails(monkeypatch):
     of = config(monkeypatch, ())
     told = SimpleNamespace(notes=[])
