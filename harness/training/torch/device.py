@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from torch import Tensor
 from harness.core.errors import ClaimsError
 from harness.core.specs import Recipe
 from harness.training.devices import card_name
+
+T = TypeVar("T", bound=Tensor)
 
 BUCKET = 1 << 26
 """Bytes of gradients that processes exchange at once."""
@@ -69,11 +71,15 @@ class DeviceContext:
         """Add up each tensor over all processes, in place."""
         if self.world == 1:
             return
-        for bucket in _buckets(tensors):
+        for bucket in buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
             torch.distributed.all_reduce(flat)
             for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
                 tensor.copy_(part.view_as(tensor))
+
+    def begin_sum(self, tensor: Tensor) -> Any:
+        """Begin to add up a tensor over all processes, in place; return what can be waited for."""
+        return torch.distributed.all_reduce(tensor, async_op=True)
 
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Make tensors the same in all processes: those of the first, in place."""
@@ -175,13 +181,14 @@ def device_context(device: str, recipe: Recipe) -> DeviceContext:
     )
 
 
-def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    buckets: list[list[Tensor]] = [[]]
+def buckets(tensors: Sequence[T]) -> list[list[T]]:
+    """Return tensors in groups of one type that are worth sending at once, in order."""
+    found: list[list[T]] = [[]]
     size = 0
     for tensor in tensors:
         size += tensor.nbytes
-        if buckets[-1] and (size > BUCKET or tensor.dtype != buckets[-1][-1].dtype):
-            buckets.append([])
+        if found[-1] and (size > BUCKET or tensor.dtype != found[-1][-1].dtype):
+            found.append([])
             size = tensor.nbytes
-        buckets[-1].append(tensor)
-    return buckets
+        found[-1].append(tensor)
+    return found

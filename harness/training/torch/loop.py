@@ -27,6 +27,7 @@ from harness.training.torch.compiled import COMPILED, CompiledPath
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
 from harness.training.torch.fused.path import FUSED, PLAIN, FastPath, FusedPath, checked, fused_path
+from harness.training.torch.gradient_sum import GradientSum
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
 from harness.training.torch.network import batch_normalised, plain_format
@@ -79,6 +80,7 @@ class Loop:
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         own_states = self.states if context.rank == 0 else None
         self.saver = Saver(own_states, run.id, context.accelerated)
+        self.sums = GradientSum(self.parameters, context.begin_sum) if context.world > 1 else None
         self.losses = AsyncReadback(context, LAG)
         self.meter = Meter()
         self.diverged: Divergence | None = None
@@ -133,7 +135,7 @@ class Loop:
                     self._save()
         finally:
             self.history.close()
-            for path in (self.fused, self.compiled):
+            for path in (self.fused, self.compiled, self.sums):
                 if path is not None:
                     path.stop()
         training.optimiser.zero_grad()  # evaluation has a use for the memory
@@ -203,7 +205,11 @@ class Loop:
             if due:
                 self.saved = time.monotonic()  # asked for once
             reported = torch.stack([loss, *loss.new_tensor([float(bool(asked)), float(due)])])
-            self.context.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
+            if self.sums is not None and self.sums.expecting:
+                self.sums.finish()
+                self.context.sum([reported])
+            else:
+                self.context.sum([*(one.grad for one in self.parameters if one.grad is not None), reported])
         self._look(self.losses.add(step, reported))
         if self.diverged is None:
             self._update(step)
@@ -216,9 +222,14 @@ class Loop:
         if self.recipe.dropout:
             torch.manual_seed(dropout_seed(self.run.seed, step, self.context.rank))
         self._forget_gradients()
+        if self.sums is not None:
+            self.sums.begin()
         losses = []
         parts = self.micro.parts(n)
         for start, stop in parts:
+            # Not in the first step, in which the size of the parts is found by trying.
+            if self.sums is not None and step > self.first and stop == n:
+                self.sums.expect()
             inputs, targets = batch.part(start, stop)
             with self.context.autocast():
                 loss = mean_loss(self.model(laid_out(inputs, self.memory_format)), targets) * (
