@@ -32,6 +32,9 @@ Semantics = Literal["reference", "timm"]
 CHANNELS = 3
 """Of the images of every dataset: red, green and blue."""
 
+USUAL_SIDE = 224
+"""Pixels of a side of the images of a network that states none."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -291,17 +294,17 @@ def build_checkpoint_flax(
     *,
     classes: int | None = None,
     resolution: int | tuple[int, int] | None = None,
-) -> tuple[dict[str, Any], Architecture]:
+) -> tuple[dict[str, Any], Any]:
     """Return the parameters and the architecture of a checkpoint from the weights that `weights_of` gave.
 
     Raises:
-        ClaimsError: as `build_flax`; the line names the checkpoint.
+        ClaimsError: as `build_flax`, or as `harness.models.flax.own.load`; the line names the checkpoint.
     """
     if found.model:
-        raise ClaimsError(
-            f"{found.id}: expected a network that this project builds for the backend jax, found the own model"
-            f" {found.model}; use the backend torch"
-        )
+        from harness.models.flax import own
+
+        side = resolution[0] if isinstance(resolution, tuple) else resolution
+        return own.load(found, arrays, classes, side or found.resolution or USUAL_SIDE)
     return build_flax(
         arrays,
         semantics=found.semantics,

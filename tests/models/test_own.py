@@ -118,7 +118,8 @@ def test_a_network_without_a_linear_layer_gets_no_head(folder):
 
 
 def test_a_torch_module_does_not_run_on_jax(folder):
-    with pytest.raises(ClaimsError, match="found the own model my_models:net; use the backend torch"):
+    line = "to return a Flax module .* for the backend jax, found torch.nn.*; return one, or use the backend torch"
+    with pytest.raises(ClaimsError, match=line):
         build_checkpoint_flax(entry(), {})
 
 

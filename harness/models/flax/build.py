@@ -21,6 +21,7 @@ from harness.models import npz_layout
 from harness.models.architectures import REFERENCE, Architecture, BitArchitecture, Numerics, expected_shapes
 from harness.models.flax import bit, vit
 from harness.models.flax.attention import Attention
+from harness.models.flax.own import OwnArchitecture
 from harness.models.initialise import initial_arrays
 from harness.models.npz import Array
 
@@ -89,7 +90,7 @@ def export(params: Mapping[str, Any], architecture: Architecture) -> dict[str, A
 
 
 def network(
-    architecture: Architecture,
+    architecture: Any,
     *,
     dtype: Dtype = "float32",
     dropout: float = 0.0,
@@ -97,7 +98,7 @@ def network(
     folded: bool = False,
     features: bool = False,
     attention: Attention = "flax",
-) -> nn.Module:
+) -> Any:
     """Return the function of parameters and images that an architecture is; it is hashable and holds no weights.
 
     Args:
@@ -117,6 +118,10 @@ def network(
         raise ClaimsError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype}")
     if not 0 <= dropout < 1:
         raise ClaimsError(f"dropout: expected a rate in [0, 1), found {dropout}")
+    if isinstance(architecture, OwnArchitecture):
+        if features:
+            raise ClaimsError(f"checkpoint {architecture.id}: expected the backend torch for features, found jax")
+        return architecture.network(DTYPES[dtype])
     if isinstance(architecture, BitArchitecture):
         return bit.FlaxBiT(architecture, folded=folded, remat=remat, dtype=DTYPES[dtype], features=features)
     return vit.FlaxViT(
@@ -131,7 +136,7 @@ def network(
 
 
 def apply(
-    model: nn.Module, params: Params, images: Any, *, train: bool = False, dropout_rng: jax.Array | None = None
+    model: Any, params: Params, images: Any, *, train: bool = False, dropout_rng: jax.Array | None = None
 ) -> jax.Array:
     """Return float32 logits (N, classes), or a headless network's features (N, D).
 
@@ -148,13 +153,11 @@ def apply(
     # On accelerators jax would round float32 factors to fewer bits (TF32, bfloat16) without a word.
     exact = model.dtype == jnp.float32
     with jax.default_matmul_precision("highest") if exact else contextlib.nullcontext():
-        found: jax.Array = model.apply({"params": params}, images, train, rngs=rngs)  # type: ignore[assignment]
+        found: jax.Array = model.apply({"params": params}, images, train, rngs=rngs)
     return found
 
 
-def fold(
-    params: Params, architecture: Architecture, standardise: Callable[[jax.Array], jax.Array] | None = None
-) -> Params:
+def fold(params: Params, architecture: Any, standardise: Callable[[jax.Array], jax.Array] | None = None) -> Params:
     """Return parameters with their kernels already standardised, for `network(folded=True)`.
 
     For evaluation: the gradient with respect to folded kernels is another one. A plain ViT has nothing to fold.
@@ -164,6 +167,8 @@ def fold(
         architecture: theirs.
         standardise: how; None: as the network does it.
     """
+    if isinstance(architecture, OwnArchitecture):
+        return params
     family = bit if isinstance(architecture, BitArchitecture) else vit
     standardise = standardise or jax.jit(family.standardise)
     flat = flatten_dict(params, sep="/")

@@ -40,7 +40,7 @@ def made(model: str, folder: Path, where: str) -> nn.Module:
         found = factory()
     if not isinstance(found, nn.Module):
         kind = f"{type(found).__module__}.{type(found).__qualname__}"
-        hint = "; Flax modules are not run, return a torch module" if kind.startswith("flax") else ""
+        hint = "; use --backend jax for a Flax module" if kind.startswith("flax") else ""
         raise ClaimsError(f"{where}: expected {model} to return a torch module (nn.Module), found {kind}{hint}")
     return found
 

@@ -12,6 +12,8 @@ from harness.data.splits import Data, Split
 from harness.models.architectures import Architecture, BitArchitecture
 from harness.models.flax import build
 from harness.models.flax.build import Params
+from harness.models.flax.own import OwnArchitecture
+from harness.models.flax.own import head_of as own_head
 from harness.models.initialise import library_head
 from harness.models.load import build_checkpoint_flax
 from harness.training.api import Execution, OnImages, Outcome, Weights
@@ -108,6 +110,8 @@ def network(run: Run, weights: Weights) -> tuple[Params, Architecture]:
 
 def head_of(params: Params, architecture: Architecture) -> Params:
     """Return the kernel and bias of the layer that gives the logits; changing the dict changes the parameters."""
+    if isinstance(architecture, OwnArchitecture):
+        return own_head(params, architecture)
     found: Params = params["resnet"]["head"]["conv2d"] if isinstance(architecture, BitArchitecture) else params["head"]
     return found
 
@@ -115,7 +119,7 @@ def head_of(params: Params, architecture: Architecture) -> Params:
 def at_side(params: Params, architecture: Architecture, run: Run) -> tuple[Params, Architecture]:
     """Return trained parameters for the test input's size: positional embeddings are interpolated to another one."""
     side = run.recipe.side
-    if side == run.recipe.resolution or isinstance(architecture, BitArchitecture):
+    if side == run.recipe.resolution or isinstance(architecture, (BitArchitecture, OwnArchitecture)):
         return params, architecture
     arrays = build.export(jax.device_get(params), architecture)
     return build.load(arrays, resolution=side, numerics=architecture.numerics, where=run.checkpoint.id)

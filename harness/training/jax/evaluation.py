@@ -117,7 +117,7 @@ def dtype_of(recipe: Recipe) -> build.Dtype:
     return "bfloat16" if recipe.precision == "bfloat16" else "float32"
 
 
-def _network(architecture: Architecture, recipe: Recipe, context: DeviceContext, features: bool = False) -> nn.Module:
+def _network(architecture: Architecture, recipe: Recipe, context: DeviceContext, features: bool = False) -> Any:
     dtype = dtype_of(recipe)
     attention = context.attention(architecture, dtype)
     return build.network(architecture, dtype=dtype, folded=True, features=features, attention=attention)
