@@ -94,7 +94,7 @@ def test_a_module_of_the_folder_gets_the_weights_of_a_file(folder):
 @pytest.fixture
 def digits():
     """A short recipe of the tests' paper, and its digits."""
-    short = replace(recipe("micro"), steps=6, batch_size=16, learning_rate=0.1, resolution=16, dropout=0.0)
+    short = replace(recipe("micro"), steps=60, batch_size=32, learning_rate=0.1, resolution=16, dropout=0.0)
     run = Run(checkpoint("micro-vit-s"), dataset("digits-5"), short, 1, "jax")
     return run, load(run)
 
@@ -104,7 +104,7 @@ def test_it_is_trained_with_a_new_head_of_zeros(digits, folder):
     run = replace(run, checkpoint=replace(entry(), sha256="0" * 64))
     outcome = fine_tune(run, weights_of(entry(), folder / "w.npz"), data, Execution())
     assert outcome.losses[0] == pytest.approx(math.log(run.dataset.classes), abs=1e-4)
-    assert outcome.losses[-1] < outcome.losses[0]
+    assert np.mean(outcome.losses[-8:]) < outcome.losses[0] - 0.1
     assert outcome.predictions.shape == (run.dataset.test,)
 
 
