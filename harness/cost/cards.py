@@ -128,6 +128,12 @@ def card_of_device(name: str, memory: int) -> Card:
     return Card(id=name, title=name, memory=memory)
 
 
+def card_of_ray(kind: str) -> Card | None:
+    """Return the card that Ray calls by a name, e.g. "H100" or "A100-80G"; None: the table has none of it."""
+    name = kind.lower().removeprefix("nvidia-").removesuffix("g")
+    return next((found for found in cards().values() if name in (found.id, *found.aliases)), None)
+
+
 def card_at_hand() -> Card | None:
     """Return the first CUDA device's card; None where there is no such device."""
     import torch

@@ -69,6 +69,7 @@ class Executor:
         execution: how runs are computed, apart from their device.
         workers: makes what computes runs; None: this process, or processes of this machine.
         hours: after which no run is begun, and what is running is saved and ended; None: no limit.
+        deadline: when that is, in seconds as time.time() counts; None: the hours count from now.
     """
 
     def __init__(
@@ -79,12 +80,14 @@ class Executor:
         execution: Execution | None = None,
         workers: Callable[[Execution], Workers] | None = None,
         hours: float | None = None,
+        deadline: float | None = None,
     ):
         self.store = store
         self.jobs = jobs
         self.accelerators = tuple(accelerators)
         self.hours = hours
-        deadline = None if hours is None else time.time() + hours * HOUR
+        if deadline is None and hours is not None:
+            deadline = time.time() + hours * HOUR
         self.execution = replace(execution or Execution(), folder=store.work, deadline=deadline)
         self.pending: dict[str, Run] = {}
         """Runs that are planned and have no result, in the order in which they are begun."""
@@ -164,6 +167,11 @@ class Executor:
             self._workers.close()
         self._workers = None
         self._handed.clear()
+        self.store.finish(self.done)
+
+    def told(self) -> dict[str, str]:
+        """Return how far runs are that others compute, by their labels, as far as these tell it."""
+        return {} if self._workers is None else self._workers.progress()
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -291,10 +299,18 @@ class Executor:
         while self._queue and len(self._handed) < self.workers.most:
             run_id = self._queue.popleft()
             run = self.pending.get(run_id)
-            if run is None or self._postpones(run) or self._collect(run):
+            try:
+                if run is None or self._postpones(run) or self._collect(run):
+                    continue
+                attempt = self._attempts.get(run_id, 0)
+                future = self.workers.submit(run, self.papers[run_id], self.needs.get(run_id, UNKNOWN), attempt)
+            except ClaimsError:
+                self._queue.appendleft(run_id)
+                raise
+            except Exception as error:
+                self._faults[run_id] = error  # told where it is needed
+                self._ended.put(run_id)
                 continue
-            attempt = self._attempts.get(run_id, 0)
-            future = self.workers.submit(run, self.papers[run_id], self.needs.get(run_id, UNKNOWN), attempt)
             self._handed[run_id] = run, future
             future.add_done_callback(partial(self._note_end, run_id))
 
@@ -312,7 +328,8 @@ class Executor:
             while True:
                 found.append(self._ended.get_nowait())
         for run_id in found:
-            self._take_outcome(*self._handed.pop(run_id))
+            if run_id in self._handed:
+                self._take_outcome(*self._handed.pop(run_id))
         return found
 
     def _take_outcome(self, run: Run, future: Future[Outcome]) -> None:

@@ -55,16 +55,21 @@ class Objects(Protocol):
         """Remove a file, if there is one."""
 
 
+class GoneHere(Exception):
+    """A local file that was to be copied, and is no longer there."""
+
+
 class StoreUnreachable(ClaimsError):
     """A store that does not answer."""
 
 
 @cache
-def objects_at(address: str, patience: float = 600.0) -> Objects:
+def objects_at(address: str, known: bool = False, patience: float = 600.0) -> Objects:
     """Return the files at an address, once it is known that they can be created exclusively.
 
     Args:
         address: a folder, or an address of fsspec, e.g. "s3://bucket/folder".
+        known: whether it has answered this session already: then it may be away for a while.
         patience: seconds for which a server that does not answer is asked again.
 
     Raises:
@@ -74,7 +79,7 @@ def objects_at(address: str, patience: float = 600.0) -> Objects:
     if "://" not in address or address.startswith("file://"):
         found = FolderObjects(Path(address.removeprefix("file://")).expanduser().absolute())
     else:
-        found = FsspecObjects(address, patience)
+        found = FsspecObjects(address, patience, patience if known else 0.0)
     require_exclusive(found)
     return found
 
@@ -181,13 +186,14 @@ class FsspecObjects:
     Args:
         address: e.g. "s3://bucket/folder".
         patience: seconds for which a server that does not answer is asked again.
+        at_first: the same for the first question: what is wrong from the beginning may be the address.
     """
 
-    def __init__(self, address: str, patience: float = 600.0):
+    def __init__(self, address: str, patience: float = 600.0, at_first: float = 0.0):
         import fsspec
 
         self.address = address.rstrip("/")
-        self.patience = 0.0
+        self.patience = at_first
         kind = address.partition("://")[0]
         try:
             self.fs: Any = fsspec.filesystem(kind, use_listings_cache=False, skip_instance_cache=True)
@@ -217,7 +223,7 @@ class FsspecObjects:
         while True:
             try:
                 return request()
-            except (FileNotFoundError, FileExistsError):
+            except (FileNotFoundError, FileExistsError, GoneHere):
                 raise
             except Exception as error:  # each of fsspec's libraries has errors of its own
                 if time.monotonic() + wait > end:
@@ -270,7 +276,16 @@ class FsspecObjects:
 
     def upload(self, path: Path, name: str) -> None:
         """Copy a local file."""
-        self._stored(lambda: self.fs.put_file(str(path), self._at(name)))
+
+        def put() -> None:
+            if not path.exists():
+                raise GoneHere(path)
+            self.fs.put_file(str(path), self._at(name))
+
+        try:
+            self._stored(put)
+        except GoneHere:
+            raise FileNotFoundError(str(path)) from None
 
     def download(self, name: str, path: Path) -> bool:
         """Copy a file to this machine; return False where there is none."""

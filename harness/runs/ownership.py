@@ -28,6 +28,8 @@ BEAT = 10.0
 """Seconds between two signs of life."""
 LEASE = 60.0
 """Seconds without one after which a run is taken over."""
+GAP = 30.0
+"""Seconds between two looks at it, or that one takes, after which it is watched from anew."""
 
 
 @cache
@@ -72,6 +74,19 @@ class Owner:
         return other.machine == self.machine and other.born != birth(other.pid)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A sign of life, and when this process first and last saw it, by its own clock."""
+
+    beat: bytes | None
+    first: float
+    last: float
+
+
+_SEEN: dict[tuple[str, str, bytes], Seen] = {}
+"""By place, generation and owner; of this process, whichever of its stores looks."""
+
+
 class Ownership:
     """Takes runs and gives them back.
 
@@ -81,8 +96,6 @@ class Ownership:
 
     def __init__(self, objects: Objects):
         self.objects = objects
-        self._seen: dict[str, tuple[bytes | None, float]] = {}
-        """The last sign of life of each generation, and when it was first seen, on this process' clock."""
 
     def take(self, run_id: str, owner: Owner) -> Owned | None:
         """Return the run as owned by a process; None: another one owns it.
@@ -112,12 +125,16 @@ class Ownership:
         except (ValueError, TypeError):
             pass  # written by another version: only its beat tells
         name = f"{_folder(run_id)}/{generation:06}"
+        before = time.monotonic()
         beat, now = self.objects.read(f"{name}.beat"), time.monotonic()
-        known = self._seen.get(name)
-        if known is None or known[0] != beat:
-            self._seen[name] = beat, now
+        key = self.objects.address, name, content
+        known = _SEEN.get(key)
+        # Only time counts in which the store answered: its owner could give no sign of life either.
+        if known is None or known.beat != beat or now - before > GAP or now - known.last > GAP:
+            _SEEN[key] = Seen(beat, now, now)
             return False
-        return now - known[1] >= LEASE
+        _SEEN[key] = Seen(beat, known.first, now)
+        return now - known.first >= LEASE
 
 
 class Owned:
@@ -143,7 +160,9 @@ class Owned:
     def release(self) -> None:
         """Give the run back: remove its generations up to this one."""
         objects, folder = self.ownership.objects, _folder(self.run_id)
-        with contextlib.suppress(ClaimsError):  # a store that does not answer: others take it over in time
+        with contextlib.suppress(ClaimsError, OSError):  # a store that does not answer: others take it over in time
+            if objects.read(f"{folder}/{self.generation:06}.json") != self.owner.content:
+                return  # another one's by now
             for generation in self.ownership._generations(self.run_id):
                 if generation <= self.generation:
                     objects.remove(f"{folder}/{generation:06}.beat")
@@ -156,7 +175,9 @@ class Owned:
             StoreUnreachable: the store does not answer.
         """
         generations = self.ownership._generations(self.run_id)
-        if not self.lost and (not generations or generations[-1] != self.generation):
+        mine = self.ownership.objects.read(f"{_folder(self.run_id)}/{self.generation:06}.json")
+        # A store that lost its data, or a machine that slept: a generation's number may be another owner's by now.
+        if not self.lost and (generations[-1:] != [self.generation] or mine != self.owner.content):
             self.lost = "another machine has taken the run over, for this one gave no sign of life"
         return self.lost
 

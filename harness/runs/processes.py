@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from pathlib import Path
@@ -215,9 +215,16 @@ class LocalWorkers:
         problem: BaseException | None = None
         position, child = 0, None
         try:
+            for other in self._crowded(handed, device):
+                other.stop(GRACE)  # idle, with memory of the accelerator that this run may need
             position, child = self._child(device)
             with self._lock:
-                self._computing.add(child)
+                closed = self._closed
+                if not closed:
+                    self._computing.add(child)
+            if closed:
+                child.stop(GRACE)
+                raise CancelledError("the session ended")
             outcome = child.compute(handed.run, self.home, self.execution, handed.folder)
         except BaseException as error:
             problem = error
@@ -232,6 +239,14 @@ class LocalWorkers:
             handed.future.set_exception(problem)
         else:
             handed.future.set_result(outcome)
+
+    def _crowded(self, handed: _Handed, device: Device) -> list[Child]:
+        """Take the idle processes of an accelerator but one, where a run is to have all of it."""
+        if device.name == "cpu" or handed.share < 1:
+            return []
+        with self._lock:
+            others, device.idle = device.idle[1:], device.idle[:1]
+        return [child for _, child in others]
 
     def _child(self, device: Device) -> tuple[int, Child]:
         """Return an idle process of a device and its bar's line, or start one."""

@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.config import Config, config, use
-from harness.core.errors import ClaimsError
+from harness.core.errors import ClaimsError, NotStored
 from harness.core.measurement import Measurement
 from harness.core.paths import write_atomic
 from harness.core.run import Run
+from harness.runs.objects import StoreUnreachable
 from harness.runs.ownership import Owner
-from harness.runs.worker import Worker
+from harness.runs.shared_store import SharedStore, open_store
+from harness.runs.worker import GRACE, Worker
 from harness.runs.workers import Need, Outcome, WorkerDied
 from harness.training.api import Execution, Progress
 from harness.training.devices import confine
@@ -69,6 +71,7 @@ class RayWorkers:
         self.ray = connected(address)
         self.execution = execution
         self.accelerators = accelerators
+        self.closing = False
         self.session = uuid.uuid4().hex
         self.marker = ""
         if config().store is None:
@@ -80,6 +83,8 @@ class RayWorkers:
         self.largest = max((each.get("memory", 0.0) for each in nodes), default=0.0)
         """Bytes of memory of the node that has most: what no node has, no task is given."""
         self._task = self.ray.remote(max_retries=0)(compute_on_node)
+        # A process that has started CUDA keeps to its accelerator, and to memory on it.
+        self._on_accelerator = self.ray.remote(max_retries=0, max_calls=1)(compute_on_node)
         self._told = self.ray.remote(num_cpus=0)(Told).remote()
         self._refs: dict[Any, Any] = {}
         self._lock = threading.Lock()
@@ -92,11 +97,13 @@ class RayWorkers:
     def submit(self, run: Run, folder: Path, need: Need, attempt: int) -> Future[Outcome]:
         """Hand over a run, as `Workers.submit` says."""
         options: dict[str, Any] = {"num_cpus": 1, "name": run.label}
+        task = self._task
         if run.lane == "accelerator" and self.accelerators:
             share = self.accelerators if self.accelerators > 1 else min(1.0, need.share)
+            task = self._on_accelerator
             options |= {"num_gpus": share, "memory": min(self.largest, need.memory)}
         handed = Handed(run, folder, self.execution, config(), self.session, attempt, self.marker, self._told)
-        ref = self._task.options(**options).remote(handed)
+        ref = task.options(**options).remote(handed)
         found: Future[Outcome] = Future()
         with self._lock:
             self._refs[found] = ref
@@ -113,6 +120,7 @@ class RayWorkers:
 
     def close(self) -> None:
         """Ask tasks that run to save their state and end, and leave the cluster."""
+        self.closing = True
         with self._lock:
             refs = list(self._refs.values())
         for ref in refs:
@@ -120,7 +128,7 @@ class RayWorkers:
                 self.ray.cancel(ref)  # KeyboardInterrupt in the task, which a training loop saves at
         if refs:
             with contextlib.suppress(Exception):
-                self.ray.wait(refs, num_returns=len(refs), timeout=60)
+                self.ray.wait(refs, num_returns=len(refs), timeout=GRACE)
         if self.marker:
             (config().home / self.marker).unlink(missing_ok=True)
         self.ray.shutdown()
@@ -133,7 +141,9 @@ class RayWorkers:
         except BaseException as lost:
             found.set_exception(self._said(lost))
             return
-        if error is not None:
+        if isinstance(error, KeyboardInterrupt) and not self.closing:
+            found.set_exception(WorkerDied("was told to stop by its node"))
+        elif error is not None:
             found.set_exception(error)
         else:
             found.set_result(outcome)
@@ -156,13 +166,26 @@ class RayWorkers:
         return lost
 
 
-def cards(address: str) -> int:
-    """Return how many accelerators a cluster has.
+def groups(address: str, size: int) -> int:
+    """Return how many runs a cluster can compute at once on so many accelerators each, which one node must have.
 
     Raises:
-        ClaimsError: Ray is not installed, or there is no cluster at the address.
+        ClaimsError: Ray is not installed, there is no cluster at the address, or no node has so many.
     """
-    return int(connected(address).cluster_resources().get("GPU", 0.0))
+    nodes = [node["Resources"] for node in connected(address).nodes() if node["Alive"]]
+    counts = [int(each.get("GPU", 0)) for each in nodes]
+    if any(counts) and max(counts) < size:
+        raise ClaimsError(
+            f"--gpus-per-run: expected a node with at least {size} accelerators, found at most {max(counts)} on one"
+        )
+    return sum(count // size for count in counts)
+
+
+def kind(address: str) -> str:
+    """Return what Ray calls the accelerators of a cluster, e.g. "H100"; "" where it knows none, or several kinds."""
+    names = {name for node in connected(address).nodes() if node["Alive"] for name in node["Resources"]}
+    kinds = {name.partition(":")[2] for name in names if name.startswith("accelerator_type:")}
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 class Told:
@@ -235,7 +258,7 @@ def compute_on_node(handed: Handed) -> tuple[Any, BaseException | None]:
         Ray's.
     """
     run = handed.run
-    configured = replace(handed.configured, home=node_home(handed.configured))
+    configured = at_home(handed.configured, node_home(handed.configured))
     try:
         use(configured)
         if handed.marker and not (configured.home / handed.marker).exists():
@@ -258,7 +281,8 @@ def compute_on_node(handed: Handed) -> tuple[Any, BaseException | None]:
         worker = Worker(device, 0)
         execution = replace(handed.execution, folder=configured.home / "work", on_step=told)
         owner = Owner(session=handed.owner_session, attempt=handed.attempt)
-        return worker.compute(run, configured.home, execution, handed.folder, owner), None
+        outcome: Any = worker.compute(run, configured.home, execution, handed.folder, owner)
+        return shared(run, configured.home, outcome), None
     except BaseException as error:
         return None, error
     finally:
@@ -267,10 +291,30 @@ def compute_on_node(handed: Handed) -> tuple[Any, BaseException | None]:
                 handed.told.tell.remote(run.label, "")
 
 
+def shared(run: Run, home: Path, outcome: Any) -> Any:
+    """Return the outcome, with the result itself where the place that all nodes reach has not taken it."""
+    store = open_store(home, of_worker=True)
+    if outcome is not True or not isinstance(store, SharedStore):
+        return outcome
+    with contextlib.suppress(StoreUnreachable, OSError):
+        if store.is_shared(run.id):
+            return outcome
+    line = f"--store {store.objects.address}: expected it to take the result, found that it did not"
+    return NotStored(line, store.get(run))
+
+
 def node_home(configured: Config) -> Path:
     """Return the home folder of this node: its own where VIT_CLAIMS_HOME names one, else the session's path."""
     own = os.environ.get("VIT_CLAIMS_HOME")
     return Path(own).expanduser().absolute() if own else configured.home
+
+
+def at_home(configured: Config, home: Path) -> Config:
+    """Return a configuration with another home folder, and with what lies in it by default."""
+    found = replace(configured, home=home)
+    if configured.cache == configured.home / "downloads":
+        found = replace(found, cache=home / "downloads")
+    return replace(found, data=home / "data") if configured.data == configured.home / "data" else found
 
 
 def _telling(handed: Handed) -> Any:

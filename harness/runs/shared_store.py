@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, overload
 
@@ -36,19 +36,24 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def open_store(home: Path, say: Callable[[str], None] = _to_stderr, owner: Owner | None = None) -> Store:
+def open_store(
+    home: Path, say: Callable[[str], None] = _to_stderr, owner: Owner | None = None, of_worker: bool = False
+) -> Store:
     """Return the store under a home folder, shared with other machines where the configuration names a place.
 
     Args:
         home: the folder.
         say: told in one line of a damaged entry.
         owner: this process, as others see it.
+        of_worker: for a process that computes one run after the other. Its session has seen that the place answers.
 
     Raises:
         ClaimsError: the shared place can't be used.
     """
     address = config().store
-    return Store(home, say) if address is None else SharedStore(home, objects_at(address), say, owner)
+    if address is None:
+        return Store(home, say)
+    return SharedStore(home, objects_at(str(address), of_worker), say, owner, lists=not of_worker)
 
 
 class SharedStore(Store):
@@ -59,13 +64,20 @@ class SharedStore(Store):
         objects: the place.
         say: told in one line of a damaged entry, and of results that could not be shared.
         owner: this process, as others see it.
+        lists: look at a list of all results before one is asked for: for who asks for many that are not there.
     """
 
     def __init__(
-        self, home: Path, objects: Objects, say: Callable[[str], None] = _to_stderr, owner: Owner | None = None
+        self,
+        home: Path,
+        objects: Objects,
+        say: Callable[[str], None] = _to_stderr,
+        owner: Owner | None = None,
+        lists: bool = True,
     ):
         super().__init__(home, say)
         self.objects = objects
+        self.lists = lists
         self.owner = owner or Owner()
         self.ownership = Ownership(objects)
         self._listed: set[str] = set()
@@ -89,7 +101,7 @@ class SharedStore(Store):
             run: what gave it.
             stored: whether it was stored a moment ago, so that no list that was made before counts.
         """
-        found, shared = super().get(run), stored or _name(run.id) in self._names()
+        found, shared = super().get(run), stored or not self.lists or _name(run.id) in self._names()
         if found is not None and not shared:
             self._share(run, found)
         if found is not None or not shared:
@@ -112,6 +124,24 @@ class SharedStore(Store):
         with contextlib.suppress(NotWritten):  # it is read again, then
             write_atomic(self.path(run.id), content)
         return result
+
+    def is_shared(self, run_id: str) -> bool:
+        """Return whether the shared place has a run's result.
+
+        Raises:
+            StoreUnreachable: it does not answer.
+        """
+        return self.objects.read(_name(run_id)) is not None
+
+    def finish(self, runs: Iterable[str]) -> None:
+        """Store in the shared place which of a session's results it has not taken yet."""
+        self._looked = self._down = -DOWN
+        try:
+            for run_id in [each for each in runs if _name(each) not in self._names()]:
+                if super().has(run_id):
+                    self.objects.create(_name(run_id), self.path(run_id).read_bytes())
+        except (StoreUnreachable, OSError) as error:
+            self._is_down(error)
 
     def put(self, run: Run, result: Result) -> None:
         """Store a result, here and in the shared place; if that does not answer, when it is asked for again."""
@@ -150,12 +180,13 @@ class SharedStore(Store):
                 raise Busy(run.id)
             copies = StateCopies(self.objects, self.work, run.id)
             try:
-                copies.fetch()
-                with owned.beating(), copies.following():
-                    yield lambda: owned.lost
+                with owned.beating():  # a large state takes longer than a lease
+                    copies.fetch()
+                    with copies.following():
+                        yield lambda: owned.lost
             finally:
                 with contextlib.suppress(ClaimsError, OSError):
-                    if super().has(run.id):
+                    if self.is_shared(run.id):
                         copies.remove()
                 owned.release()
 

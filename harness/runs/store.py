@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import overload
@@ -107,6 +107,9 @@ class Store:
         if isinstance(run, Measurement):
             return run, decode(content, run, str(path))
         return run, decode(content, run, str(path))
+
+    def finish(self, runs: Iterable[str]) -> None:
+        """Do what is left at the end of a session that has the results of runs: nothing."""
 
     def computed(self, run_id: str) -> str:
         """Return when a stored run was computed: UTC, ISO 8601; "" if it is not stored."""

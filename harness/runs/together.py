@@ -24,7 +24,7 @@ from harness.runs.entry import decode, encode
 from harness.training.accelerators import visible
 from harness.training.api import Execution
 from harness.training.devices import confine, join
-from harness.training.resume import Interrupted, Stopped, interruption
+from harness.training.resume import Interrupted, Stopped, be_patient, interruption
 
 GRACE = 120.0
 """Seconds that processes have to save the state of their run, once they are told to stop."""
@@ -142,6 +142,8 @@ def _gathered(run: Run, processes: list[Any], said: dict[Any, int], stop: Callab
                     kind, content = pipe.recv_bytes().split(b"\n", 1)  # type: ignore[union-attr]
                 except EOFError:
                     processes[rank].join()
+                    if told and asked.reason and asked.signal is None:  # before or after its training: nothing to save
+                        raise Stopped(f"{asked.reason}: {run.label}: ended") from None
                     raise ClaimsError(_crashed(run, rank, processes[rank].exitcode, len(processes))) from None
                 raised = RAISED.get(kind.decode())
                 if raised is Interrupted:
@@ -188,6 +190,7 @@ def _share(
     rank, size, port, device = where
     use(configured)
     confine(device)
+    be_patient()
     join(rank, size, port)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     from harness.runs.run import compute

@@ -21,7 +21,7 @@ from harness.runs.store import Busy
 from harness.runs.together import on_device
 from harness.training.api import Execution
 from harness.training.devices import confine
-from harness.training.resume import Interrupted
+from harness.training.resume import Interrupted, Stopped, be_patient
 
 GRACE = 120.0
 """Seconds that a worker whose parent is gone has to save the state of its run."""
@@ -52,22 +52,24 @@ class Worker:
             Whether it was free to, or the result that can't be stored.
 
         Raises:
+            Stopped: the session's time is up.
             Interrupted: a signal came, now or in an earlier run: runs that were handed over already are not begun.
         """
-        from harness.runs.run import measure
+        from harness.runs.run import TIME_IS_UP, measure
         from harness.training.metric_log import bar
 
         if self.interrupted:
             raise Interrupted(f"{run.label}: not begun, an earlier run was stopped")
+        if execution.deadline and time.time() >= execution.deadline:
+            raise Stopped(f"{TIME_IS_UP}: {run.label}: not begun")
         self.computing = True
         # The micro study's runs take seconds each; the session's bar counts them. A measurement tells no steps.
         tells = run.lane == "cpu" or isinstance(run, Measurement) or execution.on_step is not None
         drawn = contextlib.nullcontext(execution.on_step) if tells else bar(run, self.position)
         try:
             with drawn as on_step, using(folder):
-                measure(
-                    run, open_store(home, owner=owner), replace(on_device(execution, run, self.device), on_step=on_step)
-                )
+                mine = replace(on_device(execution, run, self.device), on_step=on_step)
+                measure(run, open_store(home, owner=owner, of_worker=True), mine)
         except Busy:
             return False
         except NotStored as fault:
@@ -100,6 +102,7 @@ def start_worker(device: str, position: int, configured: Config) -> Worker:
     """
     use(configured)
     confine(device)
+    be_patient()
     worker = Worker(device, position)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=worker.follow, args=(os.getppid(),), daemon=True).start()

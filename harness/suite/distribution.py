@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,15 @@ import pytest
 
 from harness.suite.options import option, usage_errors
 from harness.suite.selection import FOLDER, HANDOVER, REPORT, computes_nothing, is_worker, selects_gpu
-from harness.suite.session_config import ACCELERATORS
+from harness.suite.session_config import ACCELERATORS, DEADLINE
 from harness.training import accelerators
 
 CARDS = pytest.StashKey[tuple[str, ...]]()
 """On the controller: the accelerators that there are."""
 HELD = pytest.StashKey[dict[str, str]]()
 """On the controller: the accelerator of each worker."""
+BEGUN = pytest.StashKey[float]()
+"""On the controller: when the session began, as time.time() counts."""
 CRASHED = pytest.StashKey[set[str]]()
 """On the controller: tests that are run again, because their worker died."""
 AGAIN = "begun again"
@@ -46,7 +50,10 @@ def pytest_configure_node(node: Any) -> None:
     config, stash = node.config, node.config.stash
     if HANDOVER not in stash:
         stash[HANDOVER] = Path(tempfile.mkdtemp(prefix="vit-claims-"))
+        stash[BEGUN] = time.time()
     node.workerinput[FOLDER] = str(stash[HANDOVER])
+    hours = option(config, "--time-limit")
+    node.workerinput[DEADLINE] = None if hours is None else stash[BEGUN] + 3600 * hours
     held = stash.setdefault(HELD, {})
     found = cards_of(config)
     if found:
@@ -84,10 +91,13 @@ def pytest_handlecrashitem(crashitem: str, report: Any, sched: Any) -> None:
     crashed = config.stash.setdefault(CRASHED, set())
     if plugin is None or crashitem in crashed:
         return
-    crashed.add(crashitem)
+    with contextlib.suppress(NotImplementedError):  # some ways of distributing tests can't take one back: it fails
+        sched.mark_test_pending(crashitem)
+        crashed.add(crashitem)
+    if crashitem not in crashed:
+        return
     plugin.notes.append(f"{report.longrepr}; another worker went on from the last state of its run")
     report.outcome = AGAIN
-    sched.mark_test_pending(crashitem)
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:

@@ -63,6 +63,8 @@ class SessionConfig:
     """Accelerators that compute a run together; each of `accelerators` names as many, separated by commas."""
     hours: float | None = None
     """After which no run is begun, and what is running is saved; None: no limit."""
+    deadline: float | None = None
+    """When that is, in seconds as time.time() counts, where another process began the session."""
     more_seeds: bool = False
     """Whether open questions get more seeds, look by look, as long as they could still be decided."""
 
@@ -102,7 +104,8 @@ class Session:
                 RayWorkers, config.ray_address, accelerators=config.gpus_per_run if config.accelerators else 0
             )
         store = open_store(config.home, self.notes.append)
-        self.executor = Executor(store, config.jobs, config.accelerators, config.execution, workers, config.hours)
+        asked = config.jobs, config.accelerators, config.execution
+        self.executor = Executor(store, *asked, workers, config.hours, config.deadline)
 
     @property
     def started(self) -> bool:
@@ -184,9 +187,14 @@ class Session:
 
     def _card(self) -> Card | None:
         """Return the accelerator that runs are computed on; None: it is not known, or there is none."""
-        if not self.config.accelerators or self.config.executor == RAY:
+        if not self.config.accelerators:
             return None
-        from harness.cost.cards import card_at_hand
+        from harness.cost.cards import card_at_hand, card_of_ray
+
+        if self.config.executor == RAY:
+            from harness.runs.ray_workers import kind
+
+            return card_of_ray(kind(self.config.ray_address))
 
         return card_at_hand()
 
@@ -287,7 +295,7 @@ class Session:
 
         def follow() -> None:
             while not ended.wait(2.0):
-                told = self.executor.workers.progress()
+                told = self.executor.told()
                 bar.set_postfix_str("; ".join(f"{label} {line}" for label, line in sorted(told.items()))[:200])
 
         thread = threading.Thread(target=follow, daemon=True)

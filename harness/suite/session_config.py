@@ -19,6 +19,8 @@ from harness.training.devices import confine
 
 ACCELERATORS = "vit_claims_accelerators"
 """The key under which a worker of pytest-xdist is told which accelerators there are."""
+DEADLINE = "vit_claims_deadline"
+"""The key under which it is told when the session's time is up: a new one has no time of its own."""
 
 
 def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
@@ -61,6 +63,7 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
         executor=option(config, "--executor"),
         ray_address=option(config, "--ray-address"),
         hours=option(config, "--time-limit"),
+        deadline=_workerinput(config).get(DEADLINE) if on_worker else None,
         more_seeds=option(config, "--seeds") == AUTO,
     )
 
@@ -74,8 +77,8 @@ def chosen_accelerators(config: pytest.Config, wanted: tuple[Backend, ...]) -> t
     if option(config, "--executor") == RAY:
         from harness.runs import ray_workers
 
-        found = tuple(str(card) for card in range(ray_workers.cards(option(config, "--ray-address"))))
-        found = accelerators.grouped(found, option(config, "--gpus-per-run"))
+        count = ray_workers.groups(option(config, "--ray-address"), option(config, "--gpus-per-run"))
+        found = tuple(map(str, range(count)))
         return found, {} if found else dict.fromkeys(wanted, "the Ray cluster has none")
     if is_worker(config):
         chosen = tuple(_workerinput(config)[ACCELERATORS])

@@ -103,6 +103,18 @@ def discard(folder: Path | None, run_id: str) -> None:
         shutil.rmtree(folder_of(folder, run_id), ignore_errors=True)
 
 
+_patient: list[bool] = []
+"""Whether this process ignores further signals until its state is saved."""
+
+
+def be_patient() -> None:
+    """Make this process save its state whatever signals follow the first: it is told to stop by more than one.
+
+    Ctrl-C in a terminal reaches every process of the session, and the session then ends its own. SIGKILL is left.
+    """
+    _patient[:] = [True]
+
+
 class Interruption:
     """Whether a signal, or the execution, has asked the run to end after the current step.
 
@@ -123,7 +135,8 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption(catch: bool, stop: Callable[[], str] | None = None) -> Iterator[Interruption]:
-    """Note SIGINT and SIGTERM instead of dying from them; a second signal has its usual effect.
+    """Note SIGINT and SIGTERM instead of dying from them; a second signal has its usual effect,
+    unless the process is to `be_patient`.
 
     Args:
         catch: False where nothing could be saved: signals then do what they always do, and `stop` is not asked.
@@ -141,7 +154,11 @@ def interruption(catch: bool, stop: Callable[[], str] | None = None) -> Iterator
 
     def note(number: int, _: FrameType | None) -> None:
         found.signal = number
-        restore()
+        if not _patient:
+            restore()
+            return
+        for each in old:
+            signal.signal(each, signal.SIG_IGN)
 
     for number in old:
         signal.signal(number, note)

@@ -70,7 +70,7 @@ def test_a_server_that_is_killed_and_comes_back_is_asked_again(s3, monkeypatch, 
 )
 def test_a_place_that_can_t_be_used_is_one_line(s3, address, message):
     with pytest.raises(ClaimsError) as found:
-        objects_at(address, 0.5)
+        objects_at(address, patience=0.5)
     assert str(found.value).startswith(message)
 
 

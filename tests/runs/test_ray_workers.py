@@ -124,7 +124,8 @@ def test_what_tasks_ask_for(monkeypatch):
             return SimpleNamespace(future=lambda: Future())
 
     workers = RayWorkers.__new__(RayWorkers)
-    workers._task, workers._told, workers._refs, workers.session = Task(), None, {}, "s"
+    workers._task = workers._on_accelerator = Task()
+    workers._told, workers._refs, workers.session = None, {}, "s"
     workers.execution, workers.marker, workers.largest, workers.accelerators = Execution(), "", 8 << 30, 1
     workers._lock = threading.Lock()
     (small,) = runs(1)

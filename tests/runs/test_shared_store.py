@@ -86,7 +86,8 @@ def test_a_machine_that_gives_no_sign_of_life_loses_its_runs(two, monkeypatch):
     monkeypatch.setattr(ownership, "LEASE", 0.3)
     first = a.ownership.take(RUN.id, a.owner)
     deadline = time.monotonic() + 30
-    while (second := b.ownership.take(RUN.id, b.owner)) is None:
+    # Each of a worker's runs opens the store anew.
+    while (second := Ownership(b.objects).take(RUN.id, b.owner)) is None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert first.look() == "another machine has taken the run over, for this one gave no sign of life"
@@ -94,6 +95,46 @@ def test_a_machine_that_gives_no_sign_of_life_loses_its_runs(two, monkeypatch):
     assert second.look() == ""
     second.release()
     assert a.objects.names("owners") == []
+
+
+def test_a_place_that_was_away_starts_the_watch_anew(two, monkeypatch):
+    a, b = two
+    monkeypatch.setattr(ownership, "LEASE", 0.2)
+    monkeypatch.setattr(ownership, "GAP", 0.1)
+    assert a.ownership.take(RUN.id, a.owner)
+    for _ in range(4):  # no sign of life, but nobody could have given one
+        assert b.ownership.take(RUN.id, b.owner) is None
+        time.sleep(0.15)
+
+
+def test_an_owner_whose_record_is_gone_has_lost_the_run_and_removes_nothing_of_the_next(two):
+    a, b = two
+    first = a.ownership.take(RUN.id, a.owner)
+    for name in a.objects.names("owners"):  # the place has lost its data
+        a.objects.remove(name)
+    second = b.ownership.take(RUN.id, b.owner)
+    assert second.generation == first.generation
+    assert first.look().startswith("another machine has taken the run over")
+    first.release()
+    assert second.look() == ""
+
+
+def test_what_a_session_has_is_shared_at_its_end(two, monkeypatch):
+    a, b = two
+    monkeypatch.setattr(a, "_share", lambda run, found: None)  # the place did not answer
+    a.put(RUN, result())
+    executor = Executor(a, 0)
+    assert executor.results([RUN]) == [result()]
+    assert not b.is_shared(RUN.id)
+    executor.close()
+    assert b.get(RUN, stored=True) == result()
+
+
+def test_a_worker_asks_for_one_result_and_not_for_the_list(tmp_path, objects):
+    Machine(tmp_path, "a", objects).put(RUN, result())
+    worker = SharedStore(tmp_path / "w", objects, lists=False)
+    worker._names = None  # not called
+    assert worker.get(RUN) == result()
 
 
 def test_signs_of_life_keep_a_run(two, monkeypatch):
