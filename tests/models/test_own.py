@@ -83,6 +83,13 @@ def test_a_beginning_that_all_names_share_is_no_wrapper_of_a_module_that_has_it(
     assert torch.equal(model(images), network().eval()(images))
 
 
+def test_a_function_may_import_the_folders_modules_when_it_is_called(folder):
+    (folder / "late.py").write_text("def net():\n    import my_models\n    return my_models.net()\n")
+    save_file(network().state_dict(), folder / "w.safetensors")
+    found = entry(model="late:net")
+    assert len(build_checkpoint(found, weights_of(found, folder / "w.safetensors"))) == 5
+
+
 def test_its_identity_is_that_of_source_and_weights(folder):
     save_file(network().state_dict(), folder / "w.safetensors")
     first = pinned(checkpoint("mine"))
