@@ -125,7 +125,7 @@ def simple(hypothesis: Simple, found: Contrasted, evidence: Evidence, tolerance:
 
 
 def margin(hypothesis: Close | Equivalent, found: Contrasted, evidence: Evidence) -> float:
-    """Return the margin of a hypothesis, percentage points."""
+    """Return the margin of a hypothesis, percentage points or a measure's unit."""
     if isinstance(hypothesis, Equivalent):
         return hypothesis.within
     if found.entering:
@@ -133,8 +133,9 @@ def margin(hypothesis: Close | Equivalent, found: Contrasted, evidence: Evidence
         return min(rows[at].tolerance or 0.0 for at in found.entering)
     if evidence.tolerance is not None:
         return evidence.tolerance
-    # A part of a compound hypothesis: a source gathers only where each names a tolerance for its recipe.
-    return dict(hypothesis.within)[evidence.sides[hypothesis.a, hypothesis.on].recipe.recipe]
+    # Asked only where each Close names a tolerance for the measure, or as a part of others one for its recipe.
+    name = evidence.measured_as.name or evidence.sides[hypothesis.a, hypothesis.on].recipe.recipe
+    return dict(hypothesis.within)[name]
 
 
 def compound(k: int, parts: Sequence[Tested]) -> Tested:

@@ -5,13 +5,13 @@ import statistics
 import pytest
 from scipy.stats import ttest_ind
 
-from harness.core.claim import Better, Claim, Contender, Equivalent, Ratio
+from harness.core.claim import All, Better, Claim, Close, Contender, Equivalent, Ratio
 from harness.core.errors import ClaimsError
 from harness.core.measurement import Scores
 from harness.core.paper import using
 from harness.core.source import Source
 from harness.evidence.measured.gather import OwnNumbers, measurements
-from harness.evidence.questions import measurements_of, runs_of, sources_of
+from harness.evidence.questions import EvidenceRequest, measurements_of, runs_of, sources_of
 from harness.judging.judge import judge
 from harness.judging.question import Question
 
@@ -78,6 +78,30 @@ def test_numbers_are_compared_by_welch_s_t_and_lower_is_better(paper):
 def test_a_margin_has_no_better_direction(paper):
     found = verdict("steps", Given(numbers), Equivalent(A, B, on="d", within=30))
     assert (found.verdict, found.estimate) == ("REPRODUCED", pytest.approx(-10))
+
+
+def test_a_figure_has_a_tolerance_for_the_measure(paper):
+    far, near = (Close(A, to=each, on="d", within={"steps": 5}) for each in (112, 12))
+    assert verdict("steps", Given(numbers), near).verdict == "REPRODUCED"
+    found = verdict("steps", Given(numbers), far)
+    assert (found.verdict, found.estimate, found.tolerance) == ("REFUTED", pytest.approx(-100.25), 5)
+    both = All((near, far))
+    assert verdict("steps", Given(numbers), both).verdict == "REFUTED"
+    assert sources_of(claim("steps"), both, set(), EvidenceRequest()) == [Source("measured")]
+
+
+@pytest.mark.parametrize(
+    ("measure", "close", "said"),
+    [
+        ("steps", Close(A, to=12, on="d", within={"step": 5}), r"for the measure 'steps', found step \(did you mean"),
+        ("steps", All((Close(A, to=1, on="d", within={}), HYPOTHESIS)), "for the measure 'steps', found none; write"),
+        ("right", Close(A, to=101, on="d", within={"right": 5}), "expected a percentage from 0 to 100, found 101"),
+        ("", Close(A, to=-1, on="d", within={"r": 5}), "expected a percentage from 0 to 100, found -1"),
+    ],
+)
+def test_a_figure_that_cannot_be_judged_is_refused_when_it_is_collected(paper, measure, close, said):
+    with pytest.raises(ClaimsError, match=said):
+        sources_of(claim(measure), close, set(), EvidenceRequest())
 
 
 def test_numbers_that_never_vary_decide_nothing(paper):
