@@ -96,6 +96,8 @@ def _lies_in(module: ModuleType, root: Path) -> bool:
     known = getattr(module, "__dict__", {})  # some modules answer any attribute, __path__ too
     places = [known.get("__file__"), *(known.get("__path__") or ())]
     inside = [Path(each) for each in places if isinstance(each, str) and Path(each).is_relative_to(root)]
+    if not inside:
+        return False
     inner = [Path(each) for each in sys.path if Path(each).is_relative_to(root) and Path(each) != root]
     return any(not any(path.is_relative_to(each) for each in inner) for path in inside)
 
