@@ -51,7 +51,7 @@ def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
     """
     if is_released(found) or found.stated:
         return found
-    held = read_file(path, found.weights)
+    held = read_file(path, found.weights, own=bool(found.model))
     path, arrays = held.place.path, held.arrays
     entry = of_entry(found)
     beside = statements_beside(path)

@@ -162,15 +162,16 @@ class Increasing:
 
 @dataclass(frozen=True, config=STRICT)
 class Close:
-    """The top-1 accuracy of `a` lies within a tolerance of a published figure."""
+    """The top-1 accuracy of `a`, or the claim's measure of it, lies within a tolerance of a published figure."""
 
     a: Contender
-    to: Annotated[float, Field(ge=0, le=100)]
-    """Percent."""
+    to: Annotated[float, Field(allow_inf_nan=False)]
+    """Percent; of a claim about a measure in its unit."""
     on: str
     within: Annotated[tuple[tuple[str, float], ...], BeforeValidator(pairs)]
     """(recipe, tolerance in percentage points) pairs: the recipes under which the comparison
-    means something. A run under any other recipe is not judged by it."""
+    means something. A run under any other recipe is not judged by it. Of a claim about a measure: (its name as the
+    claim has it, tolerance in its unit)."""
     expected: ExpectedBySource = ()
 
     _renamed = model_validator(mode="before")(known_as_expected)

@@ -14,7 +14,9 @@ import importlib.util
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,22 +69,37 @@ def module_of(name: str, folder: Path, where: str) -> ModuleType:
 @contextlib.contextmanager
 def on_path(folder: Path) -> Iterator[None]:
     """Have a folder's modules go before all others for a while; afterwards all is as it was."""
-    own = names_in(folder)
+    own, root = names_in(folder), folder.resolve()
+    # An installed package goes before a subfolder of its name that has no __init__.py, and stays imported.
+    own -= {each for each in own if file_of(each, folder) is None and getattr(sys.modules.get(each), "__file__", None)}
 
     def listed() -> list[str]:
         return [each for each in sys.modules if each.partition(".")[0] in own]
 
     with _LOCK:
         before = {each: sys.modules.pop(each) for each in listed()}
-        sys.path.insert(0, str(folder.resolve()))
+        others = set(sys.modules)
+        sys.path.insert(0, str(root))
         importlib.invalidate_caches()
         try:
             yield
         finally:
-            sys.path.remove(str(folder.resolve()))
-            for each in listed():
+            sys.path.remove(str(root))
+            added = [each for each in sys.modules if each not in others and _lies_in(sys.modules[each], root)]
+            for each in {*listed(), *added}:
                 del sys.modules[each]
             sys.modules.update(before)
+
+
+def _lies_in(module: ModuleType, root: Path) -> bool:
+    """Return whether a module is of a folder itself, not of libraries that are installed in it (a venv)."""
+    known = getattr(module, "__dict__", {})  # some modules answer any attribute, __path__ too
+    places = [known.get("__file__"), *(known.get("__path__") or ())]
+    inside = [Path(each) for each in places if isinstance(each, str) and Path(each).is_relative_to(root)]
+    if not inside:
+        return False
+    inner = [Path(each) for each in sys.path if Path(each).is_relative_to(root) and Path(each) != root]
+    return any(not any(path.is_relative_to(each) for each in inner) for path in inside)
 
 
 @contextlib.contextmanager
@@ -118,8 +135,10 @@ def one_line(error: BaseException, folder: Path) -> str:
 
 
 def names_in(folder: Path) -> set[str]:
-    """Return the names of a folder's own modules and packages."""
-    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    """Return the names of a folder's own modules and packages; a subfolder with modules is one without __init__.py."""
+    packages = {
+        path.relative_to(folder).parts[0] for pattern in ("*/*.py", "*/*/*.py") for path in folder.glob(pattern)
+    }
     return packages | {path.stem for path in folder.glob("*.py")}
 
 
@@ -132,13 +151,14 @@ def file_of(name: str, folder: Path) -> Path | None:
 def source_digest(name: str, folder: Path, where: str) -> str:
     """Return the sha256 of a module's source, with that of the folder's own modules that it imports, theirs too.
 
-    Of an installed module it is that of its file alone.
+    Of an installed module it is that of its file, and of the version of what it was installed with.
 
     Raises:
         ClaimsError: there is no such module.
     """
     if file_of(name, folder) is None:
-        return hashlib.sha256(installed_file(name, folder, where).read_bytes()).hexdigest()
+        content = installed_file(name, folder, where).read_bytes()
+        return hashlib.sha256(content + "".join(f"\n{each}" for each in versions_with(name)).encode()).hexdigest()
     digest = hashlib.sha256()
     for path in sorted(sources_of(name, folder)):
         content = path.read_bytes()
@@ -151,7 +171,10 @@ def sources_of(name: str, folder: Path) -> set[Path]:
     found: set[Path] = set()
     left = [name]
     while left:
-        path = file_of(left.pop(), folder)
+        name = left.pop()
+        path = file_of(name, folder)
+        if parent := name.rpartition(".")[0]:  # importing a module runs its packages' __init__.py, too
+            left.append(parent)
         if path is None or path in found:
             continue
         found.add(path)
@@ -170,16 +193,29 @@ def sources_of(name: str, folder: Path) -> set[Path]:
     return found
 
 
+def versions_with(name: str) -> list[str]:
+    """Return "DISTRIBUTION VERSION" of what an installed module came with; none for the standard library's."""
+    return [f"{each} {version(each)}" for each in sorted(set(_distributions().get(name.partition(".")[0], ())))]
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
 def installed_file(name: str, folder: Path, where: str) -> Path:
     """Return the file of an installed module.
 
     Raises:
-        ClaimsError: there is none.
+        ClaimsError: there is none, or importing the package that it is in failed.
     """
-    try:
-        found = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        found = None
+    found = None
+    with told(f"{where}: {name}", folder):  # it imports the packages that the module is in
+        try:
+            found = importlib.util.find_spec(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise
     if found is None or not found.origin or not Path(found.origin).is_file():
         raise ClaimsError(
             f"{where}: expected the module {name}.py in {folder}, or an installed one, found none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -11,7 +12,8 @@ from harness.catalog.recipes import require_protocol
 from harness.core.claim import Claim, Statement
 from harness.core.config import config
 from harness.core.errors import ClaimsError, nearest, unknown
-from harness.core.hypotheses import Hypothesis, Ratio, Robust
+from harness.core.hypotheses import Close, Hypothesis, Ratio, Robust, simple_parts
+from harness.core.measure import POINTS
 from harness.core.measurement import Measurement
 from harness.core.paper import paper
 from harness.core.result import Result
@@ -240,6 +242,7 @@ def sources_of(
     """
     if claim.measure:
         return own_source(claim, hypothesis)
+    require_shares(claim, hypothesis)
     if isinstance(hypothesis, Robust):  # frameworks are among what is chosen
         return [Source(MICRO, request.specifications)]
     sources = [Source(PUBLISHED)] if judges(hypothesis) else []
@@ -273,10 +276,31 @@ def own_source(claim: Claim, hypothesis: Hypothesis) -> list[Source]:
             f"{claim.id}: expected comparisons of the measure {claim.measure!r}, found {type(hypothesis).__name__};"
             " state it in a claim without a measure"
         )
+    for part in simple_parts(hypothesis):
+        if isinstance(part, Close) and claim.measure not in dict(part.within):
+            named = [name for name, _ in part.within]
+            raise ClaimsError(
+                f"{claim.id}, {part.id}: within: expected a tolerance for the measure {claim.measure!r}, found"
+                f" {', '.join(named) or 'none'}{nearest(claim.measure, named)}; write within="
+                f"{{{json.dumps(claim.measure)}: TOLERANCE}}"
+            )
+    if paper().measure(claim.measure).unit == POINTS:
+        require_shares(claim, hypothesis)
     source = Source(MEASURED, GPU if paper().measure(claim.measure).lane == GPU else "")
     for name in dict(hypothesis.expected):
         require_source(claim, hypothesis, name, [source])
     return [source]
+
+
+def require_shares(claim: Claim, hypothesis: Hypothesis) -> None:
+    """Refuse a published accuracy that is none.
+
+    Raises:
+        ClaimsError: it is below 0 or above 100 %.
+    """
+    for part in simple_parts(hypothesis):
+        if isinstance(part, Close) and not 0 <= part.to <= 100:
+            raise ClaimsError(f"{claim.id}, {part.id}: to: expected a percentage from 0 to 100, found {part.to:g}")
 
 
 def sources_of_costs(hypothesis: Ratio, protocol: str, request: EvidenceRequest) -> list[Source]:

@@ -11,11 +11,11 @@ from harness.core.errors import ClaimsError
 from harness.core.hypotheses import Close, Simple
 from harness.judging.evidence import ACCURACY, Evidence, PublishedRow, RunsSide
 from harness.judging.upstream import score_rows
-from harness.stats.estimate import Estimate, Undefined
+from harness.stats.estimate import ROUNDING, Estimate, Undefined
 from harness.stats.synthesis import Effect, Synthesis, sum_of, synthesise
 
 if TYPE_CHECKING:
-    from harness.stats.crossed import CrossedEstimate
+    from harness.stats.crossed import CrossedEstimate, Group
     from harness.stats.seeds import PooledSeeds
 
 FIRST_HAND = ("paper", "replication")
@@ -31,7 +31,7 @@ class Contrasted:
     p_greater: float
     """One-sided: small where the contrast is above 0."""
     p_less: float
-    """One-sided: small where it is below 0."""
+    """One-sided: small where it is below 0; of numbers without an error, where it is not above 0."""
     crossed: CrossedEstimate | None = None
     """Of runs: what seeds and examples contribute."""
     synthesis: Synthesis | None = None
@@ -148,6 +148,8 @@ def from_runs(hypothesis: Simple, evidence: Evidence, level: float, pooled: Pool
     except Undefined:
         if kind is ACCURACY:
             raise
+        if all(side.deterministic for group in groups for side in group.sides):
+            return without_error(groups, level)
         raise Undefined("every seed and example gives the same difference: there is no spread to judge by") from None
     return Contrasted(
         Estimate(
@@ -158,6 +160,17 @@ def from_runs(hypothesis: Simple, evidence: Evidence, level: float, pooled: Pool
         crossed=found,
         conditional="one run of each side" if found.conditional else "",
     )
+
+
+def without_error(groups: Sequence[Group], level: float) -> Contrasted:
+    """Return a contrast in which nothing is random, not even over the examples: its value decides. 0 is not above 0."""
+    parts = [side.weight * float(side.seed_means[0]) for group in groups for side in group.sides]
+    parts += [-group.target for group in groups]
+    value = math.fsum(parts)
+    if abs(value) <= ROUNDING * max(map(abs, parts)):
+        value = 0.0
+    estimate = Estimate(value, value, value, None, 0.0, None, level, "numbers without an error")
+    return Contrasted(estimate, 0.0 if value > 0 else 1.0, 1.0 if value > 0 else 0.0)
 
 
 def require_same_examples(sides: Sequence[RunsSide]) -> None:

@@ -85,6 +85,8 @@ class MeasuredAs:
     """Whether each seed gave one number: then there are no examples, and only seeds vary."""
     shared_examples: bool = True
     """Whether the sides were scored on the same examples, and so are paired."""
+    name: str = ""
+    """Of the measure, by which `Close` names its tolerance; "": there it names recipes."""
     negligible: float | None = None
     """In the unit, what does not matter; None: as the claim says, which speaks of points."""
 

@@ -51,6 +51,8 @@ def of_contrast(
     fields: dict[str, Any] = {}
     if matters is not None:
         fields["negligible"] = -matters < 100 * estimate.low and 100 * estimate.high < matters
+    if not estimate.standard_error:
+        return fields
     fields["smallest_detectable"] = 100 * smallest_detectable(estimate.standard_error, estimate.df, 1 - alpha)
     if found.synthesis is not None and found.synthesis.publications > 1:
         between = found.synthesis

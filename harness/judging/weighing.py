@@ -8,6 +8,7 @@ against once so many parts are decided against that k can't hold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,6 +115,8 @@ def simple(hypothesis: Simple, found: Contrasted, evidence: Evidence, tolerance:
     """Return what a contrast's estimate says of a simple hypothesis."""
     if isinstance(hypothesis, (Close, Equivalent)):
         within = margin(hypothesis, found, evidence) if tolerance is None else tolerance
+        if not found.estimate.standard_error:
+            return without_error(hypothesis, abs(found.estimate.value), within / 100)
         try:
             test = equivalence(found.estimate, within / 100)
         except Undefined:
@@ -124,8 +127,21 @@ def simple(hypothesis: Simple, found: Contrasted, evidence: Evidence, tolerance:
     return Tested(min(1.0, 2 * found.p_greater), min(1.0, 2 * found.p_less))
 
 
+def without_error(hypothesis: Close | Equivalent, distance: float, within: float) -> Tested:
+    """Return what a distance without an error says: a figure may be as far as its tolerance, two equal sides may not.
+
+    Args:
+        hypothesis: about a margin.
+        distance: a fraction, as `within`.
+        within: the margin.
+    """
+    at_margin = math.isclose(distance, within)
+    holds = isinstance(hypothesis, Close) if at_margin else distance < within
+    return Tested(0.0, 1.0) if holds else Tested(1.0, 0.0)
+
+
 def margin(hypothesis: Close | Equivalent, found: Contrasted, evidence: Evidence) -> float:
-    """Return the margin of a hypothesis, percentage points."""
+    """Return the margin of a hypothesis, percentage points or a measure's unit."""
     if isinstance(hypothesis, Equivalent):
         return hypothesis.within
     if found.entering:
@@ -133,8 +149,9 @@ def margin(hypothesis: Close | Equivalent, found: Contrasted, evidence: Evidence
         return min(rows[at].tolerance or 0.0 for at in found.entering)
     if evidence.tolerance is not None:
         return evidence.tolerance
-    # A part of a compound hypothesis: a source gathers only where each names a tolerance for its recipe.
-    return dict(hypothesis.within)[evidence.sides[hypothesis.a, hypothesis.on].recipe.recipe]
+    # Asked only where each Close names a tolerance for the measure, or as a part of others one for its recipe.
+    name = evidence.measured_as.name or evidence.sides[hypothesis.a, hypothesis.on].recipe.recipe
+    return dict(hypothesis.within)[name]
 
 
 def compound(k: int, parts: Sequence[Tested]) -> Tested:

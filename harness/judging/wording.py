@@ -45,7 +45,9 @@ def renamed(text: str, names: Iterable[tuple[str, str]]) -> str:
 
 
 def in_points(estimate: Estimate, unit: str = POINTS) -> str:
-    """Return an estimate in percentage points, or in another unit, with its interval and level."""
+    """Return an estimate in percentage points, or in another unit, with its interval and level, if it has an error."""
+    if not estimate.standard_error:
+        return f"{figure(100 * estimate.value, unit, signs=True)} {unit}, without an error"
     value, low, high = (figure(100 * part, unit, signs=True) for part in (estimate.value, estimate.low, estimate.high))
     return f"{value} {unit} [{low}, {high}] at {100 * estimate.level:.2f} %"
 

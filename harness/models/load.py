@@ -55,19 +55,24 @@ class Weights:
         return hub_config.beside(self.place.folder, self.layout)
 
 
-def read_file(path: str | os.PathLike[str], weights: str = "") -> Weights:
+def read_file(path: str | os.PathLike[str], weights: str = "", own: bool = False) -> Weights:
     """Read weights of any kind; nothing in a file is ever unpickled.
 
     Args:
         path: a file, the index of a model in several shards, or a folder that holds one of them.
         weights: the name of the set of weights in the file, e.g. "model_ema"; "": the only one.
+        own: whether they are of a network of a paper's own; its sets are those that dictionaries name, unless `weights`
+            names another one.
 
     Raises:
         ClaimsError: missing, damaged, of another kind, several sets and no name, or not finite floats.
     """
     place = place_of(Path(path))
     stored = stored_at(place)
-    name, tensors = weight_sets.choose(stored.sets(), weights, str(path))
+    sets = stored.sets(by_names=not own)
+    if weights not in sets and weights:
+        sets = stored.sets()
+    name, tensors = weight_sets.choose(sets, weights, str(path))
     arrays = {key: tensor() for key, tensor in tensors.items()}
     if not arrays:
         raise ClaimsError(f"{path}: expected a file with weights, found an empty one")
@@ -127,7 +132,7 @@ def weights_of(found: Checkpoint, path: str | os.PathLike[str], released: bool =
         ClaimsError: as `official`; or the file holds another architecture than the checkpoint's entry says, a network
             for other images than colour ones, or one with other numerics than the entry's.
     """
-    held = read_file(path, found.weights)
+    held = read_file(path, found.weights, own=bool(found.model))
     if found.model:
         return without_prefix(found, held.arrays)
     if found.semantics == "timm" and found.timm:

@@ -22,9 +22,9 @@ class Stored:
     dtypes: Callable[[], set[str]]
     """Gives the types that they are stored in."""
 
-    def sets(self) -> dict[str, dict[str, Lazy]]:
-        """Return every set of weights by name."""
-        return weight_sets.split(self.nested)
+    def sets(self, by_names: bool = True) -> dict[str, dict[str, Lazy]]:
+        """Return every set of weights by name; `by_names` as `weight_sets.split` takes it."""
+        return weight_sets.split(self.nested, by_names)
 
     def dtype(self) -> str:
         """Return the stored type or types, e.g. "float32"."""

@@ -69,15 +69,17 @@ def choose(sets: Mapping[str, Mapping[str, T]], wanted: str = "", where: str = "
     return name, bare(sets[name], prefix)
 
 
-def split(nested: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
+def split(nested: Mapping[str, Mapping[str, T]], by_names: bool = True) -> dict[str, dict[str, T]]:
     """Return every set of weights by name.
 
     Args:
         nested: named tensors by the path of the dictionary that holds them; "" for a file's own names.
+        by_names: whether the beginnings of names tell sets apart, too. In a network that nothing is known of, layers
+            that all have a weight and a bias look like sets.
     """
     found: dict[str, dict[str, T]] = {}
     for place, tensors in _of_networks(nested).items():
-        for prefix, part in _by_prefix(tensors).items():
+        for prefix, part in (_by_prefix(tensors) if by_names else {"": dict(tensors)}).items():
             found[".".join(one for one in (place, prefix.rstrip("./")) if one)] = part
     return {name or TOP: part for name, part in found.items()} if len(found) > 1 else found
 

@@ -193,7 +193,7 @@ def test_what_statements_share_is_said_once(ids, line):
         (lambda: Equivalent(A, B, on=(), within=1), "at least 1 item"),
         (lambda: Equivalent(A, B, on="d", within=0), "greater than 0"),
         (lambda: Ratio(A, B, of="days", at_most=0), "greater than 0"),
-        (lambda: Close(A, to=101, on="d", within={"r": 1}), "less than or equal to 100"),
+        (lambda: Close(A, to=float("nan"), on="d", within={"r": 1}), "finite number"),
         (lambda: Interaction((A, B, C), over=(A, B), on="d"), "at most 2 items"),
         (lambda: Average((better("d"), Close(A, to=1, on="d", within={"r": 1}))), "Better|Interaction"),
         (lambda: Better(A, than=B, on="d", margin=1), "[Uu]nexpected keyword argument"),

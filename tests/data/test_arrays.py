@@ -88,6 +88,13 @@ def test_a_function_of_the_folder(table, name, expected):
     assert pinned_dataset("mine").test == expected[2]
 
 
+def test_a_function_may_import_the_folders_modules_when_it_is_called(table):
+    folder = table(reader="my_data:late")
+    (folder / "my_data.py").write_text("def late():\n    import beside\n    return beside.X, beside.Y\n")
+    (folder / "beside.py").write_text(MODULE)
+    assert sizes() == (3, 7, 3)
+
+
 def test_other_images_are_another_dataset(table):
     folder = table(reader="my_data:pair")
     first = pinned_dataset("mine").sha256

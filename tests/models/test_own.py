@@ -83,6 +83,47 @@ def test_a_beginning_that_all_names_share_is_no_wrapper_of_a_module_that_has_it(
     assert torch.equal(model(images), network().eval()(images))
 
 
+def test_a_function_may_import_the_folders_modules_when_it_is_called(folder):
+    (folder / "late.py").write_text("def net():\n    import my_models\n    return my_models.net()\n")
+    save_file(network().state_dict(), folder / "w.safetensors")
+    found = entry(model="late:net")
+    assert len(build_checkpoint(found, weights_of(found, folder / "w.safetensors"))) == 5
+
+
+TWINS = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+        self.fc1, self.fc2 = nn.Linear(4, 5), nn.Linear(5, 2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("nested", "changed"),
+    [
+        (lambda state: state, {}),
+        (lambda state: {"model": state, "epoch": 3}, {}),
+        (lambda state: {"model": state, "model_ema": state}, {"weights": "model_ema"}),
+        (lambda state: {f"{part}.{k}": v for part in ("student", "teacher") for k, v in state.items()},
+         {"prefix": "teacher."}),
+        (lambda state: {f"{part}.{k}": v for part in ("student", "teacher") for k, v in state.items()},
+         {"weights": "teacher"}),
+    ],
+)  # fmt: skip
+def test_layers_that_all_have_the_same_tensors_are_no_sets_of_weights(folder, nested, changed):
+    (folder / "twins.py").write_text(TWINS)
+    space = {}
+    exec(TWINS, space)
+    given = space["Net"]()
+    torch.save(nested(given.state_dict()), folder / "w.pth")
+    found = entry(model="twins:Net", **changed)
+    model = build_checkpoint(found, weights_of(found, folder / "w.pth"))
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in given.state_dict().items())
+
+
 def test_its_identity_is_that_of_source_and_weights(folder):
     save_file(network().state_dict(), folder / "w.safetensors")
     first = pinned(checkpoint("mine"))

@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.core.errors import ClaimsError
-from harness.core.own_modules import function_of, source_digest, told
+from harness.core.own_modules import function_of, on_path, source_digest, told
 from harness.core.paper import paper
 from harness.data.examples import Examples, from_array
 from harness.data.published_splits import Digests, PublishedSplits, Reader, stratified
@@ -97,7 +97,7 @@ def function_reader(name: str, dataset: str) -> Reader:
 def _called(name: str, folder: Path, digest: str, where: str) -> PublishedSplits:
     del digest
     function = function_of(name, folder, where)
-    with told(f"{where}: {name}", folder):
+    with on_path(folder), told(f"{where}: {name}", folder):
         found = function()
     if isinstance(found, Mapping):
         return parts_of(found, f"{where}: {name}")

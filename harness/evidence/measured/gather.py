@@ -47,7 +47,12 @@ class OwnNumbers:
         found = dict(zip((each.id for each in asked), results_for(self.provider, asked), strict=True))
         sides = {term: side(term, measure, of, [found[each.id] for each in of]) for term, of in planned.items()}
         as_what = MeasuredAs(
-            measure.unit, measure.better, measure.scores == "number", measure.shared_examples, measure.negligible
+            measure.unit,
+            measure.better,
+            measure.scores == "number",
+            measure.shared_examples,
+            question.claim.measure,
+            measure.negligible,
         )
         return Evidence(sides, measured_as=as_what)
 

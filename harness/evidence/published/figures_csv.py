@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,12 +95,15 @@ def number(text: str, where: str) -> float:
     """Return a cell's number.
 
     Raises:
-        ClaimsError: it is none.
+        ClaimsError: it is none, or not finite.
     """
     try:
-        return float(text.removesuffix("%"))
+        found = float(text.removesuffix("%"))
     except ValueError:
-        raise ClaimsError(f"{where}: expected a number, found {text!r}") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise ClaimsError(f"{where}: expected a number, found {text!r}")
+    return found
 
 
 def source_of(citation: str, sources: dict[str, Publication], where: str) -> Publication:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from harness.core.errors import ClaimsError
-from harness.core.own_modules import function_of, told
+from harness.core.own_modules import function_of, on_path, told
 from harness.core.paper import paper
 from harness.core.specs import Checkpoint
 from harness.models.npz import Array
@@ -35,7 +35,7 @@ def made(model: str, folder: Path, where: str) -> nn.Module:
         ClaimsError: it can't be imported, raised something, or made something else.
     """
     factory = function_of(model, folder, where)
-    with torch.random.fork_rng(devices=[]), told(f"{where}: {model}", folder):
+    with torch.random.fork_rng(devices=[]), on_path(folder), told(f"{where}: {model}", folder):
         torch.manual_seed(0)
         found = factory()
     if not isinstance(found, nn.Module):

@@ -5,13 +5,13 @@ import statistics
 import pytest
 from scipy.stats import ttest_ind
 
-from harness.core.claim import Better, Claim, Contender, Equivalent, Ratio
+from harness.core.claim import All, Better, Claim, Close, Contender, Equivalent, Increasing, Ratio
 from harness.core.errors import ClaimsError
 from harness.core.measurement import Scores
 from harness.core.paper import using
 from harness.core.source import Source
 from harness.evidence.measured.gather import OwnNumbers, measurements
-from harness.evidence.questions import measurements_of, runs_of, sources_of
+from harness.evidence.questions import EvidenceRequest, measurements_of, runs_of, sources_of
 from harness.judging.judge import judge
 from harness.judging.question import Question
 
@@ -28,12 +28,14 @@ def claim(measure):
 def paper(tmp_path):
     (tmp_path / "mine.py").write_text("def steps(contender, dataset, seed): return 1.0\n")
     (tmp_path / "x.csv").write_text("1")
+    once = 'function = "mine:steps"\nrandom = false\n'
     common = 'function = "mine:steps"\nseeds = 4\n'
     (tmp_path / "paper.toml").write_text(
         f'[measures.steps]\n{common}unit = "steps"\nbetter = "lower"\nscores = "number"\n'
         f"[measures.right]\n{common}[measures.own]\n{common}shared_examples = false\n"
         f'[measures.cost]\n{common}unit = "s"\n[measures.card]\nfunction = "mine:other"\nseeds = 4\nlane = "gpu"\n'
-        f'[measures.once]\nfunction = "mine:steps"\nrandom = false\n'
+        f'[measures.once]\n{once}[measures.seconds]\n{once}unit = "s"\nbetter = "lower"\n'
+        f'[measures.fixed]\n{once}unit = "steps"\nbetter = "lower"\nscores = "number"\n'
         f'[measures.data]\n{common}inputs = ["*.csv"]\npackages = ["numpy"]\n'
         f'[measures.absent]\n{common}inputs = ["*.npz"]\n[measures.lacks]\n{common}packages = ["no-such-package"]\n'
     )
@@ -78,6 +80,67 @@ def test_numbers_are_compared_by_welch_s_t_and_lower_is_better(paper):
 def test_a_margin_has_no_better_direction(paper):
     found = verdict("steps", Given(numbers), Equivalent(A, B, on="d", within=30))
     assert (found.verdict, found.estimate) == ("REPRODUCED", pytest.approx(-10))
+
+
+def test_a_figure_has_a_tolerance_for_the_measure(paper):
+    far, near = (Close(A, to=each, on="d", within={"steps": 5}) for each in (112, 12))
+    assert verdict("steps", Given(numbers), near).verdict == "REPRODUCED"
+    found = verdict("steps", Given(numbers), far)
+    assert (found.verdict, found.estimate, found.tolerance) == ("REFUTED", pytest.approx(-100.25), 5)
+    both = All((near, far))
+    assert verdict("steps", Given(numbers), both).verdict == "REFUTED"
+    assert sources_of(claim("steps"), both, set(), EvidenceRequest()) == [Source("measured")]
+
+
+@pytest.mark.parametrize(
+    ("measure", "close", "said"),
+    [
+        ("steps", Close(A, to=12, on="d", within={"step": 5}), r"for the measure 'steps', found step \(did you mean"),
+        ("steps", All((Close(A, to=1, on="d", within={}), HYPOTHESIS)), "for the measure 'steps', found none; write"),
+        ("right", Close(A, to=101, on="d", within={"right": 5}), "expected a percentage from 0 to 100, found 101"),
+        ("", Close(A, to=-1, on="d", within={"r": 5}), "expected a percentage from 0 to 100, found -1"),
+    ],
+)
+def test_a_figure_that_cannot_be_judged_is_refused_when_it_is_collected(paper, measure, close, said):
+    with pytest.raises(ClaimsError, match=said):
+        sources_of(claim(measure), close, set(), EvidenceRequest())
+
+
+ONCE = {"A": 11.0, "B": 20.0, "C": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "expected"),
+    [
+        (Better(A, than=B, on="d"), "REPRODUCED"),
+        (Better(B, than=A, on="d"), "REFUTED"),
+        (Better(B, than=Contender("C"), on="d"), "REFUTED"),
+        (Close(A, to=14, on="d", within={"fixed": 3}), "REPRODUCED"),
+        (Close(A, to=14, on="d", within={"fixed": 2.9}), "REFUTED"),
+        (Equivalent(A, B, on="d", within=9.1), "REPRODUCED"),
+        (Equivalent(A, B, on="d", within=9), "REFUTED"),
+        (All((Better(A, than=B, on="d"), Better(B, than=A, on="d"))), "REFUTED"),
+        (Increasing((Contender("C"), A), on="d"), "REPRODUCED"),
+    ],
+)
+def test_what_is_not_random_is_decided_by_its_value(paper, hypothesis, expected):
+    found = verdict("fixed", Given(lambda asked: [ONCE[asked.contender.architecture]]), hypothesis)
+    assert found.verdict == expected
+
+
+def test_a_number_without_an_error_has_no_interval(paper):
+    found = verdict("fixed", Given(lambda asked: [ONCE[asked.contender.architecture]]))
+    assert found.reason == "B minus A: +9 steps, without an error"
+    assert (found.estimate, found.p, found.method) == (pytest.approx(9), None, "numbers without an error")
+    assert found.smallest_detectable is None
+
+
+def test_one_difference_of_all_examples_is_decided_where_nothing_is_random(paper):
+    def scores(asked):
+        return [k / 7 + (asked.contender == A) for k in range(9)]
+
+    assert verdict("seconds", Given(scores)).verdict == "REFUTED"  # lower is better
+    assert verdict("cost", Given(scores)).verdict == "INCONCLUSIVE"  # the next seed may give another difference
 
 
 def test_numbers_that_never_vary_decide_nothing(paper):

@@ -65,6 +65,8 @@ def test_an_impossible_number_of_right_examples_is_found(write):
         (HEADER + ROWS.replace("85.00", "high"), "line 3: value: expected a number, found 'high'"),
         (HEADER + ROWS.replace("85.00", ""), "line 3: value: expected a value, found an empty cell"),
         (HEADER + ROWS.replace("500", "5.5"), "line 3: n: expected a whole number, found '5.5'"),
+        (HEADER + ROWS.replace("500", "nan"), "line 3: n: expected a number, found 'nan'"),
+        (HEADER + ROWS.replace("500,", "500,inf", 1), "expected a number, found 'inf'"),
         (HEADER.replace("spread", "spraed") + ROWS, r"unknown column 'spraed' \(did you mean 'spread'\?\)"),
         (HEADER.replace("dataset", "n") + ROWS, "expected one column 'dataset', found 0"),
         (HEADER + ROWS.replace("Tree,digits", "Tree,digts"), r"unknown dataset 'digts' \(did you mean 'digits'\?\)"),
