@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, unknown
 from harness.core.hypotheses import Hypothesis
+from harness.core.own_modules import on_path, told
 from harness.core.paper import paper
 
 
 def imported(path: Path) -> ModuleType:
-    """Return a claim file as a module of its own, imported anew.
+    """Return a claim file as a module of its own, imported anew; it may import other modules of its folder.
 
     Raises:
-        ClaimsError: it can't be imported.
+        ClaimsError: it can't be imported: one line with the place.
     """
     spec = importlib.util.spec_from_file_location(f"_claims_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ClaimsError(f"{path}: expected a claim file, a Python module, found something else; name another")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with on_path(path.parent), told(path.name, path.parent):
+        spec.loader.exec_module(module)
     return module
 
 
 def stated_in(module: ModuleType) -> list[tuple[Claim, tuple[Hypothesis, ...]]]:
     """Return what a module's test functions state, in the order they stand: (claim, hypotheses) pairs."""
-    return [value.stated for value in vars(module).values() if hasattr(value, "stated")]
+    return [function.stated for function in stating_functions(vars(module))]
+
+
+def stating_functions(namespace: Mapping[str, Any]) -> list[Any]:
+    """Return the test functions of a module that state hypotheses, those in its classes too, each once."""
+    return list({id(function): function for function in _stating(namespace, set())}.values())
+
+
+def _stating(namespace: Mapping[str, Any], seen: set[int]) -> Iterator[Any]:
+    # A spec builds what validates it when it is first looked at, which adds to its class.
+    for value in list(namespace.values()):
+        stated = getattr(value, "stated", None)
+        if isinstance(stated, tuple) and len(stated) == 2 and isinstance(stated[0], Claim):
+            yield value
+        elif isinstance(value, type) and id(value) not in seen:
+            seen.add(id(value))
+            for base in value.__mro__:
+                yield from _stating(vars(base), seen)
 
 
 def claims(folder: Path | None = None) -> dict[str, tuple[Claim, Sequence[Hypothesis]]]:

@@ -17,7 +17,7 @@ from harness.core.specs import Checkpoint, Dataset, Recipe
 from harness.models import npz_layout
 from harness.models.architectures import ViTArchitecture
 from harness.models.class_order import head_outputs
-from harness.models.companions import Statement, registered, statements_beside
+from harness.models.companions import OR_A_FUNCTION, Statement, registered, statements_beside
 from harness.models.convert import layout_of, rules_of, to_official
 from harness.models.load import read_file, with_numerics
 from harness.models.npz import Array
@@ -62,6 +62,7 @@ def complete(found: Checkpoint, path: str | Path) -> Checkpoint:
     if found.timm and pytorch and usual is None:
         raise ClaimsError(
             f"{found.id}: timm: expected a model that timm knows, found {found.timm!r}; correct its entry"
+            f"{OR_A_FUNCTION}"
         )
     if found.semantics == "timm" or (pytorch and rules_of(arrays) is None):
         if not timm:

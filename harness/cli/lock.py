@@ -116,7 +116,8 @@ def lock(folder: Path, reports: Path, names: list[str] | None, write: bool) -> i
     path = folder / FILE
     before, known = tables(path), expected_answers(path)
     after, entries = locked(stated, store.verdicts.values(), before, names, latest(whole_ledger(folder)))
-    answers = locked_answers(known, store, names, on_record(stated, after))
+    here = {claim.id for _, claim, _ in stated}
+    answers = locked_answers(known, store, names, here, on_record(stated, after))
     lines = [
         line
         for stem in dict.fromkeys((*before, *after))
@@ -189,7 +190,11 @@ def on_record(stated: Iterable[StatedFile], records: Records) -> set[tuple[str, 
 
 
 def locked_answers(
-    known: Answers, store: VerdictStore, names: Collection[str] | None, on_record: Collection[tuple[str, str]]
+    known: Answers,
+    store: VerdictStore,
+    names: Collection[str] | None,
+    here: Collection[str],
+    on_record: Collection[tuple[str, str]],
 ) -> Answers:
     """Return the answers after locking: the report's, and those on record of what it has not judged.
 
@@ -197,6 +202,7 @@ def locked_answers(
         known: the answers on record.
         store: the report.
         names: the claims that are locked; None: all.
+        here: the claims that the paper states; a report may be of several papers.
         on_record: claims and sources of which there is a verdict on record.
     """
     judged = {
@@ -212,7 +218,7 @@ def locked_answers(
     return kept | {
         each.key: each.answer
         for each in store.answers()
-        if (not names or each.claim in names) and each.answer != "NOT TESTED"
+        if each.claim in here and (not names or each.claim in names) and each.answer != "NOT TESTED"
     }
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from harness.core.errors import ClaimsError
 
 ARXIV = re.compile(r"(?:arxiv:)?(?P<id>\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+(?:\.[A-Z]{2})?/\d{7}(?:v\d+)?)", re.IGNORECASE)
-FILES = ("paper.toml", "my_measure.py", "test_claims.py")
+FILES = {"paper.toml": "paper.toml", "my_measure.py": "my_measure.py", "test_claims.py": "test_{name}.py"}
+"""Templates, and what their files are called: no two papers of a session should have a claim file of one name."""
 
 
 def add_parser(commands: Any) -> None:
@@ -58,15 +59,15 @@ def written(folder: Path, title: str, arxiv: str) -> list[Path]:
     make_folder(folder)
     name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or "paper"
     values = {
-        "title": json.dumps(title),
+        "title": json.dumps(title, ensure_ascii=False).replace("\x7f", "\\u007f"),
         "identifier": json.dumps(f"arXiv:{number['id']}") if number else "",
         "address": json.dumps(f"https://arxiv.org/abs/{number['id']}") if number else "",
         "id": f"{name}_claim1",
     }
     paths = []
-    for file in FILES:
-        text = resources.files("harness.cli").joinpath("skeleton", f"{file}.j2").read_text(encoding="utf-8")
+    for template, file in FILES.items():
+        text = resources.files("harness.cli").joinpath("skeleton", f"{template}.j2").read_text(encoding="utf-8")
         content = Template(text, keep_trailing_newline=True).render(values)
-        write_atomic(folder / file, content.encode())
-        paths.append(folder / file)
+        paths.append(folder / file.format(name=name))
+        write_atomic(paths[-1], content.encode())
     return paths

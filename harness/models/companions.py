@@ -20,6 +20,8 @@ Numbers = tuple[float, float, float]
 PILLOW = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic": "bicubic"}
 """Interpolations that evaluation can do, by Pillow's codes and by name."""
 PILLOW_CODES = {0: "nearest", 1: "lanczos", 4: "box", 5: "hamming"}
+OR_A_FUNCTION = ', or name a function of the folder that makes it: model = "my_models:net"'
+"""What to do about a network that timm does not know, e.g. one of transformers."""
 PLACEHOLDER = "LABEL_"
 """transformers' own label of output n, where nobody gave one, is LABEL_n."""
 LEVELS = 255

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ MANIFEST, VERIFY = "manifest.json", "verify.py"
 EVIDENCE = (".toml", ".json", ".jsonl", ".py")
 """Endings of a paper's files that verdicts rest on: tables, published figures, the ledger, claim files. Weights are
 named by their digests."""
+FIGURES = Path("published", "figures.csv")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can hold: a bundle does not depend on when it was made."""
 
@@ -91,7 +93,7 @@ def write_bundle(path: Path, report: Path, records: Records, store: Store, paper
             without.append(run_id)
         else:
             files[f"runs/{run_id}.json"] = store.path(run_id).read_bytes()
-    files |= {f"paper/{name}": content for name, content in evidence_of(paper.folder).items()}
+    files |= {f"paper/{name}": content for name, content in evidence_of(paper, report).items()}
     files[PINS_FILE] = pins_of(records.runs.values())
     files["versions.json"] = (json.dumps(installed(), indent=1) + "\n").encode()
     files[VERIFY] = resources.files("harness.report").joinpath("bundle_verify.py").read_bytes()
@@ -104,14 +106,34 @@ def write_bundle(path: Path, report: Path, records: Records, store: Store, paper
     )
 
 
-def evidence_of(folder: Path) -> dict[str, bytes]:
-    """Return a paper's tables, published figures, ledger and claim files by their paths in its folder."""
-    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.suffix in EVIDENCE and path.is_file()}
-    return {
-        name.as_posix(): path.read_bytes()
-        for name, path in sorted(found.items())
-        if not any(part.startswith((".", "__pycache__")) for part in name.parts)
-    }
+def evidence_of(paper: Paper, report: Path) -> dict[str, bytes]:
+    """Return a paper's tables, published figures, ledger and modules, and what its measures read, by path.
+
+    Args:
+        paper: whose folder it is; paths are from there.
+        report: the folder of the report, which is left out where it lies there, as are virtual environments.
+    """
+    folder = paper.folder
+    found: dict[Path, Path] = {}
+    for parent, below, names in os.walk(folder):
+        below[:] = [name for name in below if not left_out(Path(parent, name), report)]
+        for path in (Path(parent, name) for name in names):
+            if (path.suffix in EVIDENCE or path.relative_to(folder) == FIGURES) and path.is_file():
+                found[path.relative_to(folder)] = path
+    for _, measure in paper.measures:
+        for path in (each for pattern in measure.inputs for each in folder.glob(pattern)):
+            if path.is_file():
+                found[path.relative_to(folder)] = path
+    return {name.as_posix(): path.read_bytes() for name, path in sorted(found.items()) if not name.name.startswith(".")}
+
+
+def left_out(folder: Path, report: Path) -> bool:
+    """Return whether a folder within a paper's is none of its evidence."""
+    return (
+        folder.name.startswith((".", "__pycache__"))
+        or (folder / "pyvenv.cfg").is_file()
+        or folder.resolve() == report.resolve()
+    )
 
 
 def installed() -> dict[str, str]:

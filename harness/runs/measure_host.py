@@ -31,6 +31,8 @@ REQUESTS, REPLIES = 0, 1
 def main(folder: str, function: str, preload: bool) -> None:
     """Answer requests, a JSON object a line on stdin, until there are no more; each with a JSON object on stdout.
 
+    With `preload` an empty object comes first, once the module is imported: no call's time includes that.
+
     Args:
         folder: the paper's.
         function: "module:function".
@@ -45,6 +47,7 @@ def main(folder: str, function: str, preload: bool) -> None:
                 module_of(function.partition(":")[0], Path(folder), "measure")
             except ClaimsError as error:
                 failed = str(error)
+            os.write(replies, b"{}\n")
         rest = b""
         while content := os.read(REQUESTS, 1 << 16):
             *lines, rest = (rest + content).split(b"\n")

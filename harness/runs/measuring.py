@@ -26,6 +26,8 @@ from harness.training.api import Execution
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.runs.measure_host import main; "
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 MEMORY = "out of memory?"
+IMPORT_LIMIT = 600.0
+"""Seconds that importing a measure's module may take, which its own time limit does not count."""
 ENDED: dict[int, str] = {signal.SIGKILL: f" ({MEMORY})"}
 """What may be behind a signal, for a reader."""
 
@@ -52,15 +54,30 @@ class Host:
             bufsize=0,
         )
         self.lane = measurement.lane
+        self.importing = on_cpu
+        """Whether it has not said yet that its module is imported."""
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        """Return the reply to a request; None where there is none in time."""
+        """Return the reply to a request; None where there is none in time, counted from when the module is imported."""
+        if self.importing:
+            ready = self.reply(None, IMPORT_LIMIT)
+            if ready is None:
+                self.end()
+                return {"error": f"expected its module to be imported within {IMPORT_LIMIT:g} s, found that it was not"}
+            if ready:
+                return ready
+            self.importing = False
+        return self.reply(request, seconds)
+
+    def reply(self, request: dict[str, Any] | None, seconds: float) -> dict[str, Any] | None:
+        """Return the next line of the process, after a request if there is one; None where there is none in time."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         end = time.monotonic() + seconds
         reply = b""
         try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            if request is not None:
+                self.process.stdin.write(json.dumps(request).encode() + b"\n")
             while not reply.endswith(b"\n"):
                 ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
                 if not ready:

@@ -190,7 +190,7 @@ def _share(
     rank, size, port, device = where
     use(configured)
     confine(device)
-    be_patient()
+    be_patient(from_now=True)
     join(rank, size, port)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     from harness.runs.run import compute

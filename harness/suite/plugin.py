@@ -37,6 +37,7 @@ from harness.suite.options import (
     usage_errors,
 )
 from harness.suite.progress import RunProgress
+from harness.suite.refused import REFUSED
 from harness.suite.selection import (
     FOLDER,
     HANDOVER,
@@ -93,9 +94,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Get ready for the claims that were selected, or refuse to judge them; a worker leaves that to its controller."""
     config = session.config
+    selected = Selected(questions_of(session.items), len(session.items))
+    if selected.questions and session.testsfailed == config.stash.get(REFUSED, 0):
+        config.option.continue_on_collection_errors = True  # each is one line, and the others are judged
     if session.testsfailed and not config.option.continue_on_collection_errors:
         return  # pytest says what could not be collected
-    selected = Selected(questions_of(session.items), len(session.items))
     if not is_worker(config):
         with usage_errors():
             get_ready(session, selected)
@@ -247,7 +250,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         asked = questions_in(metafunc.module, claim, session.request)
         session.state(claim, asked, Path(metafunc.module.__file__), getattr(metafunc.function, "statements", ()))
     except ClaimsError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+        raise pytest.Collector.CollectError(str(error)) from error
     name = metafunc.function.__name__
     own = [q for q in asked if q.family.function == name and q.hypothesis in hypotheses]
     metafunc.parametrize("question", [parameter(q) for q in own])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from _pytest.mark.expression import Expression
 from pydantic import TypeAdapter, ValidationError
 
+from harness.catalog.claim_files import stating_functions
 from harness.core.claim import Claim
 from harness.core.errors import ClaimsError, nearest
 from harness.core.expected import require_files
@@ -167,23 +168,6 @@ def questions_in(module: ModuleType, claim: Claim, request: EvidenceRequest) -> 
         for line in unknown_contenders(stated):
             warnings.warn(f"{claim.id}: {line}", UserWarning, stacklevel=1)
         return questions(claim, functions, request)
-
-
-def stating_functions(namespace: Mapping[str, Any]) -> list[Any]:
-    """Return the test functions of a module that state hypotheses, those in its classes too, each once."""
-    return list({id(function): function for function in _stating(namespace, set())}.values())
-
-
-def _stating(namespace: Mapping[str, Any], seen: set[int]) -> Iterator[Any]:
-    # A spec builds what validates it when it is first looked at, which adds to its class.
-    for value in list(namespace.values()):
-        stated = getattr(value, "stated", None)
-        if isinstance(stated, tuple) and len(stated) == 2 and isinstance(stated[0], Claim):
-            yield value
-        elif isinstance(value, type) and id(value) not in seen:
-            seen.add(id(value))
-            for base in value.__mro__:
-                yield from _stating(vars(base), seen)
 
 
 def require_recorded_are_stated(module: ModuleType) -> None:

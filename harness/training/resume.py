@@ -107,12 +107,23 @@ _patient: list[bool] = []
 """Whether this process ignores further signals until its state is saved."""
 
 
-def be_patient() -> None:
+_early: list[int] = []
+"""Signals that came before the training did, in a process that waits for it."""
+
+
+def be_patient(from_now: bool = False) -> None:
     """Make this process save its state whatever signals follow the first: it is told to stop by more than one.
 
     Ctrl-C in a terminal reaches every process of the session, and the session then ends its own. SIGKILL is left.
+
+    Args:
+        from_now: also before a training begins, which then ends after its first step: for one of several processes that
+            wait for each other.
     """
     _patient[:] = [True]
+    if from_now:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda caught, _: _early.append(caught))
 
 
 class Interruption:
@@ -143,6 +154,8 @@ def interruption(catch: bool, stop: Callable[[], str] | None = None) -> Iterator
         stop: returns why the run should end now, "" as long as it should not.
     """
     found = Interruption(stop if catch else None)
+    if catch and _early:
+        found.signal = _early[0]
     if not catch or threading.current_thread() is not threading.main_thread():
         yield found
         return

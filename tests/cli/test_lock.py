@@ -303,6 +303,15 @@ def test_a_report_without_a_source_keeps_its_answer_as_its_verdicts(locked, caps
     assert expected_answers(path) == {("one", "published"): "SUPPORTED"}
 
 
+def test_answers_of_claims_that_the_paper_does_not_state_are_not_locked(locked):
+    # As in a report on two papers.
+    path = locked / "test_small.py"
+    path.write_text(path.read_text().split("@ONE")[0] + "@TWO" + path.read_text().split("@TWO")[1])
+    assert lock(locked, "--dry-run") == 1
+    assert lock(locked) == 0
+    assert expected_answers(locked / "expected.toml") == {}
+
+
 def test_what_was_written_by_hand_of_another_source_stays(small):
     (small / "expected.toml").write_text(
         f'[test_small."{OPEN}"]\n"gpu/quick" = "REFUTED: C 1, B 2"\n"published/first" = "REFUTED: old"\n'

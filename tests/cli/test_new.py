@@ -10,7 +10,7 @@ from tests.suite.calling import LOAD, call, verdicts
 
 def test_a_new_folder_s_tests_pass_at_once(tmp_path, capsys):
     folder = tmp_path / "my paper"
-    assert main(["new", str(folder), "--title", 'On "sorting"', "--from", "arXiv:2010.11929"]) == 0
+    assert main(["new", str(folder), "--title", '𝔸: on "sorting"', "--from", "arXiv:2010.11929"]) == 0
     done = call(tmp_path, *LOAD, folder, "--report-dir", tmp_path / "r", "-q")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(verdicts(tmp_path / "r").values()) == {"REPRODUCED"}
@@ -18,7 +18,7 @@ def test_a_new_folder_s_tests_pass_at_once(tmp_path, capsys):
     capsys.readouterr()
     assert main(["check", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert 'On "sorting"' in said
+    assert '𝔸: on "sorting"' in said
     assert "missing" not in said
 
 
@@ -71,7 +71,7 @@ def test_check_says_all_that_is_wrong_and_goes_on(tmp_path, capsys):
     for part in (
         "measure good ok mine:number",
         "measure bad missing paper.toml: measures.bad: mine: unknown function 'nmuber' (did you mean 'number'?)",
-        "published/figures.csv ok 1 figures, 1 of them impossible; A on d, 85.13: not possible with 1,000 examples",
+        "published/figures.csv missing 1 figures, 1 of them impossible; A on d, 85.13: not possible with 1,000",
         "net missing net: expected its weights in",
         "d missing d: expected it in",
         "c, measured ok 1 hypotheses",

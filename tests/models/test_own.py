@@ -124,6 +124,29 @@ def test_layers_that_all_have_the_same_tensors_are_no_sets_of_weights(folder, ne
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in given.state_dict().items())
 
 
+def test_a_network_of_transformers_is_made_by_a_function_of_the_folder(folder):
+    from transformers import ViTConfig, ViTForImageClassification
+
+    size = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    size |= {"image_size": 8, "patch_size": 4, "num_labels": 3}
+    (folder / "my_models.py").write_text(
+        "from transformers import ViTConfig, ViTForImageClassification\n"
+        "class Net(ViTForImageClassification):\n    def forward(self, images):\n"
+        f"        return super().forward(images).logits\ndef net():\n    return Net(ViTConfig(**{size}))\n"
+    )
+    given = ViTForImageClassification(ViTConfig(**size)).eval()
+    save_file(given.state_dict(), folder / "w.safetensors")
+    found, images = entry(), torch.rand(2, 3, 8, 8)
+    model = build_checkpoint(found, weights_of(found, folder / "w.safetensors")).eval()
+    assert torch.equal(model(images), given(images).logits)
+    assert build_checkpoint(found, weights_of(found, folder / "w.safetensors"), classes=7)(images).shape == (2, 7)
+
+
+def test_a_name_that_timm_does_not_know_is_one_line_that_says_how(folder):
+    with pytest.raises(ClaimsError, match="knows, found 'google/vit-base-patch16-224'; .* model = .my_models:net"):
+        build_checkpoint(entry(model="google/vit-base-patch16-224"), {"a": np.zeros(1, np.float32)})
+
+
 def test_its_identity_is_that_of_source_and_weights(folder):
     save_file(network().state_dict(), folder / "w.safetensors")
     first = pinned(checkpoint("mine"))

@@ -5,7 +5,7 @@ import pytest
 
 from harness.core.errors import ClaimsError
 from harness.core.paper import read_paper
-from harness.report.bundle import BundleNote, installed, read_note, save_note, verified, write_bundle
+from harness.report.bundle import BundleNote, evidence_of, installed, read_note, save_note, verified, write_bundle
 from harness.report.rebuilding import rebuild
 from harness.runs.store import Store
 from tests.report.bundle_making import make_report, unzipped
@@ -42,6 +42,30 @@ def test_a_bundle_has_all_that_verdicts_rest_on_and_a_digest_of_each_file(report
     }
     assert made.note.sha256 == hashlib.sha256((tmp_path / "out.zip").read_bytes()).hexdigest()
     assert all(files[name] == Store(report[0]).path(name[5:-5]).read_bytes() for name in runs)
+
+
+def test_a_bundle_has_the_paper_s_own_tables_and_inputs_and_no_environment_or_report(report, tmp_path):
+    _, paper, reports = report
+    (paper / "paper.toml").write_text(
+        (paper / "paper.toml").read_text() + '\n[measures.m]\nfunction = "mine:f"\ninputs = ["data/*.npy"]\n'
+    )
+    for name in (
+        "published/figures.csv",
+        "data/a.npy",
+        "data/other.csv",
+        "mine.py",
+        "env/pyvenv.cfg",
+        "env/lib/module.py",
+        "out/verdicts.json",
+        "sub/.hidden/x.py",
+    ):
+        (paper / name).parent.mkdir(parents=True, exist_ok=True)
+        (paper / name).write_text("x")
+    before = set(evidence_of(read_paper(paper), reports))
+    assert before >= {"out/verdicts.json", "paper.toml"}
+    found = evidence_of(read_paper(paper), paper / "out")
+    assert before - set(found) == {"out/verdicts.json"}
+    assert set(found) == {"paper.toml", "ledger.jsonl", "published/figures.csv", "data/a.npy", "mine.py"}
 
 
 def test_the_same_records_give_the_same_bytes(report, tmp_path):

@@ -7,6 +7,7 @@ from harness.core.hypotheses import Contender
 from harness.core.measurement import Measurement, Scores
 from harness.core.own_modules import source_digest
 from harness.core.paper import using
+from harness.runs import measuring
 from harness.runs.entry import check_size
 from harness.runs.measuring import Hosts, scores_of, state_of
 from harness.runs.run import measure
@@ -140,12 +141,29 @@ def test_a_worker_of_an_accelerator_computes_a_measurement(folder, tmp_path):
     assert store.get(asked).n == 5
 
 
-def test_a_call_ends_with_its_host(folder):
+def test_a_call_ends_with_its_host(folder, tmp_path):
     hosts = Hosts()
     host = hosts.of(folder, measurement(folder, "slow"))
-    assert host.ask({"contender": {"architecture": "A"}, "dataset": "d", "seed": 0, "scores": "number"}, 0.2) is None
+    request = {"contender": {"architecture": "A"}, "dataset": "d", "seed": 0, "scores": "number"}
+    assert host.ask(request | {"out": str(tmp_path / "out"), "folder": str(tmp_path)}, 0.2) is None
     hosts.end()
     assert host.process.returncode == -9
+
+
+def test_the_time_limit_does_not_count_the_import(folder):
+    (folder / "mine.py").write_text("import time\ntime.sleep(1.5)\ndef f(contender, dataset, seed): return [1, 0]\n")
+    assert scores_of(measurement(folder, "f", time_limit=0.75), Execution()).n == 2
+
+
+def test_a_module_that_is_never_imported_or_ends_its_process_is_one_line(folder, monkeypatch):
+    monkeypatch.setattr(measuring, "IMPORT_LIMIT", 0.2)
+    (folder / "mine.py").write_text("import time\ntime.sleep(60)\n")
+    with pytest.raises(ClaimsError, match=r"expected its module to be imported within 0.2 s, found that it was not"):
+        scores_of(measurement(folder, "f"), Execution())
+    monkeypatch.undo()
+    (folder / "mine.py").write_text("import os\nos.abort()\n")
+    with pytest.raises(ClaimsError, match="its process was ended by SIGABRT"):
+        scores_of(measurement(folder, "f"), Execution())
 
 
 def test_one_number_is_one_number(folder):

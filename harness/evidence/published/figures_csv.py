@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import ClaimsError, unknown
+from harness.core.paper import paper
 from harness.core.specs import build
 from harness.core.text import read_text
 from harness.evidence.published.records import Figure, Publication
@@ -23,6 +24,8 @@ points): "" where nothing is said; citation: words with an https address, or the
 NEEDED = ("contender", "dataset", "value", "citation")
 CONTENDER = re.compile(r"(?P<architecture>[^()]+?)\s*(?:\((?P<pretrain>[^,()]*)(?:,\s*(?P<variant>[^()]+))?\))?")
 ADDRESS = re.compile(r"https://[^\s,;)]+")
+OF_CSV = ((FILE, ""),)
+"""The tables of a source that the file alone describes."""
 
 
 def read_csv(path: Path, known: Mapping[str, Publication]) -> tuple[tuple[Figure, ...], dict[str, Publication]]:
@@ -109,6 +112,8 @@ def number(text: str, where: str) -> float:
 def source_of(citation: str, sources: dict[str, Publication], where: str) -> Publication:
     """Return the source that a citation names or describes.
 
+    An address that a source of sources.toml has names that source. Tables of one address are no independent evidence.
+
     Raises:
         ClaimsError: it is no id of a source, and has no address.
     """
@@ -119,17 +124,31 @@ def source_of(citation: str, sources: dict[str, Publication], where: str) -> Pub
         raise ClaimsError(
             f"{where}: citation: expected words with an https address, or an id of sources.toml, found {citation!r}"
         )
+    place = address[0].rstrip("/.")
+    for source in sources.values():
+        if source.url.rstrip("/.") == place and source.tables != OF_CSV:
+            return source
     words = ADDRESS.sub("", citation).strip(" ,;()") or address[0]
-    name = re.sub(r"[^\w.-]+", "-", words, flags=re.ASCII).strip("-.").lower()[:60] or "csv"
+    name = slug(words)[:60] or "csv"
+    here = paper()
+    publication = here.defaults.publication
+    of_paper = place == here.address.rstrip("/.") or (publication and f"{name}-".startswith(f"{publication}-"))
     values = {
         "id": name,
         "title": words,
         "url": address[0],
         "kind": "paper",
         "recipe": "as published",
-        "tables": [[FILE, ""]],
+        "tables": [list(table) for table in OF_CSV],
+        "origin": "paper" if of_paper else None,
+        "cluster": slug(place.removeprefix("https://")) or None,
     }
     made = build(Publication, values, where)
     if sources.setdefault(name, made) != made:
         raise ClaimsError(f"{where}: citation: expected one address for {words!r}, found {address[0]} and another one")
     return made
+
+
+def slug(text: str) -> str:
+    """Return a text as an id: small letters, figures, dots and hyphens."""
+    return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-.").lower()

@@ -64,13 +64,16 @@ def build(found: Checkpoint, arrays: Mapping[str, Array], classes: int | None = 
 def under_its_names(model: nn.Module, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
     """Return tensors under a module's names, where all that these have besides is one part at their beginning.
 
-    A beginning that all names of a file share passes for a wrapper's, and was dropped when the file was read.
+    A beginning that passes for a wrapper's, or for transformers', was dropped when the file was read.
     """
-    names = {name for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
-    first = {name.partition(".")[0] for name in names}
-    if len(first) == 1 and not names & set(arrays):
-        return {f"{next(iter(first))}.{name}": array for name, array in arrays.items()}
-    return arrays
+    names = model.state_dict().keys()
+    beginnings = {name.partition(".")[0] for name in names}
+
+    def under(name: str) -> str:
+        longer = [f"{first}.{name}" for first in beginnings if f"{first}.{name}" in names]
+        return longer[0] if name not in names and len(longer) == 1 and longer[0] not in arrays else name
+
+    return {under(name): array for name, array in arrays.items()}
 
 
 def with_head(model: nn.Module, classes: int | None, where: str) -> nn.Module:

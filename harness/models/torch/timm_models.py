@@ -24,6 +24,7 @@ from torch import nn
 
 from harness.core.errors import ClaimsError
 from harness.models.architectures import Architecture, BitArchitecture, HybridStem, ViTArchitecture
+from harness.models.companions import OR_A_FUNCTION
 from harness.models.npz import Array, require_finite_floats
 from harness.models.npz_layout import describe
 from harness.models.torch import build as models
@@ -55,7 +56,9 @@ def build(
             not finite.
     """
     if not timm.is_model(name):
-        raise ClaimsError(f"{where or name}: expected a model that timm knows, found {name!r}; update timm")
+        raise ClaimsError(
+            f"{where or name}: expected a model that timm knows, found {name!r}; update timm{OR_A_FUNCTION}"
+        )
     given = make(name)
     if isinstance(given, ConvNeXt):
         try:

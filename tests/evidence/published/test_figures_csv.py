@@ -80,3 +80,28 @@ def test_a_row_that_is_no_figure_is_one_line(write, text, said):
     with pytest.raises(ClaimsError, match=said) as found:
         load()
     assert "\n" not in str(found.value)
+
+
+def test_tables_of_one_address_are_no_independent_evidence(write, tmp_path):
+    (tmp_path / "paper.toml").write_text(
+        'address = "https://example.org/paper"\n[test_examples]\ndigits = 1000\n[defaults]\npublication = "ho-2020"\n'
+    )
+    (tmp_path / "published" / "sources.toml").write_text(
+        '[known]\ntitle = "t"\nurl = "https://example.org/known"\nkind = "repo"\nrecipe = "r"\ntables = [["a", ""]]\n'
+    )
+    write(
+        HEADER
+        + ROWS
+        + ROWS.replace("table 1", "table 2")
+        + 'A,digits,,90,,,,"x, https://example.org/known/"\n'
+        + 'A,digits,,90,,,,"Ho 2020, table 3, https://example.org/elsewhere"\n'
+        + 'A,digits,,90,,,,"Hoover, https://example.org/other"\n'
+    )
+    found = [(each, publications()[each.source]) for each in load()]
+    ids = [source.id for _, source in found]
+    assert ids == [*["breiman-table-1"] * 2, *["breiman-table-2"] * 2, "known", "ho-2020-table-3", "hoover"]
+    clusters = [source.cluster_of(figure) for figure, source in found]
+    assert len(set(clusters[:4])) == 1
+    assert len(set(clusters)) == 4
+    origins = [source.origin_of(figure) for figure, source in found]
+    assert origins == [*["paper"] * 4, "replication", "paper", "replication"]
