@@ -31,8 +31,8 @@ verify: $(READY) ## run the embedded verification: answers and verdicts on the t
 summary: ## print what the last `make verify` found, in a GitHub job to the job's summary
 	@cat reports/summary.md >>"$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
 
-test: $(READY) ## run the project's own tests; the last line is the share of harness/ that they ran, in percent
-	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal $(COVERAGE)
+test: $(READY) ## run the project's own tests (SLOW=1: with those of compilers, too); the last line is the share of harness/ that they ran, in percent
+	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal $(COVERAGE) $(if $(SLOW),,-m "not slow")
 	@test -z "$(COVERAGE)" || { printf 'coverage of harness/, subprocesses left out: '; $(BIN)/coverage report --format=total; }
 
 axe: ## get axe-core (needs npm), by which the tests check that the page is accessible; without it they skip that
@@ -90,5 +90,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"expected Python 3.11 or newer, found {sys.version.split()[0]}; call make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (a few minutes the first time)"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $(READY)

@@ -102,6 +102,7 @@ def pytest(arguments: Sequence[str], log: Path) -> int:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_listen,
         )
         assert process.stdout is not None
         with passed_on(process):
@@ -110,6 +111,11 @@ def pytest(arguments: Sequence[str], log: Path) -> int:
                 sys.stdout.buffer.write(chunk)
                 sys.stdout.flush()
             return process.wait()
+
+
+def _listen() -> None:
+    """Let SIGINT end the new process in order: what a shell started in the background would ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

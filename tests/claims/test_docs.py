@@ -16,5 +16,5 @@ def test_the_readmes_figures_are_those_of_the_paper():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_of_the_paper_named_in_a_page_exist(page):
-    paths = {path.rstrip(".") for path in re.findall(r"\bclaims/[\w./-]*", page.read_text())}
+    paths = {path.rstrip(".") for path in re.findall(r"(?<!/)\bclaims/[\w./-]*", page.read_text())}
     assert sorted(path for path in paths if "NAME" not in path and not (ROOT / path).exists()) == []

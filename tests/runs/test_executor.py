@@ -295,6 +295,7 @@ def test_a_time_limit_begins_no_run_that_would_pass_it_and_saves_what_runs(tmp_p
     executor = Executor(Store(tmp_path), 1, hours=3)
     executor.plan([short, long], lambda run: Need(seconds[run.id]))
     assert len(executor.results([short, long])) == 2
+    executor.close()
     executor = Executor(Store(tmp_path / "next"), 1, hours=1)
     executor.plan([short, long], lambda run: Need(seconds[run.id]))
     assert executor.results([short])[0].run_id == short.id

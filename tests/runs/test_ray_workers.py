@@ -76,7 +76,7 @@ def test_a_node_that_is_killed_costs_only_the_minutes_since_the_last_state(clust
         executor.plan([long, *short], lambda run: Need(work=run.recipe.steps))
         executor._hand_over()
         # Copies of its states are in the shared place: kill the node that computes it, as a machine is lost.
-        wait_for(lambda: shared.names(f"states/{long.id}"), 180)
+        wait_for(lambda: shared.names(f"states/{long.id}"), 300)
         (victim,) = (number for number in range(NODES) if steps_done(cluster.homes / str(number), long))
         done_before = {number: stored(cluster.homes / str(number)) for number in range(NODES)}
         cluster.cluster.remove_node(cluster.nodes[victim], allow_graceful=False)

@@ -88,14 +88,18 @@ def test_a_paper_s_claims_are_judged_by_its_tables_from_anywhere(tmp_path, cwd, 
     assert publications(found["report"]) == {"moved/table-2", "moved/table-5"}
 
 
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""An environment in which pytest loads no plugin that it is not told of."""
+
+
 def test_a_conftest_found_during_the_collection_loads_the_plugin(tmp_path):
     write_claims(tmp_path / "deep" / "mine")
     (tmp_path / "deep" / "mine" / "conftest.py").write_text(CONFTEST)
-    done = call(tmp_path, *PUBLISHED)
+    done = call(tmp_path, *PUBLISHED, **ALONE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert reported(tmp_path / "reports")
     # There the process that hands out tests has never seen the file.
-    done = call(tmp_path, "-n", "2")
+    done = call(tmp_path, "-p", "xdist.plugin", "-n", "2", **ALONE)
     assert done.returncode != 0
     assert "add -p harness.suite.plugin" in done.stdout
     assert "INTERNALERROR" not in done.stdout
@@ -103,7 +107,7 @@ def test_a_conftest_found_during_the_collection_loads_the_plugin(tmp_path):
 
 def test_without_the_plugin_a_claim_file_says_which_one_it_needs(tmp_path):
     write_claims(tmp_path)
-    done = call(tmp_path, "test_mine.py")
+    done = call(tmp_path, "test_mine.py", **ALONE)
     assert done.returncode == 2
     assert (
         "expected the plugin harness.suite.plugin, which judges claims, found that pytest has not loaded it"

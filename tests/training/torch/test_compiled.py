@@ -22,6 +22,7 @@ PROGRAM = Path(__file__).with_name("compiled_program.py")
 ROOT = PROGRAM.parents[3]
 
 
+@pytest.mark.slow
 def test_blocks_that_are_alike_share_a_program_that_the_next_process_finds(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TORCHINDUCTOR")}
     environment |= {"PYTHONPATH": str(ROOT)}
