@@ -209,6 +209,8 @@ def require_values(config: pytest.Config) -> None:
     for name, unit, top in (*limits, ("--time-limit", "hours", 1e6)):
         if given(config, name) and not 0 <= option(config, name) <= top:  # nan is in no interval
             raise ClaimsError(f"{name}: expected {unit} of 0 or more, found {option(config, name):g}")
+    if option(config, "--executor") == RAY and config.getoption("numprocesses", None):
+        raise ClaimsError("--executor ray: expected one process of pytest, found -n; leave it out, Ray has the workers")
     if given(config, "--card"):
         from harness.cost.cards import card
 

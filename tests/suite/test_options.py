@@ -57,6 +57,13 @@ GPU = ("-m", "gpu", "--device", "cpu")
         (("-m", "published", "--max-gpu-hours", "3"), "--max-gpu-hours does nothing here"),
         (("-m", "published", "--backend", "jax"), "--backend does nothing here"),
         (("-m", "published", "--jobs", "2"), "--jobs does nothing here"),
+        (("-m", "published", "--time-limit", "2"), "--time-limit does nothing here"),
+        (("-m", "published", "--store", "shared"), "--store does nothing here"),
+        (("-m", "micro", "--ray-address", "auto"), "--ray-address does nothing here: expected --executor ray"),
+        (("-m", "micro", "--executor", "ray", "--jobs", "2"), "--jobs does nothing here: .*, found --executor ray"),
+        (("-m", "micro", "--executor", "ray", "-n", "2"), "--executor ray: expected one process of pytest, found -n"),
+        (("-m", "micro", "--time-limit", "-1"), "--time-limit: expected hours of 0 or more, found -1"),
+        (("-m", "gpu", "--gpus-per-run", "0"), "--gpus-per-run: expected at least 1, found 0"),
         (("-m", "published", "--seeds", "auto"), "--seeds does nothing here"),
         (
             ("-m", "published", "--specifications", "full"),
