@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.catalog.checkpoints import LOCAL, own_ids, sources
 from harness.core.config import config
 from harness.core.errors import ClaimsError
-from harness.core.own_modules import source_digest
+from harness.core.own_modules import CONFIG, source_digest
 from harness.core.paper import paper
 from harness.core.specs import Checkpoint, build
 from harness.fetch.sources import Local, Material
@@ -161,7 +161,7 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
         ClaimsError: as `file_of`.
     """
     if found.model:
-        found = replace(found, model_sha256=source_digest(found.model.partition(":")[0], *own_place(found)))
+        found = replace(found, model_sha256=model_digest(found))
     if found.file:
         return found if found.sha256 is not None else with_digest(found)
     from harness.core.config import settings
@@ -184,6 +184,16 @@ def pinned(found: Checkpoint, cache_folder: Path | None = None, *, offline: bool
     if pin is None:
         raise ClaimsError(f"{found.id}: expected the sha256 of its file among the pins, found none; fetch it again")
     return replace(found, sha256=pin.sha256, size=pin.size)
+
+
+def model_digest(found: Checkpoint) -> str:
+    """Return the digest of what makes an own model: of a class of transformers its config.json, too."""
+    module = found.model.partition(":")[0]
+    of_source = source_digest(module, *own_place(found))
+    config = (paper().folder / found.file).with_name(CONFIG)
+    if module.partition(".")[0] != "transformers" or not config.is_file():
+        return of_source
+    return hashlib.sha256(f"{of_source} {hashlib.sha256(config.read_bytes()).hexdigest()}".encode()).hexdigest()
 
 
 def own_place(found: Checkpoint) -> tuple[Path, str]:

@@ -26,6 +26,8 @@ from pydantic import ValidationError
 from harness.core.errors import ClaimsError, nearest, printable, unknown
 from harness.core.specs import fault
 
+CONFIG = "config.json"
+"""What transformers keeps of a network beside its weights."""
 _IMPORTED: dict[tuple[Path, str, str], ModuleType] = {}
 """By folder, name and digest."""
 _LOCK = threading.RLock()

@@ -1,5 +1,7 @@
 """Networks that a function of the paper's folder makes: their weights, their heads, and what does not fit."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,38 @@ def test_a_network_of_transformers_is_made_by_a_function_of_the_folder(folder):
     model = build_checkpoint(found, weights_of(found, folder / "w.safetensors")).eval()
     assert torch.equal(model(images), given(images).logits)
     assert build_checkpoint(found, weights_of(found, folder / "w.safetensors"), classes=7)(images).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", ["ViT", "ResNet"])
+def test_a_class_of_transformers_is_made_by_the_config_beside_its_weights(folder, name):
+    import transformers
+
+    sizes = {
+        "ViT": {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
+        "ResNet": {"embedding_size": 4, "hidden_sizes": [8], "depths": [1], "layer_type": "basic"},
+    }
+    config = getattr(transformers, f"{name}Config")(image_size=8, patch_size=4, num_labels=3, **sizes[name])
+    given = getattr(transformers, f"{name}ForImageClassification")(config).eval()
+    given.save_pretrained(folder / "saved")
+    found = entry(model=f"transformers:{name}ForImageClassification", file="saved/model.safetensors")
+    images, weights = torch.rand(2, 3, 8, 8), weights_of(found, folder / "saved" / "model.safetensors")
+    model = build_checkpoint(found, weights).eval()
+    assert torch.equal(model(images), given(images).logits)
+    averaged = copy.deepcopy(model)
+    with torch.no_grad():
+        next(averaged.parameters()).zero_()
+    assert torch.equal(model(images), given(images).logits)
+    assert build_checkpoint(found, weights, classes=7).eval()(images).shape == (2, 7)
+    short = {name: array for name, array in weights.items() if not name.startswith("classifier")}
+    with pytest.raises(ClaimsError, match=rf"expected the weights of {name}ForImageClassification .*, found 2 missing"):
+        build_checkpoint(found, short)
+    before = pinned(found).model_sha256
+    text = (folder / "saved" / "config.json").read_text()
+    (folder / "saved" / "config.json").write_text(text.replace("8", "9"))
+    assert pinned(found).model_sha256 != before  # what makes the network is part of its identity
+    (folder / "saved" / "config.json").unlink()
+    with pytest.raises(ClaimsError, match=f"expected the config.json of {name}ForImageClassification beside its"):
+        build_checkpoint(found, weights)
 
 
 def test_a_name_that_timm_does_not_know_is_one_line_that_says_how(folder):

@@ -8,19 +8,77 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from harness.core.errors import ClaimsError
-from harness.core.own_modules import function_of, on_path, told
+from harness.core.own_modules import CONFIG, function_of, on_path, told
 from harness.core.paper import paper
 from harness.core.specs import Checkpoint
 from harness.models.npz import Array
-from harness.models.torch.timm_models import fill
+from harness.models.torch.timm_models import COUNTER, fill
 
 HEADS = ("fc", "head", "classifier", "head.fc")
 """Where networks have the layer that gives the logits; else it is the last linear layer."""
+
+
+class _Logits:
+    """Makes a class of transformers return the logits alone."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) of images (N, 3, side, side)."""
+        found: torch.Tensor = super().forward(images).logits  # type: ignore[misc]
+        return found
+
+
+def of_transformers(factory: type, arrays: Mapping[str, Array], config: Path, where: str) -> nn.Module:
+    """Return a network of transformers with its weights, by the library's own loading: it renames what it saved.
+
+    Args:
+        factory: a class with a `config_class`, e.g. ViTForImageClassification.
+        arrays: tensors as the library saved them.
+        config: the config.json beside them.
+        where: what names it, for messages.
+
+    Raises:
+        ClaimsError: there is no config.json; or weights missing, left over or of another shape.
+    """
+    from transformers.utils import logging
+
+    if not config.is_file():
+        raise ClaimsError(
+            f"{where}: expected the config.json of {factory.__name__} beside its weights, found no {config}"
+        )
+    # A class, not a method of the module: its moving average is a copy of it.
+    of_logits: Any = type(f"{factory.__name__}Logits", (_Logits, factory), {})
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with told(where, config.parent):
+            model, found = of_logits.from_pretrained(
+                None,
+                config=factory.config_class.from_json_file(config),  # type: ignore[attr-defined]
+                state_dict=tensors,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
+    for kind in ("missing", "unexpected", "mismatched"):
+        if names := sorted(name for name in map(str, found[f"{kind}_keys"]) if not name.endswith(COUNTER)):
+            raise ClaimsError(
+                f"{where}: expected the weights of {factory.__name__} as {config} describes it, found"
+                f" {len(names)} {kind}; first: {names[0]}"
+            )
+    loaded: nn.Module = model
+    return loaded
 
 
 def made(model: str, folder: Path, where: str) -> nn.Module:
@@ -56,8 +114,14 @@ def build(found: Checkpoint, arrays: Mapping[str, Array], classes: int | None = 
     Raises:
         ClaimsError: as `made`; or weights missing, left over or of another shape, or no linear layer for a new head.
     """
-    model = made(found.model, paper().folder, f"checkpoint {found.id}")
-    fill(model, under_its_names(model, arrays), found.id)
+    folder = paper().folder
+    where = f"checkpoint {found.id}"
+    factory = function_of(found.model, folder, where)
+    if isinstance(factory, type) and getattr(factory, "config_class", None) is not None:
+        model = of_transformers(factory, arrays, (folder / found.file).with_name(CONFIG), where)
+    else:
+        model = made(found.model, folder, where)
+        fill(model, under_its_names(model, arrays), found.id)
     return with_head(model, classes, found.id)
 
 
