@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import platform
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
+from harness.core.beside import beside
 from harness.core.errors import ClaimsError
 from harness.runs.objects import Objects
 
@@ -144,18 +144,13 @@ class Owned:
         self.ownership, self.run_id, self.generation, self.owner = ownership, run_id, generation, owner
         self.lost = ""
         """Why it is no longer owned; "" as long as it is."""
-        self._ended = threading.Event()
+        self._beats = 0
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
         """Give signs of life, and look whether the run was taken over, for as long as the context lasts."""
-        thread = threading.Thread(target=self._beat, daemon=True, name="beat")
-        thread.start()
-        try:
+        with beside(self._beat, BEAT):
             yield
-        finally:
-            self._ended.set()
-            thread.join()
 
     def release(self) -> None:
         """Give the run back: remove its generations up to this one."""
@@ -182,13 +177,12 @@ class Owned:
         return self.lost
 
     def _beat(self) -> None:
-        name, count = f"{_folder(self.run_id)}/{self.generation:06}.beat", 0
-        while not self._ended.wait(BEAT) and not self.lost:
-            count += 1
-            # Without an answer it goes on: nobody else can take the run over without the store either.
-            with contextlib.suppress(ClaimsError, OSError):
-                if not self.look():
-                    self.ownership.objects.write(name, f"{self.owner.token} {count}".encode())
+        self._beats += 1
+        name = f"{_folder(self.run_id)}/{self.generation:06}.beat"
+        # Without an answer it goes on: nobody else can take the run over without the store either.
+        with contextlib.suppress(ClaimsError, OSError):
+            if not self.lost and not self.look():
+                self.ownership.objects.write(name, f"{self.owner.token} {self._beats}".encode())
 
 
 def _folder(run_id: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.core.beside import beside
 from harness.core.errors import ClaimsError, say_once
 from harness.core.paths import make_folder
 from harness.runs.objects import Objects
@@ -34,7 +34,6 @@ class StateCopies:
         self.objects = objects
         self.states = folder_of(work, run_id)
         self.under = f"states/{run_id}"
-        self._ended = threading.Event()
 
     def fetch(self) -> None:
         """Copy the newest state to this machine, unless it has that or a newer one.
@@ -62,13 +61,10 @@ class StateCopies:
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
         """Copy each state that is saved, for as long as the context lasts, and the last one at its end."""
-        thread = threading.Thread(target=self._follow, daemon=True, name="state copies")
-        thread.start()
         try:
-            yield
+            with beside(self._copy_newest, EVERY):
+                yield
         finally:
-            self._ended.set()
-            thread.join()
             self._copy_newest()
 
     def remove(self) -> None:
@@ -93,10 +89,6 @@ class StateCopies:
         target = part / file
         target.parent.mkdir(parents=True, exist_ok=True)
         return self.objects.download(f"{self.under}/{name}/{file}", target)
-
-    def _follow(self) -> None:
-        while not self._ended.wait(EVERY):
-            self._copy_newest()
 
     def _copy_newest(self) -> None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.core.beside import beside
 from harness.core.claim import Claim, Statement, StatementRecord
 from harness.core.errors import ClaimsError
 from harness.core.expected import FILE, expected_answers
@@ -291,20 +291,13 @@ class Session:
         if self.config.executor != RAY or bar.disable:
             yield
             return
-        ended = threading.Event()
 
-        def follow() -> None:
-            while not ended.wait(2.0):
-                told = self.executor.told()
-                bar.set_postfix_str("; ".join(f"{label} {line}" for label, line in sorted(told.items()))[:200])
+        def show() -> None:
+            told = self.executor.told()
+            bar.set_postfix_str("; ".join(f"{label} {line}" for label, line in sorted(told.items()))[:200])
 
-        thread = threading.Thread(target=follow, daemon=True)
-        thread.start()
-        try:
+        with beside(show, 2.0):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
 
 SESSION = pytest.StashKey[Session]()
