@@ -46,6 +46,31 @@ class NotStored(ClaimsError):
         return type(self), (self.args[0], self.result)
 
 
+class CardFailed(ClaimsError):
+    """An accelerator that is not there, is taken, or fails: no call of this process to it will work again.
+
+    Args:
+        line: the whole line.
+        why: what was found, in a few words.
+    """
+
+    def __init__(self, line: str, why: str):
+        super().__init__(line)
+        self.why = why
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.why)
+
+    @classmethod
+    def computing(cls, label: str, device: str, why: str) -> CardFailed:
+        """Return the error of a run that an accelerator was to compute."""
+        return cls(
+            f"{label}: expected {device} to compute, found it failing ({why}); look at it with nvidia-smi and start"
+            " again, the run goes on from its last saved state",
+            why,
+        )
+
+
 class TooLittleMemory(ClaimsError):
     """A run that does not fit this machine, one example at a time."""
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import queue
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,13 +18,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from filelock import Timeout
-
 from harness.core.errors import ClaimsError, NotStored
 from harness.core.paper import paper, using
-from harness.core.paths import held
 from harness.core.result import Result
 from harness.core.run import Run
+from harness.runs.card_share import held_share
 from harness.runs.processes import LocalWorkers
 from harness.runs.store import Busy, Store
 from harness.runs.together import on_device
@@ -265,21 +261,15 @@ class Executor:
     def _device(self, run: Run) -> Iterator[str]:
         """Yield the device of one of this process' runs: an accelerator as long as no other process has it.
 
-        There may be more xdist workers than accelerators, and two runs on one would take each other's memory.
-
         Raises:
-            Busy: another process computes on it.
+            Busy: other processes compute on it.
         """
         if run.lane == "cpu" or not self.accelerators:
             yield "cpu"
             return
-        name = re.sub(r"\W", "-", f"{platform.node()}-{self.accelerators[0]}")
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(held(self.store.home / "locks" / f"accelerator-{name}.lock", timeout=0))
-            except Timeout:
-                raise Busy(name) from None
-            yield self.accelerators[0]
+        device, share = self.accelerators[0], self.needs.get(run.id, UNKNOWN).share
+        with held_share(self.store.home, device, share):
+            yield device
 
     def _compute_in_workers(self, missing: dict[str, Run]) -> None:
         for run_id in missing:
@@ -339,7 +329,7 @@ class Executor:
         except (Stopped, CancelledError) as reason:
             self.postponed[run.id] = str(reason)
         except WorkerDied as reason:
-            self._begin_again(run, str(reason))
+            self._begin_again(run, reason)
         except BaseException as error:
             self._faults[run.id] = error
         else:
@@ -348,7 +338,7 @@ class Executor:
             elif not self._collect(run, outcome):
                 self._elsewhere.append((time.monotonic(), run.id))
 
-    def _begin_again(self, run: Run, how: str) -> None:
+    def _begin_again(self, run: Run, how: WorkerDied) -> None:
         """Begin a run again whose worker died, from its last state; not for ever, for it may take too much memory."""
         attempt = self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
         if attempt < TRIES:
@@ -356,8 +346,7 @@ class Executor:
             self._queue.appendleft(run.id)
         else:
             self._faults[run.id] = ClaimsError(
-                f"{run.label}: its worker process {how}, {attempt} times; start again with fewer --jobs, finished runs"
-                " are kept"
+                f"{run.label}: its worker process {how}, {attempt} times; {how.advice}, finished runs are kept"
             )
 
 

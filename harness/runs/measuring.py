@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,19 @@ from harness.core.measurement import Measurement, Scores
 from harness.core.paper import paper
 from harness.core.paths import make_folder
 from harness.training.api import Execution
+from harness.training.resume import Stopped
 
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.runs.measure_host import main; "
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 MEMORY = "out of memory?"
 IMPORT_LIMIT = 600.0
 """Seconds that importing a measure's module may take, which its own time limit does not count."""
+GRACE = 10.0
+"""Seconds that a call has, after SIGTERM, to save what it wants to go on from."""
+PAUSE = 0.05
+"""Seconds between looks whether a call has ended."""
+LOOK = 0.5
+"""Seconds between looks whether a call is to be stopped."""
 ENDED: dict[int, str] = {signal.SIGKILL: f" ({MEMORY})"}
 """What may be behind a signal, for a reader."""
 
@@ -57,19 +65,28 @@ class Host:
         self.importing = on_cpu
         """Whether it has not said yet that its module is imported."""
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        """Return the reply to a request; None where there is none in time, counted from when the module is imported."""
+    def ask(self, request: dict[str, Any], seconds: float, stop: Callable[[], str]) -> dict[str, Any] | None:
+        """Return the reply to a request; None where there is none in time, counted from when the module is imported.
+
+        Args:
+            request: what is to be called.
+            seconds: in which it should be answered.
+            stop: returns why the call should end now, "" as long as it should not.
+
+        Raises:
+            Stopped: it should.
+        """
         if self.importing:
-            ready = self.reply(None, IMPORT_LIMIT)
+            ready = self.reply(None, IMPORT_LIMIT, stop)
             if ready is None:
                 self.end()
                 return {"error": f"expected its module to be imported within {IMPORT_LIMIT:g} s, found that it was not"}
             if ready:
                 return ready
             self.importing = False
-        return self.reply(request, seconds)
+        return self.reply(request, seconds, stop)
 
-    def reply(self, request: dict[str, Any] | None, seconds: float) -> dict[str, Any] | None:
+    def reply(self, request: dict[str, Any] | None, seconds: float, stop: Callable[[], str]) -> dict[str, Any] | None:
         """Return the next line of the process, after a request if there is one; None where there is none in time."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -79,7 +96,12 @@ class Host:
             if request is not None:
                 self.process.stdin.write(json.dumps(request).encode() + b"\n")
             while not reply.endswith(b"\n"):
-                ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
+                left = max(0.0, end - time.monotonic())
+                ready, _, _ = select.select([self.process.stdout], [], [], min(left, LOOK))
+                if not ready and left > LOOK:
+                    if why := stop():
+                        raise Stopped(why)
+                    continue
                 if not ready:
                     return None
                 content = os.read(self.process.stdout.fileno(), 1 << 16)
@@ -93,12 +115,24 @@ class Host:
         answer: dict[str, Any] = json.loads(reply)
         return answer
 
-    def end(self) -> None:
-        """End the process and what it has started."""
+    def end(self, grace: float = 0.0) -> None:
+        """End the process and what it has started.
+
+        Args:
+            grace: seconds that these have after SIGTERM.
+        """
+        end = time.monotonic() + grace
+        with contextlib.suppress(ProcessLookupError):
+            if grace:
+                os.killpg(self.process.pid, signal.SIGTERM)
+                self.process.wait(grace)
+            while time.monotonic() < end:
+                os.killpg(self.process.pid, 0)
+                time.sleep(PAUSE)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
-        if self.process.poll() is None:
+        if grace or self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -119,10 +153,10 @@ class Hosts:
             self.key, self.host = key, Host(folder, measurement)
         return self.host
 
-    def end(self) -> None:
-        """End the host."""
+    def end(self, grace: float = 0.0) -> None:
+        """End the host; its call has so many seconds to save what it wants to."""
         if self.host is not None:
-            self.host.end()
+            self.host.end(grace)
         self.host = None
 
 
@@ -140,9 +174,10 @@ def scores_of(measurement: Measurement, execution: Execution) -> Scores:
 
     Args:
         measurement: of the current paper.
-        execution: where states lie.
+        execution: where states lie, and whether its time is up.
 
     Raises:
+        Stopped: it is; the function goes on from what it has kept in its folder.
         ClaimsError: the function raised something, took too long, was killed, or returned what it should not: one line.
     """
     folder = paper().folder.resolve()
@@ -159,7 +194,10 @@ def scores_of(measurement: Measurement, execution: Execution) -> Scores:
             "out": str(out),
         }
         try:
-            reply = host.ask(request, measurement.time_limit)
+            reply = host.ask(request, measurement.time_limit, execution.stop or (lambda: ""))
+        except Stopped as why:
+            _hosts.end(GRACE)
+            raise Stopped(f"{why}: {measurement.label}: its call was ended; run it again") from None
         except BaseException:  # Ctrl-C: the call would go on
             _hosts.end()
             raise

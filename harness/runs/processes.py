@@ -1,6 +1,7 @@
 """Worker processes on this machine: one thread each on the CPU, an accelerator or a share of one otherwise.
 
-A process that dies takes only its own run with it; the next run on its device starts another one.
+A process that dies takes only its own run with it; the next run on its device starts another one. A run whose
+accelerator fails is begun again on another one, and an accelerator that fails again and again is left alone.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.config import Config, config
-from harness.core.errors import ClaimsError
+from harness.core.errors import CardFailed, ClaimsError
 from harness.core.run import Run
 from harness.runs.worker import GRACE, Worker, start_worker
-from harness.runs.workers import Need, Outcome, WorkerDied
+from harness.runs.workers import Need, Outcome, WorkerDied, without_card
 from harness.training.api import Execution
 
+FAILURES = 2
+"""In a row, after which an accelerator is given no more runs."""
 SLACK = 1e-6
 """Of a device's share: thirds do not add up to one."""
 
@@ -54,15 +57,15 @@ class Child:
         """Whether it can be given a run."""
         return self.process.is_alive()
 
-    def compute(self, run: Run, home: Path, execution: Execution, folder: Path) -> Outcome:
-        """Return what becomes of a run.
+    def compute(self, run: Run, home: Path, execution: Execution, folder: Path, share: float) -> Outcome:
+        """Return what becomes of a run, which takes a share of its device.
 
         Raises:
             WorkerDied: the process ended.
             BaseException: what computing the run raised there.
         """
         with contextlib.suppress(OSError):  # it is dead: its end is told below
-            self.ours.send((run, home, execution, folder))
+            self.ours.send((run, home, execution, folder, share))
         while self.ours not in connection.wait([self.ours, self.process.sentinel]):
             if not self.ours.poll():
                 raise WorkerDied(self._ended())
@@ -124,6 +127,8 @@ class Device:
     """Share that no run has."""
     idle: list[tuple[int, Child]] = field(default_factory=list)
     """Processes that compute nothing, with the lines of their bars."""
+    failures: int = 0
+    """In a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +136,7 @@ class _Handed:
     run: Run
     folder: Path
     share: float
-    devices: Sequence[Device]
+    devices: list[Device]
     future: Future[Outcome]
 
 
@@ -154,6 +159,8 @@ class LocalWorkers:
         self._lock = threading.Lock()
         self._waiting: deque[_Handed] = deque()
         self._computing: set[Child] = set()
+        self._failed_on: dict[str, set[str]] = {}
+        """Names of the devices that failed while they computed a run, by its id."""
         self._positions = 0
         self._closed = False
         atexit.register(self.close)  # the interpreter would wait for processes that nobody stops
@@ -202,13 +209,18 @@ class LocalWorkers:
         """Begin every waiting run for which there is room, in their order."""
         with self._lock:
             for handed in list(self._waiting):
-                room = (device for device in handed.devices if device.free + SLACK >= handed.share)
-                device = None if self._closed else next(room, None)
+                device = None if self._closed else self._room(handed)
                 if device is None:
                     continue
                 self._waiting.remove(handed)
                 device.free -= handed.share
                 threading.Thread(target=self._compute, args=(handed, device), daemon=True).start()
+
+    def _room(self, handed: _Handed) -> Device | None:
+        """Return a device that has room for a run and has not failed with it, if there is any other."""
+        failed = self._failed_on.get(handed.run.id, set())
+        able = [device for device in handed.devices if device.name not in failed] or handed.devices
+        return next((device for device in able if device.free + SLACK >= handed.share), None)
 
     def _compute(self, handed: _Handed, device: Device) -> None:
         outcome: Outcome = False
@@ -225,9 +237,15 @@ class LocalWorkers:
             if closed:
                 child.stop(GRACE)
                 raise CancelledError("the session ended")
-            outcome = child.compute(handed.run, self.home, self.execution, handed.folder)
+            outcome = child.compute(handed.run, self.home, self.execution, handed.folder, handed.share)
+        except CardFailed as error:
+            if child is not None:
+                child.stop(0.0)
+            problem = without_card(error, self._note_failure(handed, device))
         except BaseException as error:
             problem = error
+        else:
+            device.failures = 0
         with self._lock:
             if child is not None:
                 self._computing.discard(child)
@@ -239,6 +257,18 @@ class LocalWorkers:
             handed.future.set_exception(problem)
         else:
             handed.future.set_result(outcome)
+
+    def _note_failure(self, handed: _Handed, device: Device) -> str:
+        """Note that a device has failed, leave it alone if it does so all the time, and return what to say of it."""
+        with self._lock:
+            device.failures += 1
+            self._failed_on.setdefault(handed.run.id, set()).add(device.name)
+            others = [each for each in handed.devices if each is not device]
+            if device.failures < FAILURES or not others:
+                return f"accelerator {device.name}"
+            if device in handed.devices:
+                handed.devices.remove(device)
+        return f"accelerator {device.name}, which is left alone from now on,"
 
     def _crowded(self, handed: _Handed, device: Device) -> list[Child]:
         """Take the idle processes of an accelerator but one, where a run is to have all of it."""

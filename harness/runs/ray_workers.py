@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.config import Config, config, use
-from harness.core.errors import ClaimsError, NotStored
+from harness.core.errors import CardFailed, ClaimsError, NotStored
 from harness.core.measurement import Measurement
 from harness.core.paths import write_atomic
 from harness.core.run import Run
-from harness.runs.objects import StoreUnreachable
 from harness.runs.ownership import Owner
+from harness.runs.patience import StoreUnreachable
 from harness.runs.shared_store import SharedStore, open_store
 from harness.runs.worker import GRACE, Worker
-from harness.runs.workers import Need, Outcome, WorkerDied
+from harness.runs.workers import Need, Outcome, WorkerDied, without_card
 from harness.training.api import Execution, Progress
 from harness.training.devices import confine
 
@@ -143,6 +143,8 @@ class RayWorkers:
             return
         if isinstance(error, KeyboardInterrupt) and not self.closing:
             found.set_exception(WorkerDied("was told to stop by its node"))
+        elif isinstance(error, CardFailed):
+            found.set_exception(without_card(error, "its node's accelerator"))
         elif error is not None:
             found.set_exception(error)
         else:
@@ -281,7 +283,7 @@ def compute_on_node(handed: Handed) -> tuple[Any, BaseException | None]:
         worker = Worker(device, 0)
         execution = replace(handed.execution, folder=configured.home / "work", on_step=told)
         owner = Owner(session=handed.owner_session, attempt=handed.attempt)
-        outcome: Any = worker.compute(run, configured.home, execution, handed.folder, owner)
+        outcome: Any = worker.compute(run, configured.home, execution, handed.folder, owner=owner)
         return shared(run, configured.home, outcome), None
     except BaseException as error:
         return None, error

@@ -21,8 +21,9 @@ from harness.core.paths import write_atomic
 from harness.core.result import Result
 from harness.core.run import Run
 from harness.runs.entry import decode, encode
-from harness.runs.objects import Objects, StoreUnreachable, objects_at
+from harness.runs.objects import Objects, objects_at
 from harness.runs.ownership import Owner, Ownership
+from harness.runs.patience import StoreUnreachable
 from harness.runs.state_copies import StateCopies
 from harness.runs.store import Busy, Store
 

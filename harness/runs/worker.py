@@ -15,6 +15,7 @@ from harness.core.errors import NotStored
 from harness.core.measurement import Measurement
 from harness.core.paper import using
 from harness.core.run import Run
+from harness.runs.card_share import held_share
 from harness.runs.ownership import Owner
 from harness.runs.shared_store import open_store
 from harness.runs.store import Busy
@@ -25,6 +26,8 @@ from harness.training.resume import Interrupted, Stopped, be_patient
 
 GRACE = 120.0
 """Seconds that a worker whose parent is gone has to save the state of its run."""
+OTHERS = 2.0
+"""Seconds to wait for other processes that compute on the accelerator, before another run is begun."""
 PAUSE = 0.05
 """Seconds between looks whether that is done."""
 
@@ -44,9 +47,24 @@ class Worker:
         """Whether a signal ended a run, and with it the session."""
 
     def compute(
-        self, run: Run, home: Path, execution: Execution, folder: Path, owner: Owner | None = None
+        self,
+        run: Run,
+        home: Path,
+        execution: Execution,
+        folder: Path,
+        share: float = 0.0,
+        owner: Owner | None = None,
     ) -> bool | NotStored:
         """Compute and store one run of a paper.
+
+        Args:
+            run: what to compute.
+            home: where results are stored.
+            execution: how, apart from the device.
+            folder: the paper's.
+            share: of the accelerator, which other processes of this machine leave alone; 0: who handed the run over
+                sees to that.
+            owner: this process, as other machines see it.
 
         Returns:
             Whether it was free to, or the result that can't be stored.
@@ -67,7 +85,7 @@ class Worker:
         tells = run.lane == "cpu" or isinstance(run, Measurement) or execution.on_step is not None
         drawn = contextlib.nullcontext(execution.on_step) if tells else bar(run, self.position)
         try:
-            with drawn as on_step, using(folder):
+            with drawn as on_step, using(folder), self._share(run, home, share):
                 mine = replace(on_device(execution, run, self.device), on_step=on_step)
                 measure(run, open_store(home, owner=owner, of_worker=True), mine)
         except Busy:
@@ -80,6 +98,11 @@ class Worker:
         finally:
             self.computing = False
         return True
+
+    def _share(self, run: Run, home: Path, share: float) -> contextlib.AbstractContextManager[None]:
+        if not share or run.lane == "cpu" or self.device == "cpu":
+            return contextlib.nullcontext()
+        return held_share(home, self.device, share, OTHERS)
 
     def follow(self, parent: int) -> None:
         """Exit as soon as the parent process is gone, as by SIGTERM: a run that can is saved, to be gone on from."""

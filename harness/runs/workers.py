@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from harness.core.errors import NotStored
+from harness.core.errors import CardFailed, NotStored
 from harness.core.run import Run
 
 Outcome: TypeAlias = "bool | NotStored"
@@ -29,7 +29,21 @@ class Need:
 
 
 class WorkerDied(Exception):
-    """A process that computed a run ended before the run did. Says how, in a few words."""
+    """A process that computed a run can't end it: it died, or its accelerator fails.
+
+    Args:
+        how: in a few words.
+        advice: what to do where that happens again.
+    """
+
+    def __init__(self, how: str, advice: str = "start again with fewer --jobs"):
+        super().__init__(how)
+        self.advice = advice
+
+
+def without_card(error: CardFailed, device: str) -> WorkerDied:
+    """Return what becomes of a process whose accelerator fails: it will compute nothing any more."""
+    return WorkerDied(f"found {device} failing ({error.why})", "look at it with nvidia-smi and start again")
 
 
 class Workers(Protocol):

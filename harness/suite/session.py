@@ -46,7 +46,9 @@ class SessionConfig:
     home: Path
     """Where results lie."""
     jobs: int
-    """Worker processes for the CPU; 0 computes in this process (an xdist worker)."""
+    """Worker processes for the CPU; 0 computes in this process."""
+    quiet: bool = False
+    """Whether no progress is shown: another process has the terminal (an xdist worker)."""
     accelerators: tuple[str, ...] = ()
     """What CUDA_VISIBLE_DEVICES calls them."""
     refuses: tuple[tuple[str, str], ...] = ()
@@ -264,8 +266,8 @@ class Session:
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[None]:
-        # A bar on a terminal only: nothing in logs, nothing from xdist workers.
-        if not self.executor.jobs or not sys.__stderr__ or not self.executor.pending:
+        # A bar on a terminal only: nothing in logs.
+        if self.config.quiet or not self.executor.jobs or not sys.__stderr__ or not self.executor.pending:
             yield
             return
         from tqdm import tqdm

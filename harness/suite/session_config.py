@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from harness.suite.session import RAY, SessionConfig
 from harness.training import accelerators
 from harness.training.api import Execution
 from harness.training.devices import confine
+from harness.training.metric_log import untold
 
 ACCELERATORS = "vit_claims_accelerators"
 """The key under which a worker of pytest-xdist is told which accelerators there are."""
@@ -49,23 +51,40 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
             )
     if on_worker and chosen:
         confine(chosen[0])  # its own; before CUDA starts in this process
-    # A process that pytest-forked starts for one test ends without stopping processes of its own.
-    alone = on_worker or bool(config.getoption("--forked", False))
+    execution = Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused"))
     return SessionConfig(
         home=home(option(config, "--home")),
-        jobs=0 if alone else option(config, "--jobs") or cores(),
+        jobs=jobs(config, chosen),
         accelerators=chosen,
         refuses=tuple(refuses.items()),
         fetches=set(refuses) != set(wanted),
-        execution=Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused")),
+        execution=replace(execution, on_step=untold) if on_worker else execution,
         seeds=None if option(config, "--seeds") == AUTO else option(config, "--seeds"),
         gpus_per_run=option(config, "--gpus-per-run"),
         executor=option(config, "--executor"),
+        quiet=on_worker,
         ray_address=option(config, "--ray-address"),
         hours=option(config, "--time-limit"),
         deadline=_workerinput(config).get(DEADLINE) if on_worker else None,
         more_seeds=option(config, "--seeds") == AUTO,
     )
+
+
+def jobs(config: pytest.Config, chosen: tuple[str, ...]) -> int:
+    """Return the number of processes that compute runs on the CPU beside this one; 0: it computes all itself.
+
+    A worker of pytest-xdist that has an accelerator starts processes for it: runs that leave it idle share it.
+
+    Args:
+        config: with the options.
+        chosen: the accelerators.
+    """
+    # A process that pytest-forked starts for one test ends without stopping processes of its own.
+    if config.getoption("--forked", False):
+        return 0
+    if is_worker(config):
+        return 1 if chosen else 0
+    return option(config, "--jobs") or cores()
 
 
 def chosen_accelerators(config: pytest.Config, wanted: tuple[Backend, ...]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from harness.runs.objects import FolderObjects, FsspecObjects
+from harness.runs.folder_objects import FolderObjects
+from harness.runs.fsspec_objects import FsspecObjects
+from tests.runs.ray_cluster import RayCluster
 from tests.runs.s3_server import BUCKET, S3Server
 
 
@@ -25,3 +27,13 @@ def objects(request, tmp_path):
         return FolderObjects(tmp_path / "shared")
     request.getfixturevalue("s3")
     return FsspecObjects(f"s3://{BUCKET}/{tmp_path.name}", patience=20)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("VIT_CLAIMS_HOME", raising=False)
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = RayCluster(tmp_path_factory.mktemp("homes"))
+        yield made
+        made.stop()

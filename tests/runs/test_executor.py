@@ -11,17 +11,25 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
-from harness.core.errors import ClaimsError
+from harness.core.errors import CardFailed, ClaimsError
+from harness.core.paper import paper
+from harness.core.result import Result
 from harness.core.run import Run
+from harness.runs import processes
+from harness.runs import run as run_module
+from harness.runs import worker as worker_module
+from harness.runs.card_share import held_share
 from harness.runs.executor import Executor, Postponed
 from harness.runs.processes import LocalWorkers
 from harness.runs.store import Busy, Store
+from harness.runs.worker import Worker
 from harness.runs.workers import Need
 from harness.training.api import Execution
 from harness.training.resume import Interrupted, folder_of, saved
@@ -222,10 +230,12 @@ def test_after_a_signal_a_worker_begins_no_run_that_was_handed_to_it_already(tmp
     assert not trains(tmp_path, wanted[1])
 
 
-def test_one_process_at_a_time_computes_on_an_accelerator(tmp_path):
+def test_processes_compute_on_an_accelerator_as_far_as_their_runs_share_it(tmp_path):
     first, second, other = (Executor(Store(tmp_path), 0, (card,)) for card in ("0", "0", "MIG-1/0/1"))
     (small,) = runs(1)
-    large = released(small)
+    large, half = released(small), replace(released(small), seed=9)
+    for each in (first, second):
+        each.needs[half.id] = Need(share=0.5)
     with first._device(large) as device, other._device(large):
         assert device == "0"
         with pytest.raises(Busy), second._device(large):
@@ -234,6 +244,40 @@ def test_one_process_at_a_time_computes_on_an_accelerator(tmp_path):
             assert device == "cpu"
     with second._device(large):
         pass
+    with first._device(half), second._device(half):
+        with pytest.raises(Busy), first._device(half):
+            pass
+        with pytest.raises(Busy), first._device(large):
+            pass
+
+
+def test_shares_of_an_accelerator_add_up_to_one_and_are_waited_for(tmp_path):
+    with contextlib.ExitStack() as thirds:
+        for _ in range(3):
+            thirds.enter_context(held_share(tmp_path, "0,1", 1 / 3))
+        for device in ("0", "1", "1,2"):
+            with pytest.raises(Busy), held_share(tmp_path, device, 0.01):
+                pass
+    with held_share(tmp_path, "1,2", 1.0), held_share(tmp_path, "0", 1.0):
+        pass
+    with contextlib.ExitStack() as held, ThreadPoolExecutor(1) as pool:
+        held.enter_context(held_share(tmp_path, "0", 0.75))
+        pool.submit(lambda: (time.sleep(0.3), held.close()))
+        with held_share(tmp_path, "0", 0.5, patience=60):
+            pass
+
+
+def test_a_worker_leaves_an_accelerator_that_others_compute_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_module, "OTHERS", 0.1)
+    (small,) = runs(1)
+    monkeypatch.setattr(run_module, "measure", lambda *args: None)
+    worker, large = Worker("0", 1), released(small)
+    asked = (tmp_path, Execution(), paper().folder)
+    with held_share(tmp_path, "0", 0.5):
+        assert worker.compute(large, *asked, 1.0) is False
+        assert worker.compute(large, *asked, 0.5) is True
+        assert worker.compute(small, *asked, 1.0) is True  # on the CPU
+    assert worker.compute(large, *asked, 1.0) is True
 
 
 def kill(executor):
@@ -334,6 +378,61 @@ def test_runs_that_leave_a_device_idle_share_it(tmp_path):
     wait_for(lambda: len(begins) == 3)
     assert dict(begins) == {0: "0", 1: "1", 2: "0"}
     workers.close()
+
+
+class Cards:
+    """In place of worker processes: those of some accelerators find it failing."""
+
+    def __init__(self, *failing):
+        self.failing, self.begun = failing, []
+
+    def __call__(self, device, position, configured):
+        self.begun.append(device)
+        return Card(device, device in self.failing)
+
+
+class Card:
+    def __init__(self, device, fails):
+        self.device, self.fails, self.alive = device, fails, True
+        self.process = SimpleNamespace(pid=1)
+
+    def compute(self, run, home, execution, folder, share):
+        if self.fails:
+            raise CardFailed.computing(run.label, self.device, "CUDA error: unknown error")
+        result = Result(run.id, (0,) * run.dataset.test, (0,) * run.dataset.test, (1.0,) * 3, 1.0, 1.0, 1, ())
+        Store(home).put(run, result)
+        return True
+
+    def stop(self, grace):
+        self.alive = False
+
+
+def test_a_run_whose_accelerator_fails_is_begun_again_on_another_one(tmp_path, monkeypatch):
+    cards = Cards("1")
+    monkeypatch.setattr(processes, "Child", cards)
+    wanted = [replace(released(each), seed=seed) for seed, each in enumerate(runs(1) * 12)]
+    executor = Executor(Store(tmp_path), 1, ("0", "1", "2"))
+    found = executor.results(wanted)
+    executor.close()
+    assert [result.run_id for result in found] == [run.id for run in wanted]
+    # A process each that found it failing; then it is left alone.
+    assert cards.begun.count("1") == 2
+    assert len(executor.notes) == 2
+    assert (
+        "its worker process found accelerator 1 failing (CUDA error: unknown error); it was begun" in executor.notes[0]
+    )
+    assert "found accelerator 1, which is left alone from now on, failing" in executor.notes[1]
+
+
+def test_where_all_accelerators_fail_each_run_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "Child", Cards("0", "1"))
+    executor = Executor(Store(tmp_path), 1, ("0", "1"))
+    for run in map(released, runs(2)):
+        with pytest.raises(
+            ClaimsError, match=r"failing \(CUDA .*\), 2 times; look at it with nvidia-smi and start again, f"
+        ):
+            executor.results([run])
+    executor.close()
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """A paper's function is called in a process of its own: its scores, its state, and every way in which it can fail."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from harness.core.errors import ClaimsError
@@ -14,9 +17,11 @@ from harness.runs.run import measure
 from harness.runs.store import Store
 from harness.runs.worker import Worker
 from harness.training.api import Execution
+from harness.training.resume import Stopped
+from tests.runs.test_executor import wait_for
 
 MODULE = """
-import os, random, time
+import os, random, signal, sys, time
 import numpy as np
 
 CALLS = []
@@ -61,6 +66,16 @@ def aborts(contender, dataset, seed):
 
 def slow(contender, dataset, seed):
     time.sleep(60)
+
+def saves(contender, dataset, seed, folder):
+    def save(*args):
+        (folder / "half").write_text("x")
+        sys.exit()
+    if not (folder / "half").exists():
+        signal.signal(signal.SIGTERM, save)
+        (folder / "begun").touch()
+        time.sleep(60)
+    return [1.0]
 """
 
 
@@ -135,6 +150,46 @@ def test_a_long_measurement_goes_on_from_its_own_state(folder, tmp_path):
     assert not state_of(store.work, asked.id).exists()
 
 
+def test_a_measurement_whose_time_is_up_is_told_so_and_goes_on_from_its_own_state(folder, tmp_path):
+    store, asked = Store(tmp_path / "home"), measurement(folder, "saves")
+    begun = state_of(store.work, asked.id) / "begun"
+    execution = Execution(folder=store.work, stop=lambda: "the time is up" if begun.exists() else "")
+    with pytest.raises(Stopped, match="^the time is up: AAAAA on d, saves, seed 0: its call was ended; run it again$"):
+        scores_of(asked, execution)
+    assert scores_of(asked, Execution(folder=store.work)).values == (1.0,)
+    # The session's limit reaches it through the lock on the run, too.
+    slow = measurement(folder, "slow")
+    with pytest.raises(Stopped, match="the time limit was reached"):
+        measure(slow, store, Execution(folder=store.work, deadline=time.time() + 1))
+    assert store.get(slow) is None
+
+
+def ended(pid):
+    """Return whether a process has ended, though nobody may have waited for it."""
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().split()[2] in "ZX"
+
+
+def test_a_call_that_does_not_end_when_it_is_told_to_is_killed(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(measuring, "GRACE", 0.3)
+    (folder / "mine.py").write_text(
+        "import os, signal, time\n"
+        "def f(contender, dataset, seed, folder):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    (folder / 'pid').write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+    )
+    asked = measurement(folder, "f")
+    pid = state_of(tmp_path, asked.id) / "pid"
+
+    def stop():
+        return "now" if pid.exists() and pid.read_text() else ""
+
+    with pytest.raises(Stopped, match="^now: "):
+        scores_of(asked, Execution(folder=tmp_path, stop=stop))
+    wait_for(lambda: ended(int(pid.read_text())))
+
+
 def test_a_worker_of_an_accelerator_computes_a_measurement(folder, tmp_path):
     store, asked = Store(tmp_path / "home"), measurement(folder, "right", lane="accelerator")
     assert Worker("cpu", 1).compute(asked, store.home, Execution(folder=store.work), folder) is True
@@ -145,7 +200,8 @@ def test_a_call_ends_with_its_host(folder, tmp_path):
     hosts = Hosts()
     host = hosts.of(folder, measurement(folder, "slow"))
     request = {"contender": {"architecture": "A"}, "dataset": "d", "seed": 0, "scores": "number"}
-    assert host.ask(request | {"out": str(tmp_path / "out"), "folder": str(tmp_path)}, 0.2) is None
+    request |= {"out": str(tmp_path / "out"), "folder": str(tmp_path)}
+    assert host.ask(request, 0.2, lambda: "") is None
     hosts.end()
     assert host.process.returncode == -9
 

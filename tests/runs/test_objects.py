@@ -1,12 +1,20 @@
 """Files that several machines share: created once, whole, in a folder and on a real S3 server."""
 
+import errno
+import os
+import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from harness.core.errors import ClaimsError
-from harness.runs.objects import FolderObjects, FsspecObjects, StoreUnreachable, objects_at, require_exclusive
+from harness.core.errors import ClaimsError, NotWritten
+from harness.runs.folder_objects import FolderObjects
+from harness.runs.fsspec_objects import FsspecObjects
+from harness.runs.objects import objects_at, require_exclusive
+from harness.runs.patience import StoreUnreachable
 from tests.runs.s3_server import BUCKET
 
 
@@ -48,15 +56,97 @@ def test_a_server_that_is_killed_and_comes_back_is_asked_again(s3, monkeypatch, 
     objects = FsspecObjects(f"s3://{BUCKET}/killed", patience=60)
     objects.write("x", b"1")
     s3.kill()
-    objects.patience = 1.0
+    objects.patience.seconds = 1.0
     with pytest.raises(StoreUnreachable, match=r"--store s3://claims/killed: expected it to answer, found: .*; check"):
         objects.read("x")
-    objects.patience = 60.0
+    objects.patience.seconds = 60.0
     back = threading.Timer(1.0, s3.start)
     back.start()
     assert objects.create("y", b"2")
     back.join()
     assert objects.read("y") == b"2"
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.ETIMEDOUT])
+def test_a_folder_whose_server_is_away_for_a_moment_is_asked_again(tmp_path, monkeypatch, number):
+    objects = FolderObjects(tmp_path / "shared")
+    assert objects.create("a/b", b"1")
+    (tmp_path / "local").write_bytes(b"2")
+    failed = []
+
+    def failing(function):
+        def once(*args, **given):
+            if function not in failed:
+                failed.append(function)
+                raise OSError(number, os.strerror(number))
+            return function(*args, **given)
+
+        return once
+
+    with monkeypatch.context() as away:
+        away.setattr(time, "sleep", lambda seconds: None)
+        for owner, name in ((Path, "read_bytes"), (os, "link"), (shutil, "copyfile"), (Path, "unlink"), (os, "fsync")):
+            away.setattr(owner, name, failing(getattr(owner, name)))
+        assert objects.read("a/b") == b"1"
+        assert objects.create("a/c", b"3")
+        objects.write("d", b"4")
+        objects.upload(tmp_path / "local", "e")
+        assert objects.download("e", tmp_path / "back")
+        objects.remove("a/b")
+        assert len(failed) == 5
+    assert objects.names("") == ["a/c", "d", "e"]
+    assert not [path for path in (tmp_path / "shared").rglob("*") if path.name.startswith(".")]
+
+
+def test_a_link_whose_answer_was_lost_is_our_own(tmp_path, monkeypatch):
+    objects, link = FolderObjects(tmp_path / "shared"), os.link
+    lost = [True]
+
+    def answer_lost(*args):
+        link(*args)
+        if lost.pop():
+            lost.append(False)
+            raise OSError(errno.ETIMEDOUT, "lost")
+
+    monkeypatch.setattr(os, "link", answer_lost)
+    assert objects.create("a", b"mine")
+    assert not objects.create("a", b"mine")  # that of another machine, which is there before the first try
+
+
+def test_a_folder_that_is_no_longer_mounted_is_not_made_anew(tmp_path):
+    folder = tmp_path / "mounted"
+    objects = FolderObjects(folder)
+    objects.write("x", b"1")
+    folder.rename(tmp_path / "server")
+    folder.mkdir()  # the place where it was mounted
+    objects.patience.seconds = 0.0
+    for call in (
+        lambda: objects.read("x"),
+        lambda: objects.create("y", b"2"),
+        lambda: objects_at(str(folder), True, 0.0),
+    ):
+        with pytest.raises(StoreUnreachable, match="expected it to answer, found: .*what is mounted there"):
+            call()
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    objects.patience.seconds = 60.0
+    back = threading.Timer(0.7, (tmp_path / "server").rename, [folder])
+    back.start()
+    assert objects.read("x") == b"1"
+    back.join()
+
+
+def test_a_full_disk_is_no_server_that_is_away(tmp_path, monkeypatch):
+    objects = FolderObjects(tmp_path / "shared")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        objects.create("x", b"1")
+    with pytest.raises(NotWritten, match="No space left"):
+        objects.write("x", b"1")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Runs on a Ray cluster of three nodes, each a process of this machine with a home folder of its own."""
 
 import json
-import os
 import threading
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -11,49 +10,14 @@ import pytest
 from harness.core.config import read_config, use
 from harness.core.errors import ClaimsError
 from harness.runs.executor import Executor
-from harness.runs.objects import FolderObjects
+from harness.runs.folder_objects import FolderObjects
 from harness.runs.ray_workers import RayWorkers, connected
 from harness.runs.shared_store import SharedStore
 from harness.runs.store import Store
 from harness.runs.workers import Need
 from harness.training.api import Execution
+from tests.runs.ray_cluster import NODES, stored
 from tests.runs.test_executor import released, runs, wait_for
-
-NODES = 3
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    from ray.cluster_utils import Cluster
-
-    homes = tmp_path_factory.mktemp("homes")
-    before = os.environ.pop("VIT_CLAIMS_HOME", None)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # The driver is beside the head, which computes nothing and lives on.
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
-    nodes = []
-    for number in range(NODES):
-        environment = {"VIT_CLAIMS_HOME": str(homes / str(number)), "OMP_NUM_THREADS": "1"}
-        node = made.add_node(
-            num_cpus=1,
-            num_gpus=0,
-            object_store_memory=80 << 20,
-            include_dashboard=False,
-            env_vars=environment,
-            labels={"number": str(number)},
-        )
-        nodes.append(node)
-    yield SimpleNamespace(cluster=made, nodes=nodes, homes=homes, address=made.address)
-    import ray
-
-    ray.shutdown()
-    made.shutdown()
-    if before is not None:
-        os.environ["VIT_CLAIMS_HOME"] = before
-
-
-def stored(home):
-    return {path.stem for path in home.glob("runs/*/*.json")}
 
 
 def steps_done(home, run):
@@ -77,9 +41,9 @@ def test_a_node_that_is_killed_costs_only_the_minutes_since_the_last_state(clust
         executor._hand_over()
         # Copies of its states are in the shared place: kill the node that computes it, as a machine is lost.
         wait_for(lambda: shared.names(f"states/{long.id}"), 300)
-        (victim,) = (number for number in range(NODES) if steps_done(cluster.homes / str(number), long))
-        done_before = {number: stored(cluster.homes / str(number)) for number in range(NODES)}
-        cluster.cluster.remove_node(cluster.nodes[victim], allow_graceful=False)
+        (victim,) = (number for number in range(NODES) if steps_done(cluster.homes[number], long))
+        done_before = {number: stored(cluster.homes[number]) for number in range(NODES)}
+        cluster.kill(victim)
         results = executor.results([long, *short])
     finally:
         executor.close()
@@ -89,9 +53,9 @@ def test_a_node_that_is_killed_costs_only_the_minutes_since_the_last_state(clust
     ]
     assert [line for line in executor.notes if long.label in line and "on the cluster ended" in line]
     # Whoever went on began at a state, not at the first step; every other run was computed once.
-    (heir,) = (n for n in range(NODES) if n != victim and steps_done(cluster.homes / str(n), long))
-    assert steps_done(cluster.homes / str(heir), long)[0] > 0
-    computed = [run_id for n in range(NODES) for run_id in stored(cluster.homes / str(n))]
+    (heir,) = (n for n in range(NODES) if n != victim and steps_done(cluster.homes[n], long))
+    assert steps_done(cluster.homes[heir], long)[0] > 0
+    computed = [run_id for n in range(NODES) for run_id in stored(cluster.homes[n])]
     again = {run.id for run in short if computed.count(run.id) > 1}
     assert not again, done_before
     assert shared.names("states") == shared.names("owners") == []

@@ -11,7 +11,7 @@ import pytest
 from harness.runs import ownership
 from harness.runs.entry import encode
 from harness.runs.executor import Executor
-from harness.runs.objects import FolderObjects
+from harness.runs.folder_objects import FolderObjects
 from harness.runs.ownership import Owner, Ownership, birth
 from harness.runs.run import measure
 from harness.runs.shared_store import SharedStore
@@ -231,7 +231,7 @@ def test_a_damaged_entry_is_set_aside_and_one_that_names_other_places_is_not_fol
 
 def test_results_that_the_place_did_not_take_are_stored_there_later(tmp_path, s3, monkeypatch):
     from harness.runs import shared_store
-    from harness.runs.objects import FsspecObjects
+    from harness.runs.fsspec_objects import FsspecObjects
     from tests.runs.s3_server import BUCKET
 
     monkeypatch.setattr(shared_store, "DOWN", 0.0)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.suite import distribution
+from harness.suite.session_config import jobs
 from tests.suite.calling import ROOT, call, verdicts
 
 KILLER = """
@@ -104,6 +105,15 @@ def test_each_worker_has_an_accelerator_of_its_own_and_a_new_one_that_of_the_dea
     distribution.pytest_testnodedown(workers[1], "killed")
     assert node(of, "gw3").workerinput[distribution.ACCELERATORS] == ["MIG-b"]
     assert node(of, "gw4").workerinput[distribution.ACCELERATORS] == ["MIG-a"]  # more workers than accelerators
+
+
+def test_a_worker_computes_on_its_accelerator_by_processes_and_on_the_cpu_by_itself(monkeypatch):
+    of = config(monkeypatch, ("0",), **{"--jobs": 3})
+    assert jobs(of, ("0",)) == 3
+    of.workerinput = {}
+    assert (jobs(of, ("0",)), jobs(of, ())) == (1, 0)
+    of = config(monkeypatch, ("0",), **{"--forked": True})
+    assert jobs(of, ("0",)) == 0
 
 
 def test_workers_have_groups_of_accelerators_that_compute_a_run_together(monkeypatch):
