@@ -119,7 +119,8 @@ def trained(large: Large, variant: Variant) -> Iterator[Row]:
     found = loops.ours(case, large.skipped, **variant.execution)
     rate = found.lap.images / found.lap.wall
     fits = found.trained.micro_batch or large.batch
-    yield single(title, [found.lap], note=f"{fits} in memory at once, {found.memory_format}")
+    kernels = found.trained.kernels or "PyTorch's"
+    yield single(title, [found.lap], note=f"{fits} in memory at once, {found.memory_format}, kernels: {kernels}")
     yield Row(f"{title}, a step", "ms", 1000 * large.batch / rate)
     yield Row(f"{title}, memory", "GiB", found.memory / 2**30)
     goal = OF_THE_CARD if large.name == "ViT-L/16" and large.batch >= 512 else None

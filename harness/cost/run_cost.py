@@ -16,6 +16,7 @@ from harness.cost.measured_rates import Rate, Rates, same_work
 from harness.cost.networks import Network, network
 from harness.cost.step_time import StepTime, step_time
 from harness.cost.steps import Step, step
+from harness.models.architectures import BitArchitecture
 from harness.training.torch.fused import suits
 
 CONTEXT = 1_000_000_000
@@ -282,7 +283,9 @@ def fused(job: Job, of: Network) -> bool:
 
     Which do is said in harness/training/torch/fused.
     """
-    return of.architecture is not None and of.semantics == "reference" and suits(job.recipe)
+    if of.architecture is None or of.semantics != "reference":
+        return False
+    return suits(job.recipe, isinstance(of.architecture, BitArchitecture))
 
 
 def flops(job: Job, of: Network, home: Path | None = None) -> tuple[int, int]:

@@ -140,14 +140,16 @@ def fused_update(recipe: Recipe, parameters: int, tensors: int, parts: int = 1) 
     several parts were added up.
     """
     found = []
-    each = 2
+    each, momentum = 2, 2 if recipe.momentum_dtype == "bfloat16" else GRADIENT
+    lists = max(-(-tensors // TENSORS), -(-parameters // (BLOCKS * CHUNK)))
     if parts > 1:
         each = GRADIENT
         found.append(
             Kernels("other", (parts - 1) * tensors, 1, 0.0, 0.0, (2 + 2 * GRADIENT) * parameters / tensors, 0.0)
         )
-    found.append(Kernels("other", 1, 1, 0.0, 0.0, (4 * GRADIENT + each + 2) * parameters, 0.0))
+    if recipe.clip_norm is not None:  # the norm; the update takes what is left of each gradient
+        found.append(Kernels("other", lists, 1, 0.0, 0.0, each * parameters / lists, 0.0))
+    found.append(Kernels("other", 1, 1, 0.0, 0.0, (2 * GRADIENT + 2 * momentum + each + 2) * parameters, 0.0))
     if recipe.polyak is not None:
-        lists = max(-(-tensors // TENSORS), -(-parameters // (BLOCKS * CHUNK)))
         found.append(Kernels("other", lists, 1, 0.0, 0.0, 3 * GRADIENT * parameters / lists, 0.0))
     return tuple(found)

@@ -94,6 +94,10 @@ def _lines(path: Path) -> Iterator[dict[str, float]]:
                 yield found
 
 
+def untold(progress: Progress) -> None:
+    """Draw no progress bar: an Execution's on_step where another process has the terminal."""
+
+
 @contextlib.contextmanager
 def bar(run: Run, position: int | None = None) -> Iterator[Callable[[Progress], None]]:
     """Yield what an Execution's on_step calls to draw a run's progress bar on stderr; quiet when not on a terminal."""

@@ -6,6 +6,7 @@ import torch
 from bench import gpu, gpu_tests, parts
 from bench.large import LARGE
 from harness.models.npz_layout import describe
+from harness.training.torch.fused import suits
 
 
 def test_one_row_says_that_there_is_no_gpu(monkeypatch):
@@ -26,6 +27,11 @@ def test_the_most_important_parts_come_first_and_every_way_is_measured(monkeypat
     assert {f"{one.title}, {how.name}" for one, how in measured} <= set(names)
     assert all(part.alone == part.name.endswith("in JAX") for part in found)
     assert all(part.seconds > 0 for part in found)
+
+
+def test_the_fused_way_of_every_network_is_measured_by_fused_kernels():
+    assert all(suits(large.recipe, large.name.startswith("BiT")) for large in LARGE)
+    assert {large.recipe.clip_norm for large in LARGE} == {1.0, None}  # the paper's ViT is clipped
 
 
 @pytest.mark.parametrize(("most", "batch", "part"), [(512, 512, 512), (200, 512, 128), (1, 7, 1), (5, 7, 1)])

@@ -93,6 +93,21 @@ def test_an_update_launches_a_kernel_for_so_many_tensors_or_elements():
     assert [each.count for each in update(halved, 1000, 96)] == [96, 96, 2]
 
 
+@pytest.mark.parametrize(
+    "changes, parts, bytes_of_a_weight",
+    [
+        ({}, 1, 20),  # reads weight, momentum and gradient, writes weight, momentum and what is computed with
+        ({"clip_norm": 1.0}, 1, 20 + 2),  # the norm reads the gradient
+        ({"clip_norm": 1.0}, 2, 22 + 4 + 10),  # gradients that are added up in float32
+        ({"momentum_dtype": "bfloat16"}, 1, 16),
+        ({"polyak": 0.999}, 1, 20 + 12),
+    ],
+)
+def test_a_fused_update_moves_what_its_kernels_say(changes, parts, bytes_of_a_weight):
+    found = fused_update(replace(RECIPE, **changes), 10**6, 1, parts)
+    assert sum(each.count * each.bytes for each in found) == pytest.approx(bytes_of_a_weight * 10**6)
+
+
 def test_a_larger_card_is_faster():
     of = network(checkpoint("micro-bit-m"))
     found = step(of, 32, training=True, lower=True)

@@ -6,7 +6,7 @@ import time
 
 import jax
 
-from harness.core.errors import ClaimsError, TooLittleMemory
+from harness.core.errors import CardFailed, ClaimsError, TooLittleMemory
 from harness.core.run import Run
 from harness.data.splits import Data, Split
 from harness.models.architectures import Architecture, BitArchitecture
@@ -24,6 +24,9 @@ from harness.training.jax.memory import out_of_memory
 from harness.training.least_squares import Features, classified
 from harness.training.outcome import tested, untested
 
+OF_THE_PROGRAM = ("INVALID_ARGUMENT", "UNIMPLEMENTED")
+"""How errors begin that are not the card's."""
+
 
 def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> Outcome:
     """Fine-tune a checkpoint as its run's recipe says and predict every scored example.
@@ -39,18 +42,22 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
 
     Raises:
         harness.training.resume.Interrupted: a signal came; the state is saved, the same run continues from it.
-        ClaimsError: the device is missing, or too small for one example; the precision is float16, or the
+        CardFailed: the device fails.
+        ClaimsError: it is missing, or too small for one example; the precision is float16, or the
             semantics are timm's; weights or images do not fit the recipe.
     """
     here = device_context(execution.device, run.recipe, execution.folder)
     try:
         return _fine_tune(run, weights, data, execution, here)
     except jax.errors.JaxRuntimeError as error:
+        found = str(error).splitlines()[0]
         if not out_of_memory(error):
+            if here.accelerated and not found.startswith(OF_THE_PROGRAM):
+                raise CardFailed.computing(run.label, execution.device, found) from None
             raise
         raise TooLittleMemory(
             f"{run.label}: expected memory for the weights, their gradient and momentum on {here.card()}, found too"
-            f" little ({str(error).splitlines()[0]}); choose a card with more memory or a smaller network"
+            f" little ({found}); choose a card with more memory or a smaller network"
         ) from None
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.core.errors import ClaimsError
+from harness.core.errors import CardFailed, ClaimsError
 from harness.core.specs import Recipe
 from harness.training.devices import card_name
 
@@ -151,7 +151,8 @@ def device_context(device: str, recipe: Recipe) -> DeviceContext:
     chosen = torch.device(device)
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
-            raise ClaimsError(f"device {device}: expected a CUDA device, found none; see: python -m harness doctor")
+            line = f"device {device}: expected a CUDA device, found none; see: python -m harness doctor"
+            raise CardFailed(line, "there is none")
         if (chosen.index or 0) >= torch.cuda.device_count():
             raise ClaimsError(f"device {device}: expected one of {torch.cuda.device_count()} CUDA devices")
         chosen = torch.device("cuda", torch.cuda.current_device() if chosen.index is None else chosen.index)

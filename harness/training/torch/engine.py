@@ -8,7 +8,7 @@ import time
 import torch
 from torch import nn
 
-from harness.core.errors import ClaimsError, TooLittleMemory
+from harness.core.errors import CardFailed, TooLittleMemory
 from harness.core.run import Run
 from harness.data.splits import Data, Split
 from harness.training.api import Execution, OnImages, Outcome, Weights
@@ -39,11 +39,18 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
 
     Raises:
         harness.training.resume.Interrupted: a signal came; the state is saved, the same run continues from it.
-        ClaimsError: the device is missing, fails, or is too small for one example; weights or images do not fit.
+        CardFailed: the device fails.
+        ClaimsError: it is missing, or too small for one example; weights or images do not fit.
     """
-    here = device_context(execution.device, run.recipe)
-    if here.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(here.device)  # an earlier run's
+    try:
+        here = device_context(execution.device, run.recipe)
+        if here.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(here.device)  # an earlier run's
+    except RuntimeError as error:
+        if execution.device == "cpu":
+            raise
+        # CUDA starts here: another process may have the card to itself.
+        raise CardFailed.computing(run.label, execution.device, str(error).splitlines()[0]) from None
     try:
         return _fine_tune(run, weights, data, execution, here)
     except torch.OutOfMemoryError as error:
@@ -53,10 +60,7 @@ def fine_tune(run: Run, weights: Weights, data: Data, execution: Execution) -> O
             raise
         lacking = str(error).splitlines()[0]
         if not out_of_memory(error):  # no call of this process to the card will work again
-            raise ClaimsError(
-                f"{run.label}: expected {execution.device} to compute, found it failing ({lacking}); look at it with"
-                " nvidia-smi and start again, the run goes on from its last saved state"
-            ) from None
+            raise CardFailed.computing(run.label, execution.device, lacking) from None
     finally:
         if here.accelerated:
             with contextlib.suppress(torch.AcceleratorError):

@@ -346,7 +346,10 @@ class Loop:
         if scaler is not None:
             scaler.unscale_(optimiser)
         if self.recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+            if self.fused is not None:
+                self.fused.clip(self.recipe.clip_norm)
+            else:
+                nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(self.recipe, step)
         if self.fused is not None:

@@ -28,16 +28,20 @@ class HalfMomentum(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update all parameters that have a gradient; gradients are overwritten."""
         for group in self.param_groups:
-            momentum = float(torch.tensor(group["momentum"], dtype=torch.bfloat16))
+            momentum = rounded(group["momentum"], "bfloat16")
             weights = [one for one in group["params"] if one.grad is not None]
             gradients = [one.grad for one in weights]
             if group["weight_decay"]:
                 torch._foreach_add_(gradients, weights, alpha=group["weight_decay"])
-            for weight, gradient in zip(weights, gradients, strict=True):
-                stored = self.state[weight][BUFFER]
-                gradient.add_(stored, alpha=momentum)
-                stored.copy_(gradient)
+            stored = [self.state[weight][BUFFER] for weight in weights]
+            torch._foreach_add_(gradients, stored, alpha=momentum)
+            torch._foreach_copy_(stored, gradients)
             torch._foreach_add_(weights, gradients, alpha=-group["lr"])
+
+
+def rounded(momentum: float, dtype: str) -> float:
+    """Return a momentum as it meets stored momenta of a type."""
+    return momentum if dtype == "float32" else float(torch.tensor(momentum, dtype=getattr(torch, dtype)))
 
 
 def optimiser(recipe: Recipe, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:

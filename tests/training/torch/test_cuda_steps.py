@@ -56,7 +56,7 @@ def steps(monkeypatch, family, micro_batch=BATCH, checkpointing=False, fused=Fal
     with fake_card(monkeypatch):
         on_card(model, laid)
         execution, here = Execution("cuda", micro_batch=micro_batch), context(run.recipe.precision)
-        assert able(model, run.recipe, here) == (family != "convnext" and suits(run.recipe))
+        assert able(model, run.recipe, here) == (family != "convnext" and suits(run.recipe, family == "bit"))
         loop = Loop(model, images(64, SIDE, CLASSES), run, execution, here, laid, fused)
         if fused:  # there are no values to compare
             monkeypatch.setattr(loop, "_check_fused", lambda *args: loop.fused.start())
@@ -98,6 +98,8 @@ BUDGETS = {
         "checkpointing": 119,
         "no clipping": 93,
         "fused": 67,
+        "fused, clipping": 76,
+        "fused, momentum in bfloat16": 69,
         "fused, dropout": 81,
         "fused, two parts": 151,
         "fused, checkpointing": 74,
@@ -117,6 +119,8 @@ OPTIONS = {
     "checkpointing": {"checkpointing": True},
     "no clipping": {"clip_norm": None},
     "fused": {"fused": True, "clip_norm": None},
+    "fused, clipping": {"fused": True, "clip_norm": 1.0},
+    "fused, momentum in bfloat16": {"fused": True, "clip_norm": None, "momentum_dtype": "bfloat16"},
     "fused, two parts": {"fused": True, "clip_norm": None, "micro_batch": BATCH // 2},
     "fused, dropout": {"fused": True, "clip_norm": None, "dropout": 0.1},
     "fused, checkpointing": {"fused": True, "clip_norm": None, "checkpointing": True},

@@ -1,5 +1,6 @@
 """Fine-tuning: the loop's arithmetic against a second one, and what may differ does not change the outcome."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from harness.catalog.checkpoint_files import file_of
 from harness.catalog.checkpoints import checkpoint
 from harness.catalog.datasets import dataset
 from harness.catalog.recipes import recipe
-from harness.core.errors import ClaimsError, TooLittleMemory
+from harness.core.errors import CardFailed, ClaimsError, TooLittleMemory
 from harness.core.run import Run
 from harness.data.readers import synthetic
 from harness.data.splits import Data, Split, select
@@ -274,9 +275,23 @@ def test_a_card_that_fails_is_one_line_and_one_that_lacks_memory_another(monkeyp
         f"{a_run.label}: expected cpu to compute, found it failing (CUDA error: unspecified launch failure); look at it"
         " with nvidia-smi and start again, the run goes on from its last saved state"
     )
+    assert isinstance(found.value, CardFailed)
+    assert copy.copy(found.value).why == "CUDA error: unspecified launch failure"
     said[0] = "CUDA error: out of memory"
     with pytest.raises(TooLittleMemory, match=r"found too little \(CUDA error: out of memory\)"):
         fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution())
+
+
+def test_a_card_that_another_process_has_to_itself_is_one_line(monkeypatch):
+    def busy(*args):
+        raise torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel")
+
+    monkeypatch.setattr("harness.training.torch.engine.device_context", busy)
+    a_run = run(steps=1)
+    with pytest.raises(
+        CardFailed, match=r"expected cuda to compute, found it failing \(CUDA error: .* unavailable\); look"
+    ):
+        fine_tune(a_run, weights_of(a_run), data_of(a_run), Execution("cuda"))
 
 
 def test_what_is_only_tried_is_not_compiled():

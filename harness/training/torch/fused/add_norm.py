@@ -7,20 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.training.torch.fused.operations import operation
+
 PROGRAMS = 256
 """That share the tokens of a backward pass: two for each of the processors of a large card."""
 WIDEST = 8192
 """Numbers of a token that one program takes."""
-
-_library = torch.library.Library("vit_claims", "FRAGMENT")
-_library.define(
-    "add_norm(Tensor residual, Tensor? branch, Tensor gain, Tensor offset, float eps)"
-    " -> (Tensor, Tensor, Tensor, Tensor)"
-)
-_library.define(
-    "add_norm_backward(Tensor? of_sum, Tensor of_normed, Tensor summed, Tensor gain, Tensor mean, Tensor scale,"
-    " bool branch) -> (Tensor, Tensor, Tensor)"
-)
 
 
 class AddNorm(torch.autograd.Function):
@@ -43,7 +35,7 @@ class AddNorm(torch.autograd.Function):
         """
         residual = residual.contiguous()
         branch = None if branch is None else branch.contiguous()
-        added, normed, mean, scale = torch.ops.vit_claims.add_norm(residual, branch, gain, offset, eps)
+        added, normed, mean, scale = add_norm(residual, branch, gain, offset, eps)
         summed = residual if branch is None else added
         ctx.save_for_backward(summed, gain, mean, scale)
         ctx.branch, ctx.bias = branch is not None, bias is not None
@@ -54,7 +46,7 @@ class AddNorm(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         """Return the gradients of residual, gain, offset, branch and bias."""
         of_sum, of_normed = (None if each is None else each.contiguous() for each in gradients)
-        found = torch.ops.vit_claims.add_norm_backward(of_sum, of_normed, *ctx.saved_tensors, ctx.branch)
+        found = add_norm_backward(of_sum, of_normed, *ctx.saved_tensors, ctx.branch)
         of_residual, of_branch, shares = found
         of_gain, of_offset, of_bias = shares.sum(dim=0)
         return of_residual, of_gain, of_offset, of_branch if ctx.branch else None, of_bias if ctx.bias else None, None
@@ -86,11 +78,11 @@ def _forward_shapes(
 def _backward(
     of_sum: Tensor | None, of_normed: Tensor, summed: Tensor, gain: Tensor, mean: Tensor, scale: Tensor, branch: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from harness.training.torch.fused.token_kernels import add_norm_backward
+    from harness.training.torch.fused import token_kernels
 
     of_residual, of_branch, shares = _backward_shapes(of_sum, of_normed, summed, gain, mean, scale, branch)
     width = summed.shape[-1]
-    add_norm_backward[(PROGRAMS,)](
+    token_kernels.add_norm_backward[(PROGRAMS,)](
         summed if of_sum is None else of_sum, of_normed, summed, gain, mean, scale, of_residual, of_branch, shares,
         mean.numel(), width, SUMMED=of_sum is not None, ADD=branch, **sizes(width),
     )  # fmt: skip
@@ -110,8 +102,15 @@ def sizes(width: int) -> dict[str, int]:
     return {"BLOCK": whole, "num_warps": 4 if whole <= 1024 else 8}
 
 
-for _device in ("CUDA", "CPU"):  # on a CPU, in Triton's interpreter
-    _library.impl("add_norm", _forward, _device)
-    _library.impl("add_norm_backward", _backward, _device)
-_library.impl("add_norm", _forward_shapes, "Meta")
-_library.impl("add_norm_backward", _backward_shapes, "Meta")
+add_norm = operation(
+    "add_norm(Tensor residual, Tensor? branch, Tensor gain, Tensor offset, float eps)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+    _forward,
+    _forward_shapes,
+)
+add_norm_backward = operation(
+    "add_norm_backward(Tensor? of_sum, Tensor of_normed, Tensor summed, Tensor gain, Tensor mean, Tensor scale,"
+    " bool branch) -> (Tensor, Tensor, Tensor)",
+    _backward,
+    _backward_shapes,
+)

@@ -81,6 +81,10 @@ class BitPath:
         self.leaves.zero_grad()
         self.on = False
 
+    def clip(self, most: float) -> None:
+        """Not for BiT: `suits` says why."""
+        raise AssertionError(f"expected no clipping, found a norm of {most}")
+
     def update(self, rate: float) -> None:
         """Update the convolutions' weights."""
         assert self.optimiser is not None

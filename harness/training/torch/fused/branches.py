@@ -13,15 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.training.torch.fused.add_norm import sizes
+from harness.training.torch.fused.operations import operation
 
 PROGRAMS = 128
 """That share the tokens of a backward pass, of queries, keys and values, or of some columns, each."""
 COLUMNS = 1024
 """That a program takes of GELU's."""
-
-_library = torch.library.Library("vit_claims", "FRAGMENT")
-_library.define("join_heads(Tensor query, Tensor key, Tensor value) -> (Tensor, Tensor)")
-_library.define("gelu_backward(Tensor x, Tensor g, bool tanh) -> (Tensor, Tensor)")
 
 
 class Heads(torch.autograd.Function):
@@ -40,7 +37,7 @@ class Heads(torch.autograd.Function):
         strides = gradients[0].stride()
         if strides[-1] != 1 or any(each.stride() != strides for each in gradients):
             gradients = tuple(each.contiguous() for each in gradients)
-        joined, shares = torch.ops.vit_claims.join_heads(*gradients)
+        joined, shares = join_heads(*gradients)
         return joined, shares.sum(dim=0) if ctx.bias else None, None
 
 
@@ -58,17 +55,17 @@ class Gelu(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         """Return the gradients of x and of the bias."""
         (x,) = ctx.saved_tensors
-        of_x, shares = torch.ops.vit_claims.gelu_backward(x, gradients[0].contiguous(), ctx.approximate == "tanh")
+        of_x, shares = gelu_backward(x, gradients[0].contiguous(), ctx.approximate == "tanh")
         return of_x, shares.sum(dim=0) if ctx.bias else None, None
 
 
 def _join(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    from harness.training.torch.fused.token_kernels import join_heads
+    from harness.training.torch.fused import token_kernels
 
     joined, shares = _join_shapes(query, key, value)
     images, heads, length, size = query.shape
     strides = query.stride()[:3]
-    join_heads[(PROGRAMS, 3)](
+    token_kernels.join_heads[(PROGRAMS, 3)](
         query, key, value, joined, shares, images * length, length, heads, size, *strides, **sizes(heads * size)
     )
     return joined, shares
@@ -82,12 +79,14 @@ def _join_shapes(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Ten
 
 
 def _gelu(x: Tensor, g: Tensor, tanh: bool) -> tuple[Tensor, Tensor]:
-    from harness.training.torch.fused.token_kernels import gelu_backward
+    from harness.training.torch.fused import token_kernels
 
     of_x, shares = _gelu_shapes(x, g, tanh)
     width = x.shape[-1]
     programs = PROGRAMS, -(-width // COLUMNS)
-    gelu_backward[programs](x, g, of_x, shares, x.numel() // width, width, TANH=tanh, **sizes(min(COLUMNS, width)))
+    token_kernels.gelu_backward[programs](
+        x, g, of_x, shares, x.numel() // width, width, TANH=tanh, **sizes(min(COLUMNS, width))
+    )
     return of_x, shares
 
 
@@ -95,8 +94,5 @@ def _gelu_shapes(x: Tensor, g: Tensor, tanh: bool) -> tuple[Tensor, Tensor]:
     return torch.empty_like(x), x.new_empty((PROGRAMS, x.shape[-1]), dtype=torch.float32)
 
 
-for _device in ("CUDA", "CPU"):  # on a CPU, in Triton's interpreter
-    _library.impl("join_heads", _join, _device)
-    _library.impl("gelu_backward", _gelu, _device)
-_library.impl("join_heads", _join_shapes, "Meta")
-_library.impl("gelu_backward", _gelu_shapes, "Meta")
+join_heads = operation("join_heads(Tensor query, Tensor key, Tensor value) -> (Tensor, Tensor)", _join, _join_shapes)
+gelu_backward = operation("gelu_backward(Tensor x, Tensor g, bool tanh) -> (Tensor, Tensor)", _gelu, _gelu_shapes)

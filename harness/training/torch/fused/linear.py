@@ -21,7 +21,7 @@ BLOCK, TURNS = 1024, 4
 _library = torch.library.Library("vit_claims", "FRAGMENT")
 _library.define(
     "update_copied(Tensor(a!)[] weights, Tensor(b!)[] momenta, Tensor[] gradients, Tensor(c!)[] copies,"
-    " Tensor[] chunks, float rate, float momentum, float decay) -> ()"
+    " Tensor[] chunks, Tensor share, float rate, float momentum, float decay) -> ()"
 )
 
 
@@ -37,6 +37,8 @@ class CopiedWeights:
         self.weights = list(weights)
         self.leaves = Leaves(self.weights, dtype)
         self.chunks = chunks_of(self.weights)
+        self.share = torch.ones(1, device=self.weights[0].device)
+        """Of the gradients that an update takes: less than 1 where they are clipped."""
 
     @torch.no_grad()
     def copy(self) -> None:
@@ -48,13 +50,21 @@ class CopiedWeights:
         """Take one step of SGD with the weights, and copy them for the next.
 
         Args:
-            momenta: of each weight, float32.
+            momenta: of each weight, float32 or bfloat16.
             rate: learning rate.
             momentum: share of the old momentum that stays.
             decay: weight decay.
         """
         torch.ops.vit_claims.update_copied(
-            self.weights, list(momenta), self.leaves.gradients, self.leaves.tensors, self.chunks, rate, momentum, decay
+            self.weights,
+            list(momenta),
+            self.leaves.gradients,
+            self.leaves.tensors,
+            self.chunks,
+            self.share,
+            rate,
+            momentum,
+            decay,
         )
 
 
@@ -73,6 +83,7 @@ def _update(
     gradients: list[Tensor],
     copies: list[Tensor],
     chunks: list[Tensor],
+    share: Tensor,
     rate: float,
     momentum: float,
     decay: float,
@@ -80,9 +91,9 @@ def _update(
     from harness.training.torch.fused.token_kernels import update_chunk
 
     tables = [addresses(each) for each in (weights, momenta, gradients, copies)]
-    kinds = {"GRADIENT": kind(gradients), "COPY": kind(copies)}
+    kinds = {"GRADIENT": kind(gradients), "MOMENTUM": kind(momenta), "COPY": kind(copies)}
     update_chunk[(len(chunks[0]),)](
-        *tables, *chunks, rate, momentum, decay, **kinds, BLOCK=BLOCK, TURNS=TURNS, num_warps=4
+        *tables, *chunks, share, rate, momentum, decay, **kinds, BLOCK=BLOCK, TURNS=TURNS, num_warps=4
     )
 
 

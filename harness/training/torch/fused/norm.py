@@ -7,15 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.training.torch.fused.operations import operation
+
 TILE = 4096
 """Numbers of an image that a program takes at a time."""
-
-_library = torch.library.Library("vit_claims", "FRAGMENT")
-_library.define("norm_relu(Tensor x, Tensor gain, Tensor offset, int groups, float eps) -> (Tensor, Tensor, Tensor)")
-_library.define(
-    "norm_relu_backward(Tensor x, Tensor g, Tensor gain, Tensor offset, Tensor mean, Tensor scale, int groups)"
-    " -> (Tensor, Tensor, Tensor)"
-)
 
 
 class NormRelu(torch.autograd.Function):
@@ -25,17 +20,17 @@ class NormRelu(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, gain: Tensor, offset: Tensor, groups: int, eps: float) -> Tensor:
         """Return the output, of x's type and layout."""
         x = x.contiguous(memory_format=torch.channels_last)
-        made, mean, scale = torch.ops.vit_claims.norm_relu(x, gain, offset, groups, eps)
+        made, mean, scale = norm_relu(x, gain, offset, groups, eps)
         ctx.save_for_backward(x, gain, offset, mean, scale)
         ctx.groups = groups
-        return made  # type: ignore[no-any-return]
+        return made
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, gain and offset."""
         x, gain, offset, mean, scale = ctx.saved_tensors
         g = gradients[0].contiguous(memory_format=torch.channels_last)
-        found = torch.ops.vit_claims.norm_relu_backward(x, g, gain, offset, mean, scale, ctx.groups)
+        found = norm_relu_backward(x, g, gain, offset, mean, scale, ctx.groups)
         return (*found, None, None)
 
 
@@ -57,12 +52,12 @@ def _forward_shapes(x: Tensor, gain: Tensor, offset: Tensor, groups: int, eps: f
 def _backward(
     x: Tensor, g: Tensor, gain: Tensor, offset: Tensor, mean: Tensor, scale: Tensor, groups: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from harness.training.torch.fused.kernels import norm_relu_backward
+    from harness.training.torch.fused import kernels
 
     n, channels, height, width = x.shape
     of_x = torch.empty_like(x)
     shares = gain.new_empty((2, n, channels))
-    norm_relu_backward[(n * groups,)](
+    kernels.norm_relu_backward[(n * groups,)](
         x, g, gain, offset, mean, scale, of_x, shares[0], shares[1], height * width, channels, groups,
         **_sizes(channels // groups),
     )  # fmt: skip
@@ -82,8 +77,14 @@ def _sizes(width: int) -> dict[str, int]:
     return {"WIDTH": whole, "BLOCK": max(1, TILE // whole), "num_warps": 4}
 
 
-for _device in ("CUDA", "CPU"):  # on a CPU, in Triton's interpreter
-    _library.impl("norm_relu", _forward, _device)
-    _library.impl("norm_relu_backward", _backward, _device)
-_library.impl("norm_relu", _forward_shapes, "Meta")
-_library.impl("norm_relu_backward", _backward_shapes, "Meta")
+norm_relu = operation(
+    "norm_relu(Tensor x, Tensor gain, Tensor offset, int groups, float eps) -> (Tensor, Tensor, Tensor)",
+    _forward,
+    _forward_shapes,
+)
+norm_relu_backward = operation(
+    "norm_relu_backward(Tensor x, Tensor g, Tensor gain, Tensor offset, Tensor mean, Tensor scale, int groups)"
+    " -> (Tensor, Tensor, Tensor)",
+    _backward,
+    _backward_shapes,
+)

@@ -58,6 +58,9 @@ class FusedPath(FastPath, Protocol):
     """Parameters in whose place the leaves get gradients."""
     leaves: Leaves
 
+    def clip(self, most: float) -> None:
+        """Scale all gradients down to a global norm, as the update takes them."""
+
     def update(self, rate: float) -> None:
         """Update the replaced parameters, before the optimiser updates the others."""
 
@@ -67,8 +70,10 @@ class FusedPath(FastPath, Protocol):
 
 def able(model: nn.Module, recipe: Recipe, context: DeviceContext) -> bool:
     """Return whether there are fused kernels for a run: of BiT or a transformer, by one process on a CUDA device."""
-    here = context.device.type == "cuda" and context.world == 1
-    return here and suits(recipe) and (bit.able(model) or vit.able(model))
+    if context.device.type != "cuda" or context.world > 1:
+        return False
+    of_bit = bit.able(model)
+    return (of_bit or vit.able(model)) and suits(recipe, of_bit)
 
 
 def fused_path(

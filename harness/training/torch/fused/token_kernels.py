@@ -229,30 +229,34 @@ def update_chunk(
     tensor_of,
     chunk_of,
     lengths,
+    share,
     rate,
     momentum,
     decay,
     GRADIENT: tl.constexpr,
+    MOMENTUM: tl.constexpr,
     COPY: tl.constexpr,
     BLOCK: tl.constexpr,
     TURNS: tl.constexpr,
 ):
     """Take one SGD step with a chunk of a weight, and write its copy in a lower precision.
 
-    v = momentum v + gradient + decay w, and w = w - rate v.
+    v = momentum v + share gradient + decay w, and w = w - rate v; only then is v rounded to the momenta's type.
 
     Args:
         weights: (T,) int64, addresses of float32 weights, changed.
-        momenta: (T,) int64, addresses of float32 momenta, changed.
+        momenta: (T,) int64, addresses of momenta, changed.
         gradients: (T,) int64, addresses.
         copies: (T,) int64, addresses, written.
         tensor_of: (C,) int32, which tensor a program's chunk is of.
         chunk_of: (C,) int32, which of its chunks.
         lengths: (T,) int32, numbers of a tensor.
+        share: (1,) float32, of the gradients that clipping leaves.
         rate: learning rate.
         momentum: share of the old momentum that stays.
         decay: weight decay.
         GRADIENT: type of the gradients.
+        MOMENTUM: type of the momenta.
         COPY: type of the copies.
         BLOCK: numbers at a time.
         TURNS: of BLOCK numbers, in a chunk.
@@ -261,17 +265,18 @@ def update_chunk(
     tensor = tl.load(tensor_of + program)
     length = tl.load(lengths + tensor)
     weight = tl.load(weights + tensor).to(tl.pointer_type(tl.float32))
-    moving = tl.load(momenta + tensor).to(tl.pointer_type(tl.float32))
+    moving = tl.load(momenta + tensor).to(tl.pointer_type(MOMENTUM))
     gradient = tl.load(gradients + tensor).to(tl.pointer_type(GRADIENT))
+    left = tl.load(share)
     copy = tl.load(copies + tensor).to(tl.pointer_type(COPY))
     start = tl.load(chunk_of + program) * BLOCK * TURNS
     for turn in range(TURNS):
         at = start + turn * BLOCK + tl.arange(0, BLOCK)
         there = at < length
         w = tl.load(weight + at, mask=there, other=0.0)
-        g = tl.load(gradient + at, mask=there, other=0.0).to(tl.float32)
-        v = momentum * tl.load(moving + at, mask=there, other=0.0) + g + decay * w
+        g = left * tl.load(gradient + at, mask=there, other=0.0).to(tl.float32)
+        v = momentum * tl.load(moving + at, mask=there, other=0.0).to(tl.float32) + g + decay * w
         w -= rate * v
-        tl.store(moving + at, v, mask=there)
+        tl.store(moving + at, v.to(MOMENTUM), mask=there)
         tl.store(weight + at, w, mask=there)
         tl.store(copy + at, w.to(COPY), mask=there)

@@ -18,9 +18,9 @@ from torch.nn import functional
 from harness.core.specs import Recipe
 from harness.training.torch.fused.add_norm import WIDEST, AddNorm
 from harness.training.torch.fused.branches import Gelu, Heads
-from harness.training.torch.fused.distance import UPDATED, distance
+from harness.training.torch.fused.distance import UPDATED, largest
 from harness.training.torch.fused.linear import CopiedWeights
-from harness.training.torch.optimiser import BUFFER
+from harness.training.torch.optimiser import BUFFER, rounded
 
 ROUNDED = 2**-8
 """Of the norm of weights: bfloat16's rounding."""
@@ -106,12 +106,25 @@ class VitPath:
         self.leaves.zero_grad()
         self.on = False
 
+    @torch.no_grad()
+    def clip(self, most: float) -> None:
+        """Scale all gradients down to a global norm: those of the products' weights while they are updated.
+
+        As torch.nn.utils.clip_grad_norm_, with the norm in float32.
+        """
+        others = [one.grad for one in self.model.parameters() if one.grad is not None]
+        norms = torch._foreach_norm(self.leaves.gradients, 2, dtype=torch.float32)
+        norm = torch.linalg.vector_norm(torch.stack([*norms, *torch._foreach_norm(others, 2)]))
+        torch.clamp(most / (norm + 1e-6), max=1.0, out=self.weights.share[0])
+        torch._foreach_mul_(others, self.weights.share[0])
+
     def update(self, rate: float) -> None:
         """Update the products' weights; the optimiser has yet to update their biases."""
         assert self.optimiser is not None
         assert self.recipe is not None
         momenta = [self.optimiser.state[weight][BUFFER] for weight in self.replaced]
-        self.weights.update(momenta, rate, self.recipe.momentum, self.recipe.weight_decay)
+        kept = rounded(self.recipe.momentum, self.recipe.momentum_dtype)
+        self.weights.update(momenta, rate, kept, self.recipe.weight_decay)
 
     def updated(self) -> None:
         """Take over the parameters that the optimiser has updated."""
@@ -127,33 +140,38 @@ class VitPath:
         """Return how an update of some weights differs from that of PyTorch; "" if it does not.
 
         Copies of the smallest, the middle and the largest are updated twice: with a gradient in the training precision,
-        and with one that was added up in float32.
+        and with one that was added up in float32 and is clipped.
         """
         by_size = sorted(self.replaced, key=lambda each: each.numel())
         plain = [by_size[at].detach().clone() for at in (0, len(by_size) // 2, -1)]
         weights = CopiedWeights([each.clone() for each in plain], torch.bfloat16)
         rate, momentum, decay = 0.1, 0.9, 5.0  # each large enough to be seen
-        expected, moving = plain, [torch.full_like(each, 3.0) for each in plain]
-        momenta = [each.clone() for each in moving]
+        kept = torch.float32 if self.recipe is None else getattr(torch, self.recipe.momentum_dtype)
+        expected, moving = plain, [torch.full_like(each, 3.0, dtype=kept) for each in plain]
         weights.copy()
         drawn = torch.Generator().manual_seed(0)
         for added in (False, True):
             for leaf in weights.leaves.tensors:
                 leaf.grad = torch.empty_like(leaf).copy_(torch.randn(leaf.shape, generator=drawn))
-            given = [each.float() for each in weights.leaves.gradients]
-            moving = [momentum * v + g + decay * w for v, g, w in zip(moving, given, expected, strict=True)]
-            expected = [w - rate * v for w, v in zip(expected, moving, strict=True)]
+            momenta, share = [each.clone() for each in moving], 0.5 if added else 1.0
+            weights.share.fill_(share)
+            given = [share * each.float() for each in weights.leaves.gradients]
+            exact = [momentum * v.float() + g + decay * w for v, g, w in zip(moving, given, expected, strict=True)]
+            expected = [w - rate * v for w, v in zip(expected, exact, strict=True)]
+            moving = [v.to(kept) for v in exact]
             if added:
                 weights.leaves.add_up()
             weights.update(momenta, rate=rate, momentum=momentum, decay=decay)
             weights.leaves.zero_grad()
-            pairs = zip([*momenta, *weights.weights], [*moving, *expected], strict=True)
-            apart = max(distance([mine], [theirs]) for mine, theirs in pairs)
-            copies = zip(weights.leaves.tensors, expected, strict=True)
-            of_copies = max(distance([copy.detach().float()], [weight]) for copy, weight in copies)
+            apart, of_copies = largest(weights.weights, expected), largest(weights.leaves.tensors, expected)
+            of_momenta = largest(momenta, exact)
+            if kept == torch.float32:
+                apart = max(apart, of_momenta)
+            else:
+                of_copies = max(of_copies, of_momenta)
             if not (apart <= UPDATED and of_copies <= ROUNDED):
                 return (
-                    f"disagree (an update was {apart:.2g} of its norm from PyTorch's, the weights in bfloat16"
+                    f"disagree (an update was {apart:.2g} of its norm from PyTorch's, what is kept in bfloat16"
                     f" {of_copies:.2g}; expected at most {UPDATED:g} and {ROUNDED:g})"
                 )
         return ""

@@ -35,8 +35,9 @@ KERNELS = [
     (token_kernels.join_heads, dict.fromkeys(("queries", "keys", "values", "joined"), LOW) | {"shares": NUMBERS}
      | dict.fromkeys(("tokens", "length", "heads", "size", "of_image", "of_head", "of_token"), WHOLE),
      {"BLOCK": 1024}),
-    (token_kernels.update_chunk, UPDATED | {"copies": PLACES, "tensor_of": "*i32", "chunk_of": "*i32",
-     "lengths": "*i32"} | SGD, KINDS | {"COPY": tl.bfloat16, "TURNS": 4}),
+    *[(token_kernels.update_chunk, UPDATED | {"copies": PLACES, "tensor_of": "*i32", "chunk_of": "*i32",
+     "lengths": "*i32", "share": NUMBERS} | SGD, KINDS | {"MOMENTUM": momentum, "COPY": tl.bfloat16, "TURNS": 4})
+     for momentum in (tl.float32, tl.bfloat16)],
 ]  # fmt: skip
 """A kernel, the types of its arguments, and its constants."""
 

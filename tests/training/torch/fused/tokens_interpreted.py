@@ -24,6 +24,7 @@ from harness.training.torch.fused.linear import CopiedWeights
 from harness.training.torch.fused.vit import VitPath
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import set_dropout
+from harness.training.torch.optimiser import BUFFER, optimiser, rounded
 
 
 @pytest.fixture(autouse=True)
@@ -137,13 +138,55 @@ def test_an_update_is_that_of_sgd_and_writes_the_copies():
             close([copy.detach().float()], [weight])
 
 
-@pytest.mark.parametrize("changed", [{"rate": 1.01}, {"momentum": 1.01}, {"decay": 1.1}], ids=str)
-def test_an_update_that_is_not_pytorchs_is_found(changed, monkeypatch):
-    path = VitPath(transformer("vit"), None, None)
+def test_gradients_are_clipped_as_pytorch_clips_them():
+    model, plain = transformer("vit"), transformer("vit")
+    path = VitPath(model, None, None)
+    own = {id(weight): leaf for weight, leaf in zip(path.replaced, path.leaves.tensors, strict=True)}
+    torch.manual_seed(6)
+    for mine, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        theirs.grad = torch.randn(mine.shape).bfloat16().float()
+        taken = own.get(id(mine))
+        if taken is None:
+            mine.grad = theirs.grad.clone()
+        else:
+            taken.grad = theirs.grad.bfloat16()
+    norm = torch.nn.utils.get_total_norm([one.grad for one in plain.parameters()])
+    for most in (2 * float(norm), 0.3 * float(norm)):
+        path.clip(most)
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), most)
+        for mine, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+            taken = own.get(id(mine))
+            found = mine.grad if taken is None else path.weights.share * taken.grad.float()
+            torch.testing.assert_close(found, theirs.grad, rtol=1e-6, atol=0)
+
+
+def test_a_momentum_in_bfloat16_is_rounded_once_it_was_used():
+    torch.manual_seed(3)
+    plain = [torch.nn.Parameter(drawn(20, 30).detach())]
+    weights = CopiedWeights([each.detach().clone() for each in plain], torch.bfloat16)
+    weights.copy()
+    few = replace(recipe("micro"), momentum_dtype="bfloat16", weight_decay=0.01)
+    authors = optimiser(few, plain)
+    authors.param_groups[0]["lr"] = 0.1
+    for _ in range(3):
+        momenta = [authors.state[plain[0]][BUFFER].clone()]
+        gradient = torch.randn(20, 30).bfloat16()
+        weights.leaves.tensors[0].grad, plain[0].grad = gradient, gradient.float()
+        authors.step()
+        weights.update(momenta, 0.1, rounded(few.momentum, "bfloat16"), 0.01)
+        close(weights.weights, [plain[0].detach()], of=1e-6)  # by what was not rounded yet
+        close(momenta, [authors.state[plain[0]][BUFFER]])  # the interpreter cuts off what PyTorch rounds
+
+
+@pytest.mark.parametrize("kept", ["float32", "bfloat16"])
+@pytest.mark.parametrize("changed", [{"rate": 1.01}, {"momentum": 1.01}, {"decay": 1.1}, {"share": 1.1}], ids=str)
+def test_an_update_that_is_not_pytorchs_is_found(changed, kept, monkeypatch):
+    path = VitPath(transformer("vit"), None, replace(recipe("micro"), momentum_dtype=kept))
     assert path.wrong_update() == ""
     update = CopiedWeights.update
 
     def wrong(self, momenta, **given):
+        self.share *= changed.get("share", 1)
         update(self, momenta, **{name: value * changed.get(name, 1) for name, value in given.items()})
 
     monkeypatch.setattr(CopiedWeights, "update", wrong)
@@ -169,12 +212,16 @@ def transformer(family, dropout=0.0):
 
 @pytest.mark.parametrize(
     ("family", "changed", "parts"),
-    [("vit", {}, None), ("hybrid", {"dropout": 0.5, "weight_decay": 0.1}, 1)],
-    ids=["vit", "hybrid, dropout, two parts"],
+    [
+        ("vit", {"clip_norm": None}, None),
+        ("vit", {"clip_norm": 0.1, "momentum_dtype": "bfloat16"}, None),
+        ("hybrid", {"clip_norm": None, "dropout": 0.5, "weight_decay": 0.1}, 1),
+    ],
+    ids=["vit", "vit, clipping, momentum in bfloat16", "hybrid, dropout, two parts"],
 )
 def test_a_run_by_fused_kernels_is_the_run_by_pytorch(family, changed, parts):
     few = replace(recipe("micro"), batch_size=2, warmup_steps=0, steps=2, resolution=16, learning_rate=0.03)
-    few = replace(few, clip_norm=None, precision="bfloat16", **changed)
+    few = replace(few, precision="bfloat16", **changed)
     run = Run(checkpoint("micro-vit-s"), dataset("digits-5"), few, 0)
     split = select(synthetic.load(run.dataset), run).train
     loop_module._CHECKED.clear()
