@@ -44,10 +44,11 @@ class Variant:
     """What it takes more than the plain way: a transformer, a convolutional network."""
 
 
-PLAIN = Variant("plain", {"fused": False})
+PLAIN = Variant("plain", {"fused": False, "graphed": False})
 VARIANTS = (
     PLAIN,
     Variant("fused", seconds=(10.0, 20.0)),
+    Variant("fused, launched one by one", {"graphed": False}, (10.0, 20.0)),
     Variant("compiled", {"compile": True}, (60.0, 120.0)),
 )
 """To measure another way, add it here: each gets a part for each of the large networks."""

@@ -236,6 +236,7 @@ def run_seconds(
         parts=parts,
         parameters=parameters,
         fused=fused(job, of),
+        graphed=parts == 1 and job.backend == "torch" and recipe.precision != "float16" and not checkpointing,
     )
     if trained is None:
         return None

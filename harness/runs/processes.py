@@ -237,7 +237,10 @@ class LocalWorkers:
             if closed:
                 child.stop(GRACE)
                 raise CancelledError("the session ended")
-            outcome = child.compute(handed.run, self.home, self.execution, handed.folder, handed.share)
+            execution = self.execution
+            if handed.run.id in self._failed_on:  # what failed may have been a kernel of ours
+                execution = execution.by_framework()
+            outcome = child.compute(handed.run, self.home, execution, handed.folder, handed.share)
         except CardFailed as error:
             if child is not None:
                 child.stop(0.0)

@@ -87,6 +87,8 @@ class RayWorkers:
         self._on_accelerator = self.ray.remote(max_retries=0, max_calls=1)(compute_on_node)
         self._told = self.ray.remote(num_cpus=0)(Told).remote()
         self._refs: dict[Any, Any] = {}
+        self._card_failed: set[str] = set()
+        """Runs that found an accelerator failing: it may have been a kernel of ours."""
         self._lock = threading.Lock()
 
     @property
@@ -102,12 +104,13 @@ class RayWorkers:
             share = self.accelerators if self.accelerators > 1 else min(1.0, need.share)
             task = self._on_accelerator
             options |= {"num_gpus": share, "memory": min(self.largest, need.memory)}
-        handed = Handed(run, folder, self.execution, config(), self.session, attempt, self.marker, self._told)
+        execution = self.execution.by_framework() if run.id in self._card_failed else self.execution
+        handed = Handed(run, folder, execution, config(), self.session, attempt, self.marker, self._told)
         ref = task.options(**options).remote(handed)
         found: Future[Outcome] = Future()
         with self._lock:
             self._refs[found] = ref
-        ref.future().add_done_callback(lambda ended: self._end(found, ended))
+        ref.future().add_done_callback(lambda ended: self._end(run.id, found, ended))
         return found
 
     def progress(self) -> dict[str, str]:
@@ -133,7 +136,7 @@ class RayWorkers:
             (config().home / self.marker).unlink(missing_ok=True)
         self.ray.shutdown()
 
-    def _end(self, found: Future[Outcome], ended: Future[Any]) -> None:
+    def _end(self, run_id: str, found: Future[Outcome], ended: Future[Any]) -> None:
         with self._lock:
             self._refs.pop(found, None)
         try:
@@ -144,6 +147,7 @@ class RayWorkers:
         if isinstance(error, KeyboardInterrupt) and not self.closing:
             found.set_exception(WorkerDied("was told to stop by its node"))
         elif isinstance(error, CardFailed):
+            self._card_failed.add(run_id)
             found.set_exception(without_card(error, "its node's accelerator"))
         elif error is not None:
             found.set_exception(error)

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "--device": "auto",
     "--compile": False,
     "--no-fused": False,
+    "--no-graphs": False,
     "--strict-verdicts": False,
     "--plan": False,
     "--card": None,
@@ -101,6 +102,12 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         default=None,
         help="with -m gpu: train by PyTorch's own operations, not by fused kernels",
+    )
+    add(
+        "--no-graphs",
+        action="store_true",
+        default=None,
+        help="with -m gpu: launch the kernels of a training step one by one, not as a CUDA graph",
     )
     add(
         "--time-limit",
@@ -241,6 +248,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
         "--device": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--compile": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--no-fused": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
+        "--no-graphs": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--max-gpu-hours": (computes or plans, "a session that computes the gpu evidence", "none; add -m gpu"),
         "--specifications": ("micro" in selected.kinds, "tests of the micro evidence", f"{found} selected"),
         "--backend": (measured, "tests of the micro or gpu evidence", f"{found} selected"),
@@ -260,7 +268,7 @@ def require_used(config: pytest.Config, selected: Selected) -> None:
     for name, (used, expected, instead) in rules.items():
         if given(config, name) and not used:
             raise ClaimsError(f"{name} does nothing here: expected {expected}, found {instead}, or leave out {name}")
-    for name in ("--compile", "--no-fused"):
+    for name in ("--compile", "--no-fused", "--no-graphs"):
         if given(config, name) and option(config, "--backend") == "jax":
             raise ClaimsError(
                 f"{name} does nothing here: expected the backend torch, found jax, which always compiles; leave out"

@@ -51,7 +51,11 @@ def session_config(config: pytest.Config, asked: bool) -> SessionConfig:
             )
     if on_worker and chosen:
         confine(chosen[0])  # its own; before CUDA starts in this process
-    execution = Execution(compile=option(config, "--compile"), fused=not option(config, "--no-fused"))
+    execution = Execution(
+        compile=option(config, "--compile"),
+        fused=not option(config, "--no-fused"),
+        graphed=not option(config, "--no-graphs"),
+    )
     return SessionConfig(
         home=home(option(config, "--home")),
         jobs=jobs(config, chosen),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -53,6 +53,8 @@ class Execution:
     """Compile the blocks of the model (torch.compile) where they agree with PyTorch; jax always compiles."""
     fused: bool = True
     """Use fused kernels where there are some and they agree with the framework's own operations."""
+    graphed: bool = True
+    """Launch the kernels of a step as one CUDA graph where that gives the same gradients and is faster."""
     folder: Path | None = None
     """Where states to resume from, the history of the run and micro-batches that fitted lie; None: nothing is kept."""
     save_every: float = 600.0
@@ -65,6 +67,10 @@ class Execution:
     """Asked after every step why the run should be saved and ended now; "" to go on."""
     on_images: OnImages | None = None
     """Called while scored examples are predicted, with how many are and how many there are."""
+
+    def by_framework(self) -> Execution:
+        """Return the same by the framework's own operations, launched one by one: what is left where a card fails."""
+        return replace(self, compile=False, fused=False, graphed=False)
 
 
 @dataclass(frozen=True)

@@ -195,5 +195,5 @@ def one_step(name, side, batch, dropout, fused=False, parts=1):
     found = step(of, side, training=True, lower=True, dropout=dropout, fused=fused)
     parameters = work(of, side).with_head(10)
     recipe = replace(RECIPE, precision="bfloat16", batch_size=batch, dropout=dropout)
-    time = step_time(found, batch, card("h100"), recipe, parts=parts, parameters=parameters, fused=fused)
+    time = step_time(found, batch, card("h100"), recipe, parts=parts, parameters=parameters, fused=fused, graphed=fused)
     return found, time, (fused_update if fused else update)(recipe, parameters, found.tensors, parts)

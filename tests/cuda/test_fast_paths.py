@@ -51,12 +51,33 @@ def test_fused_kernels_agree_with_pytorch_and_give_its_losses(family, micro_batc
     import torch
 
     made = small.case(family, "cuda", precision="bfloat16", steps=5, clip_norm=None)
-    plain, weights = small.trained(made)
+    plain, weights = small.trained(made, Execution(graphed=False))
     layout = torch.channels_last if family == "bit" else torch.contiguous_format
-    done, found = small.trained(made, Execution(micro_batch=micro_batch), layout, fused=True)
+    asked = Execution(micro_batch=micro_batch, graphed=False)
+    done, found = small.trained(made, asked, layout, fused=True)
     assert done.kernels == "fused"
     small.assert_close(done.losses, plain.losses, WITHIN["bfloat16"])
     small.assert_close(found, weights, 3 * WITHIN["bfloat16"])
+
+
+@pytest.mark.parametrize("fused", [True, False], ids=["fused", "plain"])
+@pytest.mark.parametrize("family, dropout", [("bit", 0.0), ("vit", 0.0), ("vit", 0.5)])
+def test_a_cuda_graph_gives_the_gradients_and_losses_of_kernels_launched_one_by_one(
+    family, dropout, fused, monkeypatch
+):
+    import torch
+
+    from harness.training.torch import graphed
+
+    monkeypatch.setattr(graphed, "FASTER", float("inf"))
+    monkeypatch.setattr("harness.training.torch.loop._CHECKED", {})
+    made = small.case(family, "cuda", precision="bfloat16", steps=5, clip_norm=None, dropout=dropout)
+    layout = torch.channels_last if fused and family == "bit" else torch.contiguous_format
+    alone, weights = small.trained(made, Execution(graphed=False), layout, fused=fused)
+    done, found = small.trained(made, Execution(), layout, fused=fused)
+    assert done.kernels == ("fused, one CUDA graph" if fused else "one CUDA graph")
+    small.assert_close(done.losses, alone.losses, WITHIN["bfloat16"] / 2)
+    small.assert_close(found, weights, WITHIN["bfloat16"])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -384,19 +385,20 @@ class Cards:
     """In place of worker processes: those of some accelerators find it failing."""
 
     def __init__(self, *failing):
-        self.failing, self.begun = failing, []
+        self.failing, self.begun, self.ways = failing, [], []
 
     def __call__(self, device, position, configured):
         self.begun.append(device)
-        return Card(device, device in self.failing)
+        return Card(device, device in self.failing, self.ways)
 
 
 class Card:
-    def __init__(self, device, fails):
-        self.device, self.fails, self.alive = device, fails, True
+    def __init__(self, device, fails, ways):
+        self.device, self.fails, self.ways, self.alive = device, fails, ways, True
         self.process = SimpleNamespace(pid=1)
 
     def compute(self, run, home, execution, folder, share):
+        self.ways.append((run.id, execution.fused, execution.graphed))
         if self.fails:
             raise CardFailed.computing(run.label, self.device, "CUDA error: unknown error")
         result = Result(run.id, (0,) * run.dataset.test, (0,) * run.dataset.test, (1.0,) * 3, 1.0, 1.0, 1, ())
@@ -422,6 +424,12 @@ def test_a_run_whose_accelerator_fails_is_begun_again_on_another_one(tmp_path, m
         "its worker process found accelerator 1 failing (CUDA error: unknown error); it was begun" in executor.notes[0]
     )
     assert "found accelerator 1, which is left alone from now on, failing" in executor.notes[1]
+    # What was begun again is computed without kernels of ours.
+    tries = Counter(run_id for run_id, *_ in cards.ways)
+    assert sorted(tries.values()) == [1] * 10 + [2] * 2
+    for run_id, fused, graphed in cards.ways[::-1]:
+        again = tries.pop(run_id, 1) == 2
+        assert fused == graphed == (not again)
 
 
 def test_where_all_accelerators_fail_each_run_is_one_line(tmp_path, monkeypatch):

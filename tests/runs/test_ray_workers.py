@@ -89,7 +89,7 @@ def test_what_tasks_ask_for(monkeypatch):
 
     workers = RayWorkers.__new__(RayWorkers)
     workers._task = workers._on_accelerator = Task()
-    workers._told, workers._refs, workers.session = None, {}, "s"
+    workers._told, workers._refs, workers._card_failed, workers.session = None, {}, set(), "s"
     workers.execution, workers.marker, workers.largest, workers.accelerators = Execution(), "", 8 << 30, 1
     workers._lock = threading.Lock()
     (small,) = runs(1)

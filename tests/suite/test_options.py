@@ -54,6 +54,7 @@ GPU = ("-m", "gpu", "--device", "cpu")
         (("--device", "cpu"), "--device does nothing here"),
         (("-m", "published", "--compile"), "--compile does nothing here"),
         (("-m", "micro", "--no-fused"), "--no-fused does nothing here"),
+        (("-m", "micro", "--no-graphs"), "--no-graphs does nothing here"),
         (("-m", "published", "--max-gpu-hours", "3"), "--max-gpu-hours does nothing here"),
         (("-m", "published", "--backend", "jax"), "--backend does nothing here"),
         (("-m", "published", "--jobs", "2"), "--jobs does nothing here"),
@@ -78,6 +79,7 @@ GPU = ("-m", "gpu", "--device", "cpu")
         (("--price-per-hour", "3"), "--price-per-hour does nothing here: expected --plan"),
         ((*GPU, "--backend", "jax", "--compile"), "--compile does nothing here: expected the backend torch"),
         ((*GPU, "--backend", "jax", "--no-fused"), "--no-fused does nothing here: expected the backend torch"),
+        ((*GPU, "--backend", "jax", "--no-graphs"), "--no-graphs does nothing here: expected the backend torch"),
     ],
 )
 def test_an_option_that_does_nothing_is_refused(arguments, line):

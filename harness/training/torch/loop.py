@@ -26,8 +26,10 @@ from harness.training.resume import Interruption, folder_of, interruption, stopp
 from harness.training.torch.compiled import COMPILED, CompiledPath
 from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
-from harness.training.torch.fused.path import FUSED, PLAIN, FastPath, FusedPath, checked, fused_path
+from harness.training.torch.fused.path import FUSED, PLAIN, FastPath, FusedPath, checked, fused_path, telling_head
 from harness.training.torch.gradient_sum import GradientSum
+from harness.training.torch.graphed import GRAPHED, ONE_BY_ONE, SLOWER, GraphedPath
+from harness.training.torch.graphed import checked as graphed_checked
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
 from harness.training.torch.network import batch_normalised, plain_format
@@ -41,7 +43,7 @@ LAG = 4
 WORTH = 30.0
 """Seconds of training after which the last step's state is saved, too, for an interrupted evaluation."""
 
-_CHECKED: dict[tuple[str, str, int, bool, str], str] = {}
+_CHECKED: dict[tuple[object, ...], str] = {}
 """What this process found of a way, for an architecture, a resolution, with dropout or without, on a card. Not kept for
 others: a compiler that is missing, or memory that another process has taken, says nothing of the next one."""
 
@@ -77,6 +79,8 @@ class Loop:
         self.training = Training(model, optimiser(run.recipe, self.parameters), average, context.scaler)
         self.compiled = CompiledPath(model, execution.folder) if execution.compile else None
         self.fused: FusedPath | None = fused_path(model, self.training.optimiser, run.recipe) if fused else None
+        self.graphs = execution.graphed and context.accelerated and context.world == 1 and self.compiled is None
+        self.graphed: GraphedPath | None = None
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         own_states = self.states if context.rank == 0 else None
         self.saver = Saver(own_states, run.id, context.accelerated)
@@ -135,7 +139,7 @@ class Loop:
                     self._save()
         finally:
             self.history.close()
-            for path in (self.fused, self.compiled, self.sums):
+            for path in (self.graphed, self.fused, self.compiled, self.sums):
                 if path is not None:
                     path.stop()
         training.optimiser.zero_grad()  # evaluation has a use for the memory
@@ -192,6 +196,8 @@ class Loop:
             self._fit_cpu(batch)
         if step == self.first and self.compiled is not None:  # what was only tried above is not compiled
             self._check_compiled(batch)
+        if step == self.first and self.graphs and self.micro.size == len(batch):
+            self._check_graphed(step, batch)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
         self._remember()
         if self.context.world == 1:
@@ -226,6 +232,9 @@ class Loop:
             self.sums.begin()
         losses = []
         parts = self.micro.parts(n)
+        if self.graphed is not None and len(parts) > 1:  # there was too little memory
+            self.graphed.release()
+            self.graphed = None
         for start, stop in parts:
             # Not in the first step, in which the size of the parts is found by trying.
             if self.sums is not None and step > self.first and stop == n:
@@ -277,10 +286,51 @@ class Loop:
         self.compiled = None
         self._give_up(f"the compiled ones {wrong}")
 
+    def _check_graphed(self, step: int, batch: Batch) -> None:
+        """Launch the kernels as CUDA graphs from now on, unless that gives other gradients, fails, or is no faster."""
+        recipe = self.recipe
+        if self.micro.checkpointing or self.micro.whole or recipe.precision == "float16":
+            return
+        leaves = self.fused.leaves.tensors if self.fused is not None and self.fused.on else ()
+        path = GraphedPath(self.model, getattr(torch, recipe.precision), leaves)
+        key = (*self._key(GRAPHED), len(batch), bool(leaves))
+        inputs, targets = batch.part(0, len(batch))
+        inputs = laid_out(inputs, self.memory_format)
+
+        def compute(images: Tensor) -> None:
+            if recipe.dropout:
+                torch.manual_seed(dropout_seed(self.run.seed, step, self.context.rank))
+            self._forget_gradients()
+            with self.context.autocast():
+                loss = mean_loss(self.model(images), targets)
+            loss.backward()
+
+        def gradients() -> list[Tensor | None]:
+            of_fast = self.fused is not None and self.fused.on
+            return self.fused.gradients() if self.fused and of_fast else [one.grad for one in self.model.parameters()]
+
+        if not _CHECKED.get(key, "").startswith(SLOWER):
+            with telling_head(self.model):
+                wrong = graphed_checked(path, inputs, compute, gradients, torch.cuda.synchronize)
+            _CHECKED[key] = wrong
+            if not wrong:
+                path.start()
+                self.graphed = path
+                self.training.launched(GRAPHED)
+            elif not wrong.startswith(SLOWER):
+                self.training.launched(f"{ONE_BY_ONE}: a CUDA graph {wrong}")
+                print(f"{self.run.label}: {ONE_BY_ONE}: a CUDA graph {wrong}", file=sys.stderr)
+        self._forget_gradients()
+        torch.cuda.reset_peak_memory_stats(self.context.device)  # those of the comparison
+
+    def _key(self, way: str) -> tuple[object, ...]:
+        """Return what the check of a way is of."""
+        recipe, of = self.recipe, self.run.checkpoint.architecture
+        return way, of, recipe.resolution, bool(recipe.dropout), self.context.card()
+
     def _wrong(self, way: str, path: FastPath, gradient: Callable[[bool], None]) -> str:
         """Return why a fast path is not to be used, found once for a process; "" if it is."""
-        recipe = self.recipe
-        key = way, self.run.checkpoint.architecture, recipe.resolution, bool(recipe.dropout), self.context.card()
+        key = self._key(way)
         if key not in _CHECKED:
             _CHECKED[key] = checked(path, gradient)
         return _CHECKED[key]

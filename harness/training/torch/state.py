@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,11 @@ from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 from harness.training.resume import Progressed, name_of, newest, prune, unsaved
 from harness.training.torch.device import DeviceContext
+from harness.training.torch.graphed import GRAPHED, ONE_BY_ONE
 from harness.training.torch.optimiser import BUFFER, Average
+
+LAUNCHED = f"(^|, )({GRAPHED}|{ONE_BY_ONE}: .*)$"
+"""What is said of how kernels are launched, after what they are."""
 
 FORMAT = 2
 
@@ -54,10 +59,16 @@ class Training(Progressed):
 
     def computed_by(self, kernels: str) -> None:
         """Note what computes the steps from here on, after what an earlier process computed otherwise."""
+        before = re.split(r"; from step \d+ ", self.kernels)[-1]
         if not self.kernels:
             self.kernels = kernels
-        elif not self.kernels.endswith(kernels):
+        elif re.sub(LAUNCHED, "", before) != kernels:
             self.kernels += f"; from step {self.step} {kernels}"
+
+    def launched(self, how: str) -> None:
+        """Note how these kernels are launched, where there was a choice."""
+        if not self.kernels.endswith(how):
+            self.kernels += f"{', ' * bool(self.kernels)}{how}"
 
     def lay_out(self) -> None:
         """Lay momenta and averages out as the weights, whose memory format was changed."""

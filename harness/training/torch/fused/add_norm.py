@@ -46,7 +46,9 @@ class AddNorm(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         """Return the gradients of residual, gain, offset, branch and bias."""
         of_sum, of_normed = (None if each is None else each.contiguous() for each in gradients)
-        found = add_norm_backward(of_sum, of_normed, *ctx.saved_tensors, ctx.branch)
+        assert of_normed is not None  # it is what the sum is normed for
+        summed, gain, mean, scale = ctx.saved_tensors
+        found = add_norm_backward(of_sum, of_normed, summed, gain, mean, scale, ctx.branch)
         of_residual, of_branch, shares = found
         of_gain, of_offset, of_bias = shares.sum(dim=0)
         return of_residual, of_gain, of_offset, of_branch if ctx.branch else None, of_bias if ctx.bias else None, None
