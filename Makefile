@@ -31,7 +31,7 @@ verify: $(READY) ## run the embedded verification: answers and verdicts on the t
 summary: ## print what the last `make verify` found, in a GitHub job to the job's summary
 	@cat reports/summary.md >>"$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
 
-test: $(READY) ## run the project's own tests (SLOW=1: with those of compilers, too); the last line is the share of harness/ that they ran, in percent
+test: $(READY) ## run the project's own tests (SLOW=1: with those of compilers and of SLURM, too); the last line is the share of harness/ that they ran, in percent
 	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal $(COVERAGE) $(if $(SLOW),,-m "not slow")
 	@test -z "$(COVERAGE)" || { printf 'coverage of harness/, subprocesses left out: '; $(BIN)/coverage report --format=total; }
 

@@ -53,3 +53,12 @@ def test_what_git_ignores_is_not_sent_to_the_build():
     patterns = {line.removeprefix("**/") for line in listed}
     assert [name for name in ignored if not any(name == each or fnmatch(name, each) for each in patterns)] == []
     assert ".git" in patterns
+
+
+def test_what_a_night_in_a_container_hands_over_is_in_the_volume():
+    (command,) = re.findall(
+        r"^docker run .* \\\n.*make nightly;.*$", (ROOT / "docs/nightly.md").read_text(), re.MULTILINE
+    )
+    volume = re.search(r"^VOLUME (\S+)$", DOCKERFILE, re.MULTILINE)[1]
+    assert f"-v vit-claims:{volume} " in command
+    assert re.search(r"-e NIGHTLY_OUT=(\S+)", command)[1].startswith(f"{volume}/")

@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from harness.core.config import Config, config, use
@@ -69,6 +72,7 @@ class RayWorkers:
 
     def __init__(self, address: str, execution: Execution, accelerators: int):
         self.ray = connected(address)
+        self._restore_signals = end_as_by_ctrl_c()
         self.execution = execution
         self.accelerators = accelerators
         self.closing = False
@@ -135,6 +139,7 @@ class RayWorkers:
         if self.marker:
             (config().home / self.marker).unlink(missing_ok=True)
         self.ray.shutdown()
+        self._restore_signals()
 
     def _end(self, run_id: str, found: Future[Outcome], ended: Future[Any]) -> None:
         with self._lock:
@@ -170,6 +175,29 @@ class RayWorkers:
         if isinstance(lost, errors.RayError):
             return ClaimsError(f"the cluster could not compute the run: {type(lost).__name__}: {line}")
         return lost
+
+
+def end_as_by_ctrl_c() -> Callable[[], None]:
+    """Let SIGTERM end the session as Ctrl-C does, with states saved and a report: by Ray's own handler it aborts.
+
+    Returns:
+        What restores the handler that was there before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):  # whoever cancels a job of a cluster sends several
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+
+    def restore() -> None:
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+    return restore
 
 
 def groups(address: str, size: int) -> int:

@@ -16,7 +16,13 @@ SAY = 'echo "$(basename "$0") $*" >>"$CALLS"\n'
 FAKES = {
     # A step of a job: what it starts runs here, and ends when the step is told to.
     "srun": f'#!/bin/bash\n{SAY}while [[ $1 == --* ]]; do shift; done\nexec "$@"\n',
-    "scontrol": f"#!/bin/bash\n{SAY}[ \"$1\" != show ] || printf 'n1\\nn2\\nn3\\n'\n",
+    "scontrol": f"""#!/bin/bash
+{SAY}case "$*" in
+"show hostnames"*) printf 'n1\\nn2\\nn3\\n' ;;
+requeue*) kill -TERM "$PPID" ;;  # as SLURM ends a job that is queued again
+"--oneliner show node n1") echo "NodeName=n1 Arch=x86_64 NodeAddr=10.0.0.1 NodeHostName=n1" ;;
+esac
+""",
     # The head takes a moment until it answers.
     "ray": f"""#!/bin/bash
 {SAY}if [ "$1" = status ]; then [ "$(grep -c '^ray status' "$CALLS")" -ge 3 ]; exit; fi
@@ -24,8 +30,15 @@ sleep 60
 """,
     "python": f"""#!/bin/bash
 {SAY}until [ "$(grep -c '^srun' "$CALLS")" = 2 ]; do sleep 0.05; done
+echo "$RAY_AUTH_MODE $RAY_AUTH_TOKEN" >"$CALLS.token"
 if [ "$ENDS" = at-once ]; then exit "$CODE"; fi
-trap 'if [ "$ENDS" = saving ]; then echo "python saved" >>"$CALLS"; exit 2; fi' INT
+told() {{
+    if [ "$ENDS" = never ]; then return; fi
+    if [ "$ENDS" = slowly ]; then echo "python saves" >>"$CALLS"; sleep 1; fi
+    echo "python saved" >>"$CALLS"
+    exit 2
+}}
+trap told INT TERM
 for _ in $(seq 1200); do sleep 0.05; done
 """,
 }
@@ -93,17 +106,28 @@ def test_a_session_runs_on_ray_s_head_and_all_nodes(job):
     calls = job.calls()
     assert [line for line in calls if line.startswith("srun")] == [
         "srun --nodes=1 --ntasks=1 --cpus-per-task=32 --overlap --kill-on-bad-exit=0 --nodelist=n1"
-        " ray start --block --num-cpus=32 --head --port=32345",
+        " ray start --block --num-cpus=32 --head --port=20345",
         "srun --nodes=2 --ntasks=2 --cpus-per-task=32 --overlap --kill-on-bad-exit=0 --exclude=n1"
-        " ray start --block --num-cpus=32 --address=n1:32345",
+        " ray start --block --num-cpus=32 --address=10.0.0.1:20345",
     ]
     assert session_of(job) == [
-        "python -m pytest claims -m gpu --home /shared/a b --executor ray --ray-address n1:32345"
+        "python -m pytest claims -m gpu --home /shared/a b --executor ray --ray-address 10.0.0.1:20345"
     ]
     # The workers come once the head answers.
     answered = max(number for number, line in enumerate(calls) if line.startswith("ray status"))
     assert answered < next(number for number, line in enumerate(calls) if "--exclude" in line)
     assert not [line for line in calls if line.startswith("scontrol requeue")]
+
+
+def test_each_job_s_ray_has_a_token_of_its_own(job, tmp_path):
+    found = []
+    for _ in range(2):
+        job().communicate(timeout=60)
+        found.append((tmp_path / "calls.token").read_text().split())
+        (tmp_path / "calls").unlink()
+    assert [mode for mode, _ in found] == ["token", "token"]
+    assert found[0] != found[1]
+    assert all(re.fullmatch(r"[0-9a-f]{48}", token) for _, token in found)
 
 
 def test_without_arguments_it_judges_the_gpu_evidence(job):
@@ -121,6 +145,20 @@ def test_before_the_time_limit_states_are_saved_and_the_job_is_queued_again(job)
     assert process.returncode == 2
     assert "told to stop (requeue): the states of the runs are saved" in said
     assert calls.index("python saved") < calls.index("scontrol requeue 12345")
+    assert said.count("told to stop") == 1
+
+
+def test_a_job_that_is_cancelled_while_states_are_saved_is_not_queued_again(job):
+    process = job(ENDS="slowly")
+    until(lambda: session_of(job))
+    time.sleep(0.3)
+    process.send_signal(signal.SIGUSR1)
+    until(lambda: "python saves" in job.calls())
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+    assert said.count("told to stop") == 1
+    assert "python saved" in job.calls()
+    assert "scontrol requeue 12345" not in job.calls()
 
 
 def test_a_job_that_is_cancelled_saves_its_states_and_is_not_queued_again(job):

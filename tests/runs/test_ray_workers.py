@@ -1,6 +1,8 @@
 """Runs on a Ray cluster of three nodes, each a process of this machine with a home folder of its own."""
 
 import json
+import os
+import signal
 import threading
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ from harness.core.config import read_config, use
 from harness.core.errors import ClaimsError
 from harness.runs.executor import Executor
 from harness.runs.folder_objects import FolderObjects
-from harness.runs.ray_workers import RayWorkers, connected
+from harness.runs.ray_workers import RayWorkers, connected, end_as_by_ctrl_c
 from harness.runs.shared_store import SharedStore
 from harness.runs.store import Store
 from harness.runs.workers import Need
@@ -106,3 +108,22 @@ def test_what_tasks_ask_for(monkeypatch):
 def test_no_cluster_at_an_address_is_one_line():
     with pytest.raises(ClaimsError, match=r"--ray-address 127.0.0.1:1: expected a Ray cluster, found: .*; start one"):
         connected("127.0.0.1:1")
+
+
+def test_sigterm_ends_a_session_as_ctrl_c_does_and_further_signals_add_nothing():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        end_as_by_ctrl_c()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        for number in numbers:
+            signal.raise_signal(number)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+        restore = end_as_by_ctrl_c()
+        restore()
+        assert [signal.getsignal(number) for number in numbers] == before
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
