@@ -1,7 +1,6 @@
 """Runs on a Ray cluster of three nodes, each a process of this machine with a home folder of its own."""
 
 import json
-import os
 import signal
 import threading
 from concurrent.futures import Future
