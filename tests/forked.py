@@ -15,8 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
+# Nothing that starts a thread, as pandas does by pyarrow: what a thread holds at a fork is never let go of.
 IMPORTED = (
-    *("asyncio", "pandas", "pyarrow", "pytest", "scipy.special"),
+    *("asyncio", "pytest", "scipy.special"),
     *("harness.evidence.questions", "harness.report.rebuilding", "harness.report.html.page", "harness.report.export"),
 )
 
@@ -46,11 +47,11 @@ os.environ.update(asked["environment"])
 for number, (name, flags) in enumerate(asked["files"]):
     os.dup2(os.open(name, flags), number)
 sys.stdin = open(0)
-faulthandler.register(signal.SIGALRM, chain=True)  # says where it was, and ends the process
+faulthandler.register(signal.SIGALRM, open(os.dup(2), "w"), chain=True)  # says where it was, and ends the process
 signal.alarm(asked["timeout"])
 sys.path[:1] = [os.getcwd(), *(name for name in os.environ.get("PYTHONPATH", "").split(os.pathsep) if name)]
 importlib.invalidate_caches()
-sys.argv[:] = ["pytest", *asked["arguments"]]
+sys.argv[:] = ["pytest", "-p", "no:hypothesispytest", *asked["arguments"]]  # as in pyproject.toml
 runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 """
 
