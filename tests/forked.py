@@ -2,8 +2,8 @@
 
 One process of Python imports libraries and the engine, and is forked for each session that is asked for. The plugin and
 its modules are left to the session, as pytest prepares their import; so are claim files, tables and settings, which are
-read where they are used. Python is started for the sessions of tests/suite/test_gpu_session.py, tests/test_examples.py
-and tests/nightly, and wherever a test asks what a process imports.
+read where they are used. Python is started for the sessions of tests/test_examples.py and tests/nightly, for those that
+are stopped (tests/suite/test_stopping.py, test_gpu_session.py), and wherever a test asks what a process imports.
 """
 
 import atexit
