@@ -5,10 +5,13 @@ Every row begins with the `schema_version` of the records.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.core.paths import write_atomic
 from harness.core.verdict import Verdict
@@ -16,9 +19,6 @@ from harness.report.labels import LOOKS, backend, count
 from harness.report.record_files import SCHEMA_VERSION
 from harness.report.verdict_store import Key, VerdictStore, moment
 from harness.stats.intervals import holm
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = (
     *("hypothesis", "kind", "dataset", "source", "backend", "verdict", "estimate", "low", "high", "level", "p"),
@@ -56,6 +56,14 @@ JOINED = ("runs", "citations", "recipes")
 SIDE = ("name", "accuracy", "low", "high", "n", "seeds")
 
 
+@dataclass(frozen=True)
+class Table:
+    """Named columns, and rows that leave some of them out."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Mapping[str, Any]]
+
+
 def holm_adjusted(verdicts: Iterable[Verdict]) -> dict[Key, float]:
     """Return the Holm-adjusted p-value of each verdict that has a p, by the verdict's key.
 
@@ -84,41 +92,31 @@ def row(verdict: Verdict, p_holm: float | None) -> dict[str, Any]:
     return values
 
 
-def claim_frame(verdicts: Sequence[Verdict], adjusted: dict[Key, float]) -> pd.DataFrame:
+def claim_table(verdicts: Sequence[Verdict], adjusted: dict[Key, float]) -> Table:
     """Return the table of one claim: a row per (hypothesis, source)."""
-    import pandas as pd
-
-    rows = [row(verdict, adjusted.get(verdict.key)) for verdict in verdicts]
     sides = max((len(verdict.sides) for verdict in verdicts), default=0)
-    columns = [*COLUMNS, *(f"side{number}_{name}" for number in range(1, sides + 1) for name in SIDE)]
-    frame = pd.DataFrame(rows, columns=columns)
-    # A column of counts with a gap would become a column of floats.
-    counts = [name for name in columns if name.startswith("side") and name.endswith(("_n", "_seeds"))]
-    return frame.astype(dict.fromkeys(counts, "Int64"))
+    columns = (*COLUMNS, *(f"side{number}_{name}" for number in range(1, sides + 1) for name in SIDE))
+    return Table(columns, [row(verdict, adjusted.get(verdict.key)) for verdict in verdicts])
 
 
-def summary_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+def summary_table(verdicts: Sequence[Verdict]) -> Table:
     """Return how many verdicts of each name each source gave on each claim."""
-    import pandas as pd
-
     parts: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         parts.setdefault((verdict.claim, verdict.source), []).append(verdict)
-    rows = [
-        {"claim": claim, "source": source, **{look.slug.replace("-", "_"): count(part)[name]
-         for name, look in LOOKS.items()}, "latest": max(part, key=moment).date}
-        for (claim, source), part in parts.items()
-    ]  # fmt: skip
-    columns = ["claim", "source", *(look.slug.replace("-", "_") for look in LOOKS.values()), "latest"]
-    return pd.DataFrame(rows, columns=columns)
+    names = {look.slug.replace("-", "_"): name for name, look in LOOKS.items()}
+    rows = []
+    for (claim, source), part in parts.items():
+        counts = count(part)
+        counted = {column: counts[name] for column, name in names.items()}
+        rows.append({"claim": claim, "source": source, **counted, "latest": max(part, key=moment).date})
+    return Table(("claim", "source", *names, "latest"), rows)
 
 
-def answers_frame(store: VerdictStore) -> pd.DataFrame:
+def answers_table(store: VerdictStore) -> Table:
     """Return what each source says of each claim."""
-    import pandas as pd
-
-    rows = [(each.claim, each.source, each.answer, each.sentence) for each in store.answers()]
-    return pd.DataFrame(rows, columns=["claim", "source", "answer", "sentence"])
+    columns = ("claim", "source", "answer", "sentence")
+    return Table(columns, [{name: getattr(each, name) for name in columns} for each in store.answers()])
 
 
 def write(folder: Path, store: VerdictStore) -> None:
@@ -131,27 +129,22 @@ def write(folder: Path, store: VerdictStore) -> None:
     adjusted = holm_adjusted(verdicts)
     for claim in store.claim_ids():
         part = [verdict for verdict in verdicts if verdict.claim == claim]
-        write_frame(folder / "tables" / claim, claim_frame(part, adjusted))
-    write_frame(folder / "tables" / "summary", summary_frame(verdicts))
-    write_frame(folder / "tables" / "answers", answers_frame(store))
+        write_table(folder / "tables" / claim, claim_table(part, adjusted))
+    write_table(folder / "tables" / "summary", summary_table(verdicts))
+    write_table(folder / "tables" / "answers", answers_table(store))
 
 
-def write_frame(stem: Path, frame: pd.DataFrame) -> None:
-    """Write one table as CSV and as JSON (a list of objects, null where there is no figure).
+def write_table(stem: Path, table: Table) -> None:
+    """Write one table as CSV and as JSON (a list of objects); where there is no value, empty and null.
 
     Raises:
         ClaimsError: a file can't be written.
     """
-    frame = frame.copy()
-    frame.insert(0, "schema_version", SCHEMA_VERSION)
-    write_atomic(stem.with_name(stem.name + ".csv"), frame.to_csv(index=False).encode())
-    # Not DataFrame.to_json: it writes at most 15 decimals, which turns a p-value of 1e-20 into 0.
-    rows = [{str(name): plain(value) for name, value in one.items()} for one in frame.to_dict("records")]
+    columns = ("schema_version", *table.columns)
+    rows = [{"schema_version": SCHEMA_VERSION, **{name: one.get(name) for name in table.columns}} for one in table.rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(stem.with_name(stem.name + ".csv"), text.getvalue().encode())
     write_atomic(stem.with_name(stem.name + ".json"), (json.dumps(rows, indent=1) + "\n").encode())
-
-
-def plain(value: Any) -> Any:
-    """Return a cell as JSON can hold it: None for what pandas marks as missing."""
-    import pandas as pd
-
-    return None if pd.isna(value) else value

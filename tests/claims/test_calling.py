@@ -52,7 +52,8 @@ def test_published_evidence_imports_no_framework(tmp_path):
     arguments = ["claims", "-m", "published", "-q", "--report-dir", str(tmp_path), "-p", "no:cacheprovider"]
     code = (
         f"import sys, pytest\npytest.main({arguments})\n"
-        "print([m for m in ('torch', 'timm', 'jax', 'transformers', 'torchvision', 'sklearn') if m in sys.modules])"
+        "others = ('torch', 'timm', 'jax', 'transformers', 'torchvision', 'sklearn', 'pandas')\n"
+        "print([m for m in others if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout[-2000:]

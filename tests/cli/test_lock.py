@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from harness.__main__ import main
 from harness.core.expected import expected, expected_answers
 from harness.core.paper import using
 from harness.judging import ledger
+from tests.forked import run_pytest
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ("-p", "harness.suite.plugin", *(f"-pno:{name}" for name in ("cacheprovider", "html", "metadata", "xdist")))
@@ -79,10 +78,7 @@ def judged(folder, *arguments):
         "VIT_CLAIMS_HOME": str(folder / ".home"),
         "COLUMNS": "999",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *PLUGINS, "-q", *arguments],
-        cwd=folder, env=inherited | added, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    return run_pytest(*PLUGINS, "-q", *arguments, cwd=folder, environment=inherited | added, timeout=120)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """A folder with a small suite that reports verdicts as the project's own does, and real pytest sessions in it."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.forked import run_pytest
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = ("test_claim1.py", "test_claim2.py")
@@ -87,15 +87,8 @@ def write_suite(folder):
 def run(folder, *arguments, **environment):
     """Run pytest in a folder, in a process of its own, and return what it did."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "VIT_CLAIMS"))}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = inherited | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
+    return run_pytest("-p", "no:cacheprovider", *arguments, cwd=folder, environment=environment, timeout=120)
 
 
 def record_of(folder):

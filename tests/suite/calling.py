@@ -3,9 +3,9 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.forked import run_pytest
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "tests" / "paper"
@@ -42,14 +42,8 @@ def call(folder, *arguments, home=None, **environment):
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "VIT_CLAIMS"))}
     added = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "VIT_CLAIMS_PAPER": str(PAPER)}
     added["VIT_CLAIMS_HOME"] = str(home or folder / ".home")
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)],
-        cwd=folder,
-        env=inherited | added | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    arguments = ("-p", "no:cacheprovider", *map(str, arguments))
+    return run_pytest(*arguments, cwd=folder, environment=inherited | added | environment, timeout=300)
 
 
 def verdicts(report):

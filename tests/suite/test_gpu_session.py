@@ -15,6 +15,7 @@ import pytest
 
 from harness.models import npz
 from tests.evidence.released.making import tables
+from tests.forked import run_pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,22 +71,21 @@ def suite(tmp_path_factory):
         "OMP_NUM_THREADS": "1",
     }
 
-    def command_of(*arguments, home, report):
-        command = [sys.executable, "-m", "pytest", "claims", "-q", "-p", "no:cacheprovider", "--jobs", "2"]
-        return [*command, "--home", str(root / home), "--report-dir", report, *arguments]
+    def asked(*arguments, home, report):
+        options = ["claims", "-q", "-p", "no:cacheprovider", "--jobs", "2"]
+        return [*options, "--home", str(root / home), "--report-dir", report, *arguments]
 
     def run(*arguments, home="home", report="report", tables=mine):
-        command = command_of(*arguments, home=home, report=report)
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=root, env=environment | {"VIT_CLAIMS_TABLES": str(tables)}
-        )
+        chosen = environment | {"VIT_CLAIMS_TABLES": str(tables)}
+        options = asked(*arguments, home=home, report=report)
+        done = run_pytest(*options, cwd=root, environment=chosen, timeout=600)
         file = root / report / "verdicts.json"
         found = json.loads(file.read_text())["verdicts"] if file.exists() else []
         return done, {verdict["hypothesis"]: verdict for verdict in found}
 
     def started(*arguments, home):
         return subprocess.Popen(
-            command_of(*arguments, home=home, report=home),
+            [sys.executable, "-m", "pytest", *asked(*arguments, home=home, report=home)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.forked import run_pytest
 from tests.suite.calling import LOAD, PAPER, ROOT
 
 CLAIM_FILE = """
@@ -55,13 +56,8 @@ def suite(tmp_path):
 
 
 def pytest_in(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return run_pytest(*map(str, arguments), cwd=folder, environment=environment, timeout=300)
 
 
 def outcomes(done):
@@ -167,7 +163,8 @@ def test_published_evidence_imports_no_framework(tmp_path):
     arguments = [*LOAD, str(claims), "-m", "published", "-q", "--report-dir", str(tmp_path), "-p", "no:cacheprovider"]
     code = (
         f"import sys, pytest\npytest.main({arguments})\n"
-        "print([m for m in ('torch', 'timm', 'jax', 'transformers', 'torchvision', 'sklearn') if m in sys.modules])"
+        "others = ('torch', 'timm', 'jax', 'transformers', 'torchvision', 'sklearn', 'pandas')\n"
+        "print([m for m in others if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout[-2000:]
