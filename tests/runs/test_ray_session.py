@@ -51,7 +51,7 @@ def test_a_session_over_a_cluster_that_loses_a_node_gives_the_verdicts_on_record
     assert len(shared) == sum(len(each) for each in computed)
     assert sum(map(bool, computed)) == NODES
     assert computed[victim]
-    assert "its task on the cluster ended" in said
+    assert "its worker process on the cluster ended" in said
     # One process gives the same predictions.
     runs = [Store(tmp_path / "driver").load(each) for each in sorted(shared)[:2]]
     alone = Executor(Store(tmp_path / "alone"), 0).results([run for run, _ in runs])
