@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness.core.paper import using
 from harness.runs.executor import Executor
 from harness.runs.store import Store
 from tests.runs.ray_cluster import NODES, begun, stored
@@ -54,6 +55,7 @@ def test_a_session_over_a_cluster_that_loses_a_node_gives_the_verdicts_on_record
     assert "its worker process on the cluster ended" in said
     # One process gives the same predictions.
     runs = [Store(tmp_path / "driver").load(each) for each in sorted(shared)[:2]]
-    alone = Executor(Store(tmp_path / "alone"), 0).results([run for run, _ in runs])
+    with using(ROOT / claims):
+        alone = Executor(Store(tmp_path / "alone"), 0).results([run for run, _ in runs])
     for (_, result), by_itself in zip(runs, alone, strict=True):
         assert result.predictions == by_itself.predictions
