@@ -60,8 +60,6 @@ def ours(case: Case, skip: int = SKIPPED, **execution: Any) -> Ours:
 
     def on_step(progress: Progress) -> None:
         clock.report(progress.step)
-        if here.accelerated and progress.step + 1 == skip:
-            torch.cuda.reset_peak_memory_stats(here.device)  # parts that did not fit were tried
 
     with tempfile.TemporaryDirectory() as folder:
         asked = Execution(case.device, folder=Path(folder), on_step=on_step, **execution)

@@ -236,7 +236,7 @@ def run_seconds(
         parts=parts,
         parameters=parameters,
         fused=fused(job, of),
-        graphed=parts == 1 and job.backend == "torch" and recipe.precision != "float16" and not checkpointing,
+        graphed=parts == 1 and not checkpointing and graphed(job, of),
     )
     if trained is None:
         return None
@@ -287,6 +287,14 @@ def fused(job: Job, of: Network) -> bool:
     if of.architecture is None or of.semantics != "reference":
         return False
     return suits(job.recipe, isinstance(of.architecture, BitArchitecture))
+
+
+def graphed(job: Job, of: Network) -> bool:
+    """Return whether a run's batches are launched as CUDA graphs where they are computed at once.
+
+    Which are is said in harness/training/torch/loop.py; a network that only timm knows may have batch normalisation.
+    """
+    return of.architecture is not None and job.backend == "torch" and job.recipe.precision != "float16"
 
 
 def flops(job: Job, of: Network, home: Path | None = None) -> tuple[int, int]:

@@ -125,7 +125,8 @@ class Host:
         with contextlib.suppress(ProcessLookupError):
             if grace:
                 os.killpg(self.process.pid, signal.SIGTERM)
-                self.process.wait(grace)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(grace)
             while time.monotonic() < end:
                 os.killpg(self.process.pid, 0)
                 time.sleep(PAUSE)
@@ -155,9 +156,9 @@ class Hosts:
 
     def end(self, grace: float = 0.0) -> None:
         """End the host; its call has so many seconds to save what it wants to."""
-        if self.host is not None:
-            self.host.end(grace)
-        self.host = None
+        host, self.host = self.host, None
+        if host is not None:
+            host.end(grace)
 
 
 _hosts = Hosts()

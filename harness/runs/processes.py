@@ -248,7 +248,7 @@ class LocalWorkers:
         except BaseException as error:
             problem = error
         else:
-            device.failures = 0
+            device.failures = device.failures if outcome is False else 0
         with self._lock:
             if child is not None:
                 self._computing.discard(child)
@@ -262,10 +262,17 @@ class LocalWorkers:
             handed.future.set_result(outcome)
 
     def _note_failure(self, handed: _Handed, device: Device) -> str:
-        """Note that a device has failed, leave it alone if it does so all the time, and return what to say of it."""
+        """Note that a device has failed, leave it alone if it does so all the time, and return what to say of it.
+
+        A run with which another one has failed before may be to blame itself.
+        """
         with self._lock:
-            device.failures += 1
-            self._failed_on.setdefault(handed.run.id, set()).add(device.name)
+            failed = self._failed_on.setdefault(handed.run.id, set())
+            for each in handed.devices:
+                if each.name in failed:
+                    each.failures = 0
+            device.failures += not failed
+            failed.add(device.name)
             others = [each for each in handed.devices if each is not device]
             if device.failures < FAILURES or not others:
                 return f"accelerator {device.name}"

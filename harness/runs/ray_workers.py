@@ -191,11 +191,13 @@ def end_as_by_ctrl_c() -> Callable[[], None]:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, stop)
 
     def restore() -> None:
-        if signal.getsignal(signal.SIGTERM) is stop:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for each, handler in before.items():
+            if signal.getsignal(each) in (stop, signal.SIG_IGN):
+                signal.signal(each, signal.SIG_DFL if handler is None else handler)
 
     return restore
 

@@ -26,7 +26,7 @@ from harness.training.resume import Interrupted, Stopped, be_patient
 
 GRACE = 120.0
 """Seconds that a worker whose parent is gone has to save the state of its run."""
-OTHERS = 2.0
+OTHERS = 10.0
 """Seconds to wait for other processes that compute on the accelerator, before another run is begun."""
 PAUSE = 0.05
 """Seconds between looks whether that is done."""
@@ -85,7 +85,7 @@ class Worker:
         tells = run.lane == "cpu" or isinstance(run, Measurement) or execution.on_step is not None
         drawn = contextlib.nullcontext(execution.on_step) if tells else bar(run, self.position)
         try:
-            with drawn as on_step, using(folder), self._share(run, home, share):
+            with self._share(run, home, share), drawn as on_step, using(folder):
                 mine = replace(on_device(execution, run, self.device), on_step=on_step)
                 measure(run, open_store(home, owner=owner, of_worker=True), mine)
         except Busy:

@@ -50,6 +50,11 @@ class Prefetched(ABC, Generic[T]):
         self.waiting += time.perf_counter() - start
         return found
 
+    def wait(self) -> None:
+        """Wait until nothing is being prepared."""
+        for each in self._queue:
+            each.exception()
+
     def _from_queue(self, pool: ThreadPoolExecutor) -> T:
         while len(self._queue) <= self._ahead and self._next < self._end:
             self._queue.append(pool.submit(self.prepare, self._next))

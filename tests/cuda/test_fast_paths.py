@@ -71,13 +71,34 @@ def test_a_cuda_graph_gives_the_gradients_and_losses_of_kernels_launched_one_by_
 
     monkeypatch.setattr(graphed, "FASTER", float("inf"))
     monkeypatch.setattr("harness.training.torch.loop._CHECKED", {})
-    made = small.case(family, "cuda", precision="bfloat16", steps=5, clip_norm=None, dropout=dropout)
+    more = {"clip_norm": None} if family == "bit" else {"clip_norm": 0.1, "polyak": 0.9}
+    made = small.case(family, "cuda", precision="bfloat16", steps=5, crop="inception", dropout=dropout, **more)
     layout = torch.channels_last if fused and family == "bit" else torch.contiguous_format
     alone, weights = small.trained(made, Execution(graphed=False), layout, fused=fused)
     done, found = small.trained(made, Execution(), layout, fused=fused)
     assert done.kernels == ("fused, one CUDA graph" if fused else "one CUDA graph")
     small.assert_close(done.losses, alone.losses, WITHIN["bfloat16"] / 2)
     small.assert_close(found, weights, WITHIN["bfloat16"])
+
+
+def test_what_graphs_compute_in_is_counted_and_freed(monkeypatch):
+    import torch
+
+    from harness.training.torch import graphed
+
+    monkeypatch.setattr(graphed, "FASTER", float("inf"))
+    monkeypatch.setattr("harness.training.torch.loop._CHECKED", {})
+    made, memory = small.case("vit", "cuda", steps=3), []
+    for graphs in (False, True):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        done, _ = small.trained(made, Execution(graphed=graphs))
+        memory.append(torch.cuda.max_memory_allocated())
+        torch.cuda.empty_cache()
+        left = torch.cuda.memory_reserved()
+    assert done.kernels == "one CUDA graph"
+    assert memory[1] >= 0.9 * memory[0]
+    assert left < memory[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

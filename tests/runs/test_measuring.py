@@ -170,12 +170,15 @@ def ended(pid):
     return not status.exists() or status.read_text().split()[2] in "ZX"
 
 
-def test_a_call_that_does_not_end_when_it_is_told_to_is_killed(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["in the call", "in the module"])
+def test_a_call_that_does_not_end_when_it_is_told_to_is_killed(folder, tmp_path, monkeypatch, where):
     monkeypatch.setattr(measuring, "GRACE", 0.3)
+    ignored = "signal.signal(signal.SIGTERM, lambda *args: None)\n"
     (folder / "mine.py").write_text(
         "import os, signal, time\n"
+        f"{ignored * (where == 'in the module')}"
         "def f(contender, dataset, seed, folder):\n"
-        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"    {ignored}"
         "    (folder / 'pid').write_text(str(os.getpid()))\n"
         "    time.sleep(60)\n"
     )

@@ -63,6 +63,11 @@ class DeviceContext:
         """Return the largest memory allocated on the accelerator so far, bytes."""
         return int(torch.cuda.max_memory_allocated(self.device)) if self.device.type == "cuda" else 0
 
+    def wait(self) -> None:
+        """Wait until the accelerator has computed what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def card(self) -> str:
         """Return the device's name."""
         return card_name(str(self.device))

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.training.torch.device import DeviceContext
 from harness.training.torch.fused.distance import distance
 from harness.training.torch.memory import free, out_of_memory
 
@@ -52,7 +53,10 @@ class GraphedPath:
         whole = _Whole(self.model, self.dtype)
         given = (inputs.detach().clone(memory_format=torch.preserve_format), *self.leaves)
         # The parameters in whose place the leaves are used get no gradient.
-        graphed: Any = torch.cuda.make_graphed_callables(whole, given, allow_unused_input=True)
+        # Other threads may use the card meanwhile, e.g. for NVML's or for the next batch.
+        graphed: Any = torch.cuda.make_graphed_callables(
+            whole, given, allow_unused_input=True, capture_error_mode="thread_local"
+        )
         self._graphed = graphed
 
     def start(self) -> None:
@@ -64,6 +68,8 @@ class GraphedPath:
             return graphed(x, *self.leaves)
 
         vars(self.model)["forward"] = replayed
+        # The graph's nodes that add gradients up are of the stream on which it was captured.
+        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
         self.on = True
 
     def stop(self) -> None:
@@ -73,9 +79,11 @@ class GraphedPath:
         self.on = False
 
     def release(self) -> None:
-        """Forget the graphs: what they hold of the card's memory is free."""
+        """Forget the graphs, and free what they hold of the card's memory."""
         self.stop()
-        self._graphed = None
+        if self._graphed is not None:
+            self._graphed = None
+            free()
 
 
 class _Whole(nn.Module):
@@ -100,25 +108,30 @@ def checked(
     inputs: Tensor,
     compute: Callable[[Tensor], None],
     gradients: Callable[[], list[Tensor | None]],
-    wait: Callable[[], None],
+    forget: Callable[[], None],
+    context: DeviceContext,
 ) -> str:
     """Return why a network is not to be computed by graphs; "" if it is.
 
-    The gradients of two batches are compared with those of kernels that are launched one by one, and their time.
+    The gradients of two batches are compared with those of kernels that are launched one by one, and their time. These
+    are also where a run's largest use of memory is seen: what a replayed graph computes in is not counted.
 
     Args:
         path: stopped, and stopped when this returns.
         inputs: of a batch, (N, 3, H, W).
         compute: computes the gradients of a batch, with the same dropout each time.
         gradients: returns them.
-        wait: waits for the card.
+        forget: frees them.
+        context: where it computes.
     """
+    wait = context.wait
     try:
         plain = []
         for batch in (inputs, inputs.flip(0, -1)):
             compute(batch)
-            plain.append((batch, [None if each is None else each.detach().clone() for each in gradients()]))
+            plain.append((batch, [None if each is None else each.detach().cpu() for each in gradients()]))
         one_by_one = _seconds(lambda: compute(inputs), wait)
+        forget()
         path.capture(inputs)
         path.start()
         distances = []

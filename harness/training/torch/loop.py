@@ -79,8 +79,11 @@ class Loop:
         self.training = Training(model, optimiser(run.recipe, self.parameters), average, context.scaler)
         self.compiled = CompiledPath(model, execution.folder) if execution.compile else None
         self.fused: FusedPath | None = fused_path(model, self.training.optimiser, run.recipe) if fused else None
-        self.graphs = execution.graphed and context.accelerated and context.world == 1 and self.compiled is None
+        able = context.accelerated and context.world == 1 and context.scaler is None and not batch_normalised(model)
+        self.graphs = execution.graphed and able and self.compiled is None
         self.graphed: GraphedPath | None = None
+        self.kernels = self.launched = ""
+        """What computes the steps, and how it is launched, where that is not the usual way."""
         self.states = None if execution.folder is None else folder_of(execution.folder, run.id)
         own_states = self.states if context.rank == 0 else None
         self.saver = Saver(own_states, run.id, context.accelerated)
@@ -139,7 +142,9 @@ class Loop:
                     self._save()
         finally:
             self.history.close()
-            for path in (self.graphed, self.fused, self.compiled, self.sums):
+            if self.graphed is not None:
+                self.graphed.release()  # evaluation has a use for the memory
+            for path in (self.fused, self.compiled, self.sums):
                 if path is not None:
                     path.stop()
         training.optimiser.zero_grad()  # evaluation has a use for the memory
@@ -196,9 +201,10 @@ class Loop:
             self._fit_cpu(batch)
         if step == self.first and self.compiled is not None:  # what was only tried above is not compiled
             self._check_compiled(batch)
-        if step == self.first and self.graphs and self.micro.size == len(batch):
+        if step == self.first and self.graphs and self.micro.at_once:
             self._check_graphed(step, batch)
         parts = self.micro.fit(lambda: self._gradient(step, batch, len(batch)))
+        self.training.computed_by(self.kernels, self.launched)
         self._remember()
         if self.context.world == 1:
             if self.context.accelerated:
@@ -232,9 +238,8 @@ class Loop:
             self.sums.begin()
         losses = []
         parts = self.micro.parts(n)
-        if self.graphed is not None and len(parts) > 1:  # there was too little memory
-            self.graphed.release()
-            self.graphed = None
+        if self.graphed is not None and not self.micro.at_once:  # an attempt failed
+            self._give_up_graphs()
         for start, stop in parts:
             # Not in the first step, in which the size of the parts is found by trying.
             if self.sums is not None and step > self.first and stop == n:
@@ -262,7 +267,7 @@ class Loop:
         wrong = self._wrong(FUSED, fused, lambda lower: self._few(batch, min(COMPARED, len(batch)), lower))
         if not wrong:
             fused.start()
-            self.training.computed_by(FUSED)
+            self.kernels = FUSED
             return
         self.fused = None
         self.memory_format = plain_format(self.model, self.run, self.execution, self.context)
@@ -281,19 +286,17 @@ class Loop:
         wrong = self._wrong(COMPILED, compiled, lambda lower: self._few(batch, n, lower))
         if not wrong:
             compiled.start()
-            self.training.computed_by(COMPILED)
+            self.kernels = COMPILED
             return
         self.compiled = None
         self._give_up(f"the compiled ones {wrong}")
 
     def _check_graphed(self, step: int, batch: Batch) -> None:
         """Launch the kernels as CUDA graphs from now on, unless that gives other gradients, fails, or is no faster."""
-        recipe = self.recipe
-        if self.micro.checkpointing or self.micro.whole or recipe.precision == "float16":
-            return
-        leaves = self.fused.leaves.tensors if self.fused is not None and self.fused.on else ()
+        recipe, fused = self.recipe, self.fused if self.fused is not None and self.fused.on else None
+        leaves = () if fused is None else fused.leaves.tensors
+        key = (*self._key(GRAPHED), recipe.precision, len(batch), bool(leaves))
         path = GraphedPath(self.model, getattr(torch, recipe.precision), leaves)
-        key = (*self._key(GRAPHED), len(batch), bool(leaves))
         inputs, targets = batch.part(0, len(batch))
         inputs = laid_out(inputs, self.memory_format)
 
@@ -306,22 +309,29 @@ class Loop:
             loss.backward()
 
         def gradients() -> list[Tensor | None]:
-            of_fast = self.fused is not None and self.fused.on
-            return self.fused.gradients() if self.fused and of_fast else [one.grad for one in self.model.parameters()]
+            return [one.grad for one in self.model.parameters()] if fused is None else fused.gradients()
 
-        if not _CHECKED.get(key, "").startswith(SLOWER):
+        if not _CHECKED.get(key):
+            self.feed.wait()  # its threads use the card
             with telling_head(self.model):
-                wrong = graphed_checked(path, inputs, compute, gradients, torch.cuda.synchronize)
-            _CHECKED[key] = wrong
-            if not wrong:
-                path.start()
-                self.graphed = path
-                self.training.launched(GRAPHED)
-            elif not wrong.startswith(SLOWER):
-                self.training.launched(f"{ONE_BY_ONE}: a CUDA graph {wrong}")
-                print(f"{self.run.label}: {ONE_BY_ONE}: a CUDA graph {wrong}", file=sys.stderr)
+                _CHECKED[key] = graphed_checked(path, inputs, compute, gradients, self._forget_gradients, self.context)
         self._forget_gradients()
-        torch.cuda.reset_peak_memory_stats(self.context.device)  # those of the comparison
+        if not (wrong := _CHECKED[key]):
+            path.start()
+            self.graphed = path
+            self.launched = GRAPHED
+        elif not wrong.startswith(SLOWER):
+            self._launch_one_by_one(f"a CUDA graph {wrong}")
+
+    def _launch_one_by_one(self, why: str) -> None:
+        self.launched = f"{ONE_BY_ONE}: {why}"
+        print(f"{self.run.label}: {ONE_BY_ONE}: {why}", file=sys.stderr)
+
+    def _give_up_graphs(self) -> None:
+        assert self.graphed is not None
+        self.graphed.release()
+        self.graphed = None
+        self._launch_one_by_one("there was too little memory")
 
     def _key(self, way: str) -> tuple[object, ...]:
         """Return what the check of a way is of."""
@@ -336,7 +346,7 @@ class Loop:
         return _CHECKED[key]
 
     def _give_up(self, why: str) -> None:
-        self.training.computed_by(f"{PLAIN}: {why}")
+        self.kernels = f"{PLAIN}: {why}"
         print(f"{self.run.label}: {PLAIN}: {why}", file=sys.stderr)
 
     def _few(self, batch: Batch, n: int, lower: bool) -> None:

@@ -89,6 +89,11 @@ class MicroBatch:
         length = math.ceil(n / count)
         return [(start, min(start + length, n)) for start in range(0, n, length)]
 
+    @property
+    def at_once(self) -> bool:
+        """Whether a batch of more than one example is computed at once, and each activation once."""
+        return 1 < self.batch <= self.size and not self.checkpointing
+
     def fit(self, attempt: Callable[[], T]) -> T:
         """Return what an attempt gives, made with ever smaller parts until it fits.
 

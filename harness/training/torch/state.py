@@ -27,11 +27,11 @@ from harness.core.errors import ClaimsError
 from harness.core.paths import make_folder
 from harness.training.resume import Progressed, name_of, newest, prune, unsaved
 from harness.training.torch.device import DeviceContext
-from harness.training.torch.graphed import GRAPHED, ONE_BY_ONE
+from harness.training.torch.fused.path import PLAIN
 from harness.training.torch.optimiser import BUFFER, Average
 
-LAUNCHED = f"(^|, )({GRAPHED}|{ONE_BY_ONE}: .*)$"
-"""What is said of how kernels are launched, after what they are."""
+STEPS = re.compile(rf"; from step \d+ (?:{PLAIN}$)?")
+"""What parts the ways in which a run's steps were computed by one process after the other."""
 
 FORMAT = 2
 
@@ -57,18 +57,20 @@ class Training(Progressed):
             named |= {f"average.{number:05}": average for number, average in enumerate(self.average.averages)}
         return named
 
-    def computed_by(self, kernels: str) -> None:
-        """Note what computes the steps from here on, after what an earlier process computed otherwise."""
-        before = re.split(r"; from step \d+ ", self.kernels)[-1]
-        if not self.kernels:
-            self.kernels = kernels
-        elif re.sub(LAUNCHED, "", before) != kernels:
-            self.kernels += f"; from step {self.step} {kernels}"
+    def computed_by(self, *kernels: str) -> None:
+        """Note what computes the steps from here on, after what earlier steps were computed by.
 
-    def launched(self, how: str) -> None:
-        """Note how these kernels are launched, where there was a choice."""
-        if not self.kernels.endswith(how):
-            self.kernels += f"{', ' * bool(self.kernels)}{how}"
+        Args:
+            kernels: what computes them, and how its kernels are launched; "" where that is the usual way.
+        """
+        now = ", ".join(filter(None, kernels))
+        *_, before = STEPS.split(self.kernels)
+        if before == now:
+            return
+        if self.step:
+            self.kernels = f"{self.kernels or PLAIN}; from step {self.step} {now or PLAIN}"
+        else:
+            self.kernels = now
 
     def lay_out(self) -> None:
         """Lay momenta and averages out as the weights, whose memory format was changed."""
