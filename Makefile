@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# More than cores: tests wait for processes, servers and signals.
+WORKERS ?= 3
 COVERAGE := --cov --cov-report=
 # Extras of pyproject.toml that are installed, e.g. EXTRAS=dev,data for a machine that downloads datasets.
 EXTRAS ?= dev
@@ -31,8 +33,8 @@ verify: $(READY) ## run the embedded verification: answers and verdicts on the t
 summary: ## print what the last `make verify` found, in a GitHub job to the job's summary
 	@cat reports/summary.md >>"$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
 
-test: $(READY) ## run the project's own tests (SLOW=1: with those of compilers and of SLURM, too); the last line is the share of harness/ that they ran, in percent
-	$(BIN)/python -m pytest tests -q -n 2 --dist worksteal $(COVERAGE) $(if $(SLOW),,-m "not slow")
+test: $(READY) ## run the project's own tests (SLOW=1: with those of compilers, SLURM and the bench, too); the last line is the share of harness/ that they ran, in percent
+	$(BIN)/python -m pytest tests -q -n $(WORKERS) --dist worksteal $(COVERAGE) $(if $(SLOW),,-m "not slow")
 	@test -z "$(COVERAGE)" || { printf 'coverage of harness/, subprocesses left out: '; $(BIN)/coverage report --format=total; }
 
 axe: ## get axe-core (needs npm), by which the tests check that the page is accessible; without it they skip that

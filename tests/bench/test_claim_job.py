@@ -59,6 +59,7 @@ def test_other_tables_stay_as_they_are():
         synthetic_paper.cifar(CIFAR_10, 51, 10)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_stopped_goes_on_and_judges(made):
     job = Job(made.parent, made, "with_public_pretraining and cifar10", ("--device", "cpu", "--jobs", "1"))
     found = list(claim_job.measured(job))

@@ -5,6 +5,7 @@ import pytest
 from bench import cases, loops
 
 
+@pytest.mark.slow
 def test_both_loops_train_the_same():
     from harness.training.devices import start_jax
 

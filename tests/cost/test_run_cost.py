@@ -140,7 +140,7 @@ def test_what_would_make_a_run_fit_is_said():
     vast = replace(RECIPE, resolution=20480, precision="bfloat16")  # six million tokens
     found = cost(job(vast), card("t4"))
     assert found.fits is False
-    assert found.notes[0].startswith("does not fit NVIDIA T4: takes 23.8 GB with one image at a time, checkpointed;")
+    assert found.notes[0].startswith("does not fit NVIDIA T4: takes 23.6 GB with one image at a time, checkpointed;")
     assert found.notes[0].endswith("would fit: a card with more memory, such as v100-32 (32 GB)")
     assert cost(job(vast), card("v100-32")).fits
     assert cost(job(replace(vast, resolution=65536)), card("t4")).notes[0].endswith("no card of the table holds it")
