@@ -7,6 +7,7 @@ place of the gradients is the last call's. So it is for batches that are compute
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,12 +53,11 @@ class GraphedPath:
         """
         whole = _Whole(self.model, self.dtype)
         given = (inputs.detach().clone(memory_format=torch.preserve_format), *self.leaves)
-        # The parameters in whose place the leaves are used get no gradient.
-        # Other threads may use the card meanwhile, e.g. for NVML's or for the next batch.
-        graphed: Any = torch.cuda.make_graphed_callables(
-            whole, given, allow_unused_input=True, capture_error_mode="thread_local"
-        )
-        self._graphed = graphed
+        make: Any = torch.cuda.make_graphed_callables
+        asked: dict[str, Any] = {"allow_unused_input": True}  # parameters in whose place leaves are used
+        if "capture_error_mode" in inspect.signature(make).parameters:  # of later versions than 2.11
+            asked["capture_error_mode"] = "thread_local"  # what other threads do with the card is no error
+        self._graphed = make(whole, given, **asked)
 
     def start(self) -> None:
         """Compute by graphs from now on."""
@@ -68,8 +68,8 @@ class GraphedPath:
             return graphed(x, *self.leaves)
 
         vars(self.model)["forward"] = replayed
-        # The graph's nodes that add gradients up are of the stream on which it was captured.
-        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
+        # The graph's nodes that add gradients up are of the stream on which it was captured: no reason to warn.
+        getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", bool)(False)
         self.on = True
 
     def stop(self) -> None:
@@ -110,6 +110,7 @@ def checked(
     gradients: Callable[[], list[Tensor | None]],
     forget: Callable[[], None],
     context: DeviceContext,
+    known: bool = False,
 ) -> str:
     """Return why a network is not to be computed by graphs; "" if it is.
 
@@ -123,33 +124,47 @@ def checked(
         gradients: returns them.
         forget: frees them.
         context: where it computes.
+        known: whether this process has compared them before, for another run.
     """
-    wait = context.wait
+    wrong, lacking = "", False
     try:
-        plain = []
-        for batch in (inputs, inputs.flip(0, -1)):
-            compute(batch)
-            plain.append((batch, [None if each is None else each.detach().cpu() for each in gradients()]))
-        one_by_one = _seconds(lambda: compute(inputs), wait)
-        forget()
-        path.capture(inputs)
-        path.start()
-        distances = []
-        for batch, exact in plain:
-            compute(batch)
-            distances.append(distance(gradients(), exact))
-        at_once = _seconds(lambda: compute(inputs), wait)
+        if known:
+            forget()
+            path.capture(inputs)
+        else:
+            wrong = _compared(path, inputs, compute, gradients, forget, context)
     except Exception as error:  # whatever goes wrong on a card, the run goes on
         lines = str(error).strip().splitlines() or [type(error).__name__]
         wrong, lacking = f"failed ({lines[0][:200]})", out_of_memory(error)
-    else:
-        wrong, lacking = _wrong(distances, one_by_one, at_once), False
     path.stop()
     if wrong:
         path.release()
     if lacking:
         free()
     return wrong
+
+
+def _compared(
+    path: GraphedPath,
+    inputs: Tensor,
+    compute: Callable[[Tensor], None],
+    gradients: Callable[[], list[Tensor | None]],
+    forget: Callable[[], None],
+    context: DeviceContext,
+) -> str:
+    plain = []
+    for batch in (inputs, inputs.flip(0, -1)):
+        compute(batch)
+        plain.append((batch, [None if each is None else each.detach().cpu() for each in gradients()]))
+    one_by_one = _seconds(lambda: compute(inputs), context.wait)
+    forget()
+    path.capture(inputs)
+    path.start()
+    distances = []
+    for batch, exact in plain:
+        compute(batch)
+        distances.append(distance(gradients(), exact))
+    return _wrong(distances, one_by_one, _seconds(lambda: compute(inputs), context.wait))
 
 
 def _wrong(distances: Sequence[float], one_by_one: float, at_once: float) -> str:

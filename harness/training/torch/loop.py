@@ -314,7 +314,9 @@ class Loop:
         if not _CHECKED.get(key):
             self.feed.wait()  # its threads use the card
             with telling_head(self.model):
-                _CHECKED[key] = graphed_checked(path, inputs, compute, gradients, self._forget_gradients, self.context)
+                _CHECKED[key] = graphed_checked(
+                    path, inputs, compute, gradients, self._forget_gradients, self.context, known=key in _CHECKED
+                )
         self._forget_gradients()
         if not (wrong := _CHECKED[key]):
             path.start()
