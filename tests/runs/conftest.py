@@ -34,6 +34,7 @@ def cluster(tmp_path_factory):
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("VIT_CLAIMS_HOME", raising=False)
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("RAY_worker_niceness", "0")  # others would take all of the cores
         made = RayCluster(tmp_path_factory.mktemp("homes"))
         yield made
         made.stop()

@@ -133,11 +133,17 @@ def test_sigterm_ends_a_session_as_ctrl_c_does_and_further_signals_add_nothing()
             signal.signal(number, handler)
 
 
-def killed_in_mid_run(cluster, session):
-    """Kill the first node that has stored a run and is computing another; return its number."""
+def killed_in_mid_run(cluster, session, earlier):
+    """Kill the first node that has stored a run and is computing another; return its number.
+
+    Args:
+        cluster: with all of its nodes.
+        session: a process that judges claims on it.
+        earlier: the runs that each home folder knew before.
+    """
     while session.poll() is None:
         for number, home in enumerate(cluster.homes):
-            if stored(home) and begun(home) - stored(home):
+            if stored(home) - earlier[number] and begun(home) - stored(home) - earlier[number]:
                 cluster.kill(number)
                 return number
         time.sleep(0.02)
@@ -149,7 +155,7 @@ def killed_in_mid_run(cluster, session):
 )
 def test_a_session_over_a_cluster_that_loses_a_node_gives_the_verdicts_on_record(cluster, tmp_path, claims):
     cluster.complete()
-    earlier = {number: stored(home) for number, home in enumerate(cluster.homes)}
+    earlier = [stored(home) | begun(home) for home in cluster.homes]
     asked = {"-m": "micro", "--executor": "ray", "--ray-address": cluster.address, "--store": tmp_path / "shared"}
     asked |= {"--home": tmp_path / "driver", "--report-dir": tmp_path / "report", "-p": "no:cacheprovider"}
     session = subprocess.Popen(
@@ -159,7 +165,7 @@ def test_a_session_over_a_cluster_that_loses_a_node_gives_the_verdicts_on_record
         stderr=subprocess.STDOUT,
         text=True,
     )
-    victim = killed_in_mid_run(cluster, session)
+    victim = killed_in_mid_run(cluster, session, earlier)
     said, _ = session.communicate()
     cluster.complete()
     assert session.returncode == 0, said  # a verdict that is not the one on record fails
