@@ -26,6 +26,8 @@ from harness.runs.worker import GRACE, Worker, start_worker
 from harness.runs.workers import Need, Outcome, WorkerDied, without_card
 from harness.training.api import Execution
 
+CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE})
+"""Signals by which a process ends that does what it should not."""
 FAILURES = 2
 """In a row, after which an accelerator is given no more runs."""
 SLACK = 1e-6
@@ -68,25 +70,26 @@ class Child:
             self.ours.send((run, home, execution, folder, share))
         while self.ours not in connection.wait([self.ours, self.process.sentinel]):
             if not self.ours.poll():
-                raise WorkerDied(self._ended())
+                raise self._ended()
         try:
             outcome, error = self.ours.recv()
         except (EOFError, OSError):
-            raise WorkerDied(self._ended()) from None
+            raise self._ended() from None
         if error is not None:
             raise error
         found: Outcome = outcome
         return found
 
-    def _ended(self) -> str:
+    def _ended(self) -> WorkerDied:
         self.process.join()
         code = self.process.exitcode or 0
         if code >= 0:
-            return f"ended with exit code {code}"
+            return WorkerDied(f"ended with exit code {code}")
         with contextlib.suppress(ValueError):
+            name, crashed = signal.Signals(-code).name, -code in CRASHES
             memory = " (out of memory?)" if -code == signal.SIGKILL else ""
-            return f"was killed by {signal.Signals(-code).name}{memory}"
-        return f"was killed by signal {-code}"
+            return WorkerDied(f"was killed by {name}{memory}", crashed=crashed)
+        return WorkerDied(f"was killed by signal {-code}")
 
     def stop(self, grace: float) -> None:
         """End the process: at once where it is idle; one in the middle of a run may save its state."""
@@ -160,7 +163,7 @@ class LocalWorkers:
         self._waiting: deque[_Handed] = deque()
         self._computing: set[Child] = set()
         self._failed_on: dict[str, set[str]] = {}
-        """Names of the devices that failed while they computed a run, by its id."""
+        """Names of the devices that failed while they computed a run, by its id; none of one that crashed."""
         self._positions = 0
         self._closed = False
         atexit.register(self.close)  # the interpreter would wait for processes that nobody stops
@@ -245,6 +248,10 @@ class LocalWorkers:
             if child is not None:
                 child.stop(0.0)
             problem = without_card(error, self._note_failure(handed, device))
+        except WorkerDied as error:
+            if error.crashed and device.name != "cpu":
+                self._failed_on.setdefault(handed.run.id, set())
+            problem = error
         except BaseException as error:
             problem = error
         else:

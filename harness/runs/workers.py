@@ -34,11 +34,12 @@ class WorkerDied(Exception):
     Args:
         how: in a few words.
         advice: what to do where that happens again.
+        crashed: whether it ended by a fault of its own, not because somebody ended it or memory ran out.
     """
 
-    def __init__(self, how: str, advice: str = "start again with fewer --jobs"):
+    def __init__(self, how: str, advice: str = "start again with fewer --jobs", crashed: bool = False):
         super().__init__(how)
-        self.advice = advice
+        self.advice, self.crashed = advice, crashed
 
 
 def without_card(error: CardFailed, device: str) -> WorkerDied:

@@ -31,7 +31,7 @@ from harness.runs.executor import Executor, Postponed
 from harness.runs.processes import LocalWorkers
 from harness.runs.store import Busy, Store
 from harness.runs.worker import Worker
-from harness.runs.workers import Need
+from harness.runs.workers import Need, WorkerDied
 from harness.training.api import Execution
 from harness.training.resume import Interrupted, folder_of, saved
 
@@ -389,7 +389,7 @@ class Cards:
 
     def __call__(self, device, position, configured):
         self.begun.append(device)
-        return Card(device, device in self.failing, self.ways)
+        return Card(device, "crash" if "crash" in self.failing else device in self.failing, self.ways)
 
 
 class Card:
@@ -399,7 +399,10 @@ class Card:
 
     def compute(self, run, home, execution, folder, share):
         self.ways.append((run.id, execution.fused, execution.graphed))
-        if self.fails:
+        if self.fails == "crash" and execution.fused:
+            self.alive = False
+            raise WorkerDied("was killed by SIGSEGV", crashed=True)
+        if self.fails is True:
             raise CardFailed.computing(run.label, self.device, "CUDA error: unknown error")
         result = Result(run.id, (0,) * run.dataset.test, (0,) * run.dataset.test, (1.0,) * 3, 1.0, 1.0, 1, ())
         Store(home).put(run, result)
@@ -430,6 +433,17 @@ def test_a_run_whose_accelerator_fails_is_begun_again_on_another_one(tmp_path, m
     for run_id, fused, graphed in cards.ways[::-1]:
         again = tries.pop(run_id, 1) == 2
         assert fused == graphed == (not again)
+
+
+def test_a_run_that_crashes_on_an_accelerator_is_begun_again_without_kernels_of_ours(tmp_path, monkeypatch):
+    cards = Cards("crash")
+    monkeypatch.setattr(processes, "Child", cards)
+    wanted = [replace(released(each), seed=seed) for seed, each in enumerate(runs(1) * 3)]
+    executor = Executor(Store(tmp_path), 1, ("0",))
+    assert len(executor.results(wanted)) == 3
+    executor.close()
+    assert Counter(fused for _, fused, _ in cards.ways) == {True: 3, False: 3}
+    assert len(executor.notes) == 3
 
 
 def test_where_all_accelerators_fail_each_run_is_one_line(tmp_path, monkeypatch):
