@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -103,15 +104,22 @@ class _Whole(nn.Module):
         return found
 
 
-def checked(
-    path: GraphedPath,
-    inputs: Tensor,
-    compute: Callable[[Tensor], None],
-    gradients: Callable[[], list[Tensor | None]],
-    forget: Callable[[], None],
-    context: DeviceContext,
-    known: bool = False,
-) -> str:
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One batch by which a network's graphs are tried."""
+
+    inputs: Tensor
+    """(N, 3, H, W)."""
+    compute: Callable[[Tensor], None]
+    """Computes the gradients of a batch, with the same dropout each time."""
+    gradients: Callable[[], list[Tensor | None]]
+    """Returns them."""
+    forget: Callable[[], None]
+    """Frees them."""
+    context: DeviceContext
+
+
+def checked(path: GraphedPath, trial: Trial, known: bool = False) -> str:
     """Return why a network is not to be computed by graphs; "" if it is.
 
     The gradients of two batches are compared with those of kernels that are launched one by one, and their time. These
@@ -119,20 +127,16 @@ def checked(
 
     Args:
         path: stopped, and stopped when this returns.
-        inputs: of a batch, (N, 3, H, W).
-        compute: computes the gradients of a batch, with the same dropout each time.
-        gradients: returns them.
-        forget: frees them.
-        context: where it computes.
+        trial: what it is tried by.
         known: whether this process has compared them before, for another run.
     """
     wrong, lacking = "", False
     try:
         if known:
-            forget()
-            path.capture(inputs)
+            trial.forget()
+            path.capture(trial.inputs)
         else:
-            wrong = _compared(path, inputs, compute, gradients, forget, context)
+            wrong = _compared(path, trial)
     except Exception as error:  # whatever goes wrong on a card, the run goes on
         lines = str(error).strip().splitlines() or [type(error).__name__]
         wrong, lacking = f"failed ({lines[0][:200]})", out_of_memory(error)
@@ -144,27 +148,20 @@ def checked(
     return wrong
 
 
-def _compared(
-    path: GraphedPath,
-    inputs: Tensor,
-    compute: Callable[[Tensor], None],
-    gradients: Callable[[], list[Tensor | None]],
-    forget: Callable[[], None],
-    context: DeviceContext,
-) -> str:
+def _compared(path: GraphedPath, trial: Trial) -> str:
     plain = []
-    for batch in (inputs, inputs.flip(0, -1)):
-        compute(batch)
-        plain.append((batch, [None if each is None else each.detach().cpu() for each in gradients()]))
-    one_by_one = _seconds(lambda: compute(inputs), context.wait)
-    forget()
-    path.capture(inputs)
+    for batch in (trial.inputs, trial.inputs.flip(0, -1)):
+        trial.compute(batch)
+        plain.append((batch, [None if each is None else each.detach().cpu() for each in trial.gradients()]))
+    one_by_one = _seconds(trial)
+    trial.forget()
+    path.capture(trial.inputs)
     path.start()
     distances = []
     for batch, exact in plain:
-        compute(batch)
-        distances.append(distance(gradients(), exact))
-    return _wrong(distances, one_by_one, _seconds(lambda: compute(inputs), context.wait))
+        trial.compute(batch)
+        distances.append(distance(trial.gradients(), exact))
+    return _wrong(distances, one_by_one, _seconds(trial))
 
 
 def _wrong(distances: Sequence[float], one_by_one: float, at_once: float) -> str:
@@ -176,13 +173,13 @@ def _wrong(distances: Sequence[float], one_by_one: float, at_once: float) -> str
     return ""
 
 
-def _seconds(compute: Callable[[], Any], wait: Callable[[], None]) -> float:
-    """Return the seconds of one call, of the fastest of some: another process may hold one up."""
+def _seconds(trial: Trial) -> float:
+    """Return the seconds of a batch's gradient, of the fastest of some: another process may hold one up."""
     found = []
     for _ in range(LAPS):
-        wait()
+        trial.context.wait()
         start = time.perf_counter()
-        compute()
-        wait()
+        trial.compute(trial.inputs)
+        trial.context.wait()
         found.append(time.perf_counter() - start)
     return min(found)

@@ -28,7 +28,7 @@ from harness.training.torch.device import AsyncReadback, DeviceContext
 from harness.training.torch.feed import Batch, Feed
 from harness.training.torch.fused.path import FUSED, PLAIN, FastPath, FusedPath, checked, fused_path, telling_head
 from harness.training.torch.gradient_sum import GradientSum
-from harness.training.torch.graphed import GRAPHED, ONE_BY_ONE, SLOWER, GraphedPath
+from harness.training.torch.graphed import GRAPHED, ONE_BY_ONE, SLOWER, GraphedPath, Trial
 from harness.training.torch.graphed import checked as graphed_checked
 from harness.training.torch.inputs import laid_out
 from harness.training.torch.memory import MicroBatch, estimate, fitting_on_cpu
@@ -314,9 +314,8 @@ class Loop:
         if not _CHECKED.get(key):
             self.feed.wait()  # its threads use the card
             with telling_head(self.model):
-                _CHECKED[key] = graphed_checked(
-                    path, inputs, compute, gradients, self._forget_gradients, self.context, known=key in _CHECKED
-                )
+                trial = Trial(inputs, compute, gradients, self._forget_gradients, self.context)
+                _CHECKED[key] = graphed_checked(path, trial, known=key in _CHECKED)
         self._forget_gradients()
         if not (wrong := _CHECKED[key]):
             path.start()

@@ -20,7 +20,7 @@ from harness.training.api import Execution
 from harness.training.torch import graphed
 from harness.training.torch import loop as loop_module
 from harness.training.torch.device import DeviceContext, device_context
-from harness.training.torch.graphed import GraphedPath, checked
+from harness.training.torch.graphed import GraphedPath, Trial, checked
 from harness.training.torch.loop import Loop
 from harness.training.torch.network import set_dropout
 from harness.training.torch.state import Training
@@ -112,7 +112,7 @@ def comparison(model):
         model.zero_grad()
         model(batch).square().sum().backward()
 
-    return images, compute, lambda: [one.grad for one in model.parameters()], model.zero_grad, CPU
+    return Trial(images, compute, lambda: [one.grad for one in model.parameters()], model.zero_grad, CPU)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_gradients_of_two_batches_are_compared(graphs, given, wrong):
     graphs(**given)
     model = network()
     path = GraphedPath(model, torch.float32)
-    found = checked(path, *comparison(model))
+    found = checked(path, comparison(model))
     assert not path.on
     assert "forward" not in vars(model)
     if wrong:
@@ -146,7 +146,7 @@ def test_a_graph_that_is_not_faster_is_not_used(graphs, monkeypatch):
     monkeypatch.setattr(graphed, "FASTER", 0.95)
     graphs(slow=0.05)
     model = network()
-    found = checked(GraphedPath(model, torch.float32), *comparison(model))
+    found = checked(GraphedPath(model, torch.float32), comparison(model))
     assert found.startswith("is not faster (")
 
 
