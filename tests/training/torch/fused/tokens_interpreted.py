@@ -51,7 +51,7 @@ def of_leaves(leaves, *results):
     return [each.grad for each in leaves]
 
 
-def close(found, expected, of=2**-7):
+def assert_close(found, expected, of=2**-7):
     for mine, theirs in zip(found, expected, strict=True):
         assert mine.dtype == theirs.dtype
         assert (mine - theirs).float().norm() <= of * theirs.float().norm()
@@ -76,12 +76,12 @@ def test_a_sum_and_its_norm_and_their_gradients_are_pytorchs(added, used):
     results = (
         ((summed, normed), (plain, expected.bfloat16())) if used == "both" else ((normed,), (expected.bfloat16(),))
     )
-    close(of_leaves(leaves, *results[0]), of_leaves(leaves, *results[1]))
+    assert_close(of_leaves(leaves, *results[0]), of_leaves(leaves, *results[1]))
     if added:
         (of_branch,) = of_leaves([mine], *AddNorm.apply(residual, gain, offset, mine, None, 1e-6))
         (of_before,) = of_leaves([before], plain, expected.bfloat16())
         if used == "both":
-            close([of_branch], [of_before])
+            assert_close([of_branch], [of_before])
 
 
 def test_heads_are_views_and_their_gradients_lie_beside_each_other():
@@ -101,7 +101,7 @@ def test_heads_are_views_and_their_gradients_lie_beside_each_other():
         expected = torch.autograd.grad(plain, [x, bias], gradients, retain_graph=True)
         assert found[0].is_contiguous()
         assert torch.equal(found[0], expected[0])
-        close(found[1:], expected[1:])
+        assert_close(found[1:], expected[1:])
 
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
@@ -117,7 +117,7 @@ def test_the_gradient_of_gelu_is_pytorchs(approximate):
     assert torch.equal(found, functional.gelu(mine, approximate=approximate))
     of_mine, of_bias = of_leaves([mine, bias], found)
     (of_plain,) = of_leaves([plain], expected.bfloat16())
-    close([of_mine.float(), of_bias], [of_plain, of_plain.sum(dim=(0, 1))], of=1e-2)
+    assert_close([of_mine.float(), of_bias], [of_plain, of_plain.sum(dim=(0, 1))], of=1e-2)
 
 
 def test_an_update_is_that_of_sgd_and_writes_the_copies():
@@ -133,9 +133,9 @@ def test_an_update_is_that_of_sgd_and_writes_the_copies():
             each.grad = leaf.grad.float()
         optimiser.step()
         weights.update(momenta, 0.1, 0.9, 0.01)
-        close(weights.weights, [each.detach() for each in plain], of=1e-6)
+        assert_close(weights.weights, [each.detach() for each in plain], of=1e-6)
         for copy, weight in zip(weights.leaves.tensors, weights.weights, strict=True):
-            close([copy.detach().float()], [weight])
+            assert_close([copy.detach().float()], [weight])
 
 
 def test_gradients_are_clipped_as_pytorch_clips_them():
@@ -174,8 +174,8 @@ def test_a_momentum_in_bfloat16_is_rounded_once_it_was_used():
         weights.leaves.tensors[0].grad, plain[0].grad = gradient, gradient.float()
         authors.step()
         weights.update(momenta, 0.1, rounded(few.momentum, "bfloat16"), 0.01)
-        close(weights.weights, [plain[0].detach()], of=1e-6)  # by what was not rounded yet
-        close(momenta, [authors.state[plain[0]][BUFFER]])  # the interpreter cuts off what PyTorch rounds
+        assert_close(weights.weights, [plain[0].detach()], of=1e-6)  # by what was not rounded yet
+        assert_close(momenta, [authors.state[plain[0]][BUFFER]])  # the interpreter cuts off what PyTorch rounds
 
 
 @pytest.mark.parametrize("kept", ["float32", "bfloat16"])
